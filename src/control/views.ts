@@ -1,0 +1,85 @@
+/** What the API server shows of the control plane beside resources; implemented in control/control-plane.ts. */
+export interface ControlPlaneViews {
+  proxies(): readonly ProxyStatus[];
+  /** The configuration the proxy acknowledged, as JSON by type and name; null when no such proxy is known. */
+  proxyConfig(id: string): unknown;
+  /** Traffic over the last `windowMs`, newest data at most a few seconds old. */
+  stat(windowMs: number): readonly StatRow[];
+  /** Creates a one-time join credential bound to the workload. */
+  grantJoin(request: JoinRequest): Promise<JoinGrant>;
+  mesh(): MeshView;
+}
+
+export interface ProxyStatus {
+  /** "<namespace>/<workload>". */
+  readonly id: string;
+  readonly role: "sidecar" | "ingress";
+  readonly spiffeId: string;
+  readonly runtime: string;
+  readonly weftVersion: string;
+  readonly connected: boolean;
+  readonly sinceWallMs: number;
+  /** SYNCED: all acknowledged. STALE: something sent and not acknowledged, or disconnected. REJECTED: see reasons. */
+  readonly state: "SYNCED" | "STALE" | "REJECTED";
+  readonly types: readonly ProxyTypeStatus[];
+}
+
+export interface ProxyTypeStatus {
+  /** "listener" | "route" | "cluster" | "endpoint" | "secret". */
+  readonly type: string;
+  readonly state: "SYNCED" | "STALE" | "REJECTED";
+  readonly resources: number;
+  /** The proxy's words when REJECTED, else null. */
+  readonly reason: string | null;
+}
+
+export interface StatRow {
+  readonly direction: "inbound" | "outbound";
+  /** "<namespace>/<service account>", "" when unknown. */
+  readonly source: string;
+  /** "<namespace>/<service>". */
+  readonly destination: string;
+  readonly version: string;
+  readonly protocol: "http" | "tcp";
+  readonly requests: number;
+  readonly failures: number;
+  /** Per second over the window. */
+  readonly rate: number;
+  /** 0..1; 1 when there were no requests. */
+  readonly successRatio: number;
+  /** Milliseconds; null when there were no requests. */
+  readonly p50Ms: number | null;
+  readonly p90Ms: number | null;
+  readonly p99Ms: number | null;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** By failure code name. */
+  readonly failureCodes: Readonly<Record<string, number>>;
+}
+
+export interface JoinRequest {
+  readonly namespace: string;
+  readonly workload: string;
+  readonly serviceAccount: string;
+}
+
+export interface JoinGrant {
+  readonly workload: string;
+  readonly namespace: string;
+  readonly spiffeId: string;
+  readonly trustDomain: string;
+  /** One-time, 256 random bits, base64url. */
+  readonly joinCredential: string;
+  readonly expiresWallMs: number;
+  readonly trustBundlePem: string;
+  readonly xds: { readonly host: string; readonly port: number };
+}
+
+export interface MeshView {
+  readonly name: string;
+  readonly trustDomain: string;
+  readonly access: "strict" | "permissive";
+  readonly egress: "allow" | "deny";
+  readonly weftVersion: string;
+  readonly startedWallMs: number;
+}

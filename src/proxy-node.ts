@@ -1,0 +1,75 @@
+/**
+ * What a runner hands a proxy process: one line of JSON on standard input, so that no secret is on a command line or in
+ * an environment. The proxy exits (after draining) when standard input ends, so it never outlives its runner.
+ */
+export interface ProxyBootstrap {
+  /** Unique in its namespace, e.g. "reviews-v1-0"; also the xDS node id (with the namespace) and the SVID's CN. */
+  readonly workload: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly role: "sidecar" | "ingress";
+  readonly trustDomain: string;
+  /** 0700 folder for the key, certificate and last configuration (files 0600). */
+  readonly stateDir: string;
+  readonly xds: { readonly host: string; readonly port: number };
+  /** PEM; what the control plane's certificate must lead to. */
+  readonly trustBundlePem: string;
+  /** One-time; null when the state folder already holds an identity. */
+  readonly joinCredential: string | null;
+  /** Loopback listener for what the app sends; null at an ingress. Port 0 = any free. */
+  readonly outbound: BoundAddress | null;
+  /** One mutual-TLS listener per port the app serves. */
+  readonly inbound: readonly InboundPort[];
+  /** Plain listeners at the edge, one per weft.yaml `ingress` entry. */
+  readonly ingress: readonly IngressPort[];
+  readonly admin: BoundAddress;
+  /** File to append JSON lines to, "-" for standard output, null for none. */
+  readonly accessLog: string | null;
+  readonly logLevel: "error" | "warn" | "info" | "debug";
+  /** How long open exchanges may finish after SIGTERM. */
+  readonly drainMs: number;
+}
+
+export interface BoundAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface InboundPort extends BoundAddress {
+  /** Where the app listens. */
+  readonly appAddress: string;
+  readonly appPort: number;
+  readonly protocol: "http" | "tcp";
+}
+
+export interface IngressPort extends BoundAddress {
+  /** "<namespace>/<service>" that gets what no Ingress or HTTPRoute matches, and its port. */
+  readonly service: string;
+  readonly servicePort: number;
+}
+
+/** xDS node metadata: what a proxy bound, so that the control plane writes listeners for exactly these sockets. */
+export interface ProxyNodeMetadata {
+  readonly role: "sidecar" | "ingress";
+  readonly namespace: string;
+  readonly workload: string;
+  readonly runtime: string;
+  readonly weftVersion: string;
+  readonly outbound: BoundAddress | null;
+  readonly inbound: readonly InboundPort[];
+  readonly ingress: readonly IngressPort[];
+  readonly admin: BoundAddress;
+}
+
+/** JSON lines a proxy writes to file descriptor 3 (when its runner opened one). */
+export type ProxyStatusLine =
+  | {
+      readonly event: "listening";
+      readonly outbound: BoundAddress | null;
+      readonly inbound: readonly InboundPort[];
+      readonly ingress: readonly IngressPort[];
+      readonly admin: BoundAddress;
+    }
+  /** Has an identity and a complete configuration: requests will be served. */
+  | { readonly event: "ready" }
+  | { readonly event: "failed"; readonly code: string; readonly message: string };

@@ -1,0 +1,174 @@
+/**
+ * One message head as byte spans: what every codec decodes into and encodes from, and what routing, access control and
+ * filters read. A head belongs to its connection and is reused for the next message; it stays as it is until the exchange
+ * that reads it has ended.
+ *
+ * Spans are offsets into `bytes`. For HTTP/2 the same lines are written into a buffer first, so nothing above the codecs
+ * knows which protocol a message came in.
+ */
+export const MAX_FIELDS = 128;
+
+// Methods the proxy treats specially; any other token is METHOD_OTHER and read from its span.
+export const METHOD_OTHER = 0;
+export const METHOD_GET = 1;
+export const METHOD_HEAD = 2;
+export const METHOD_POST = 3;
+export const METHOD_PUT = 4;
+export const METHOD_DELETE = 5;
+export const METHOD_OPTIONS = 6;
+export const METHOD_PATCH = 7;
+export const METHOD_TRACE = 8;
+export const METHOD_CONNECT = 9;
+
+// How a body is delimited on the wire it came from.
+export const BODY_NONE = 0;
+export const BODY_LENGTH = 1;
+export const BODY_CHUNKED = 2;
+/** Responses only: until the connection closes. */
+export const BODY_UNTIL_CLOSE = 3;
+
+// Field names the proxy knows. A field with another name has FIELD_OTHER.
+export const FIELD_OTHER = 0;
+export const FIELD_HOST = 1;
+export const FIELD_CONTENT_LENGTH = 2;
+export const FIELD_TRANSFER_ENCODING = 3;
+export const FIELD_CONNECTION = 4;
+export const FIELD_KEEP_ALIVE = 5;
+export const FIELD_PROXY_CONNECTION = 6;
+export const FIELD_TE = 7;
+export const FIELD_UPGRADE = 8;
+export const FIELD_EXPECT = 9;
+export const FIELD_TRAILER = 10;
+export const FIELD_B3_TRACE_ID = 11;
+export const FIELD_B3_SPAN_ID = 12;
+export const FIELD_B3_PARENT_SPAN_ID = 13;
+export const FIELD_B3_SAMPLED = 14;
+export const FIELD_B3_FLAGS = 15;
+export const FIELD_B3 = 16;
+export const FIELD_REQUEST_ID = 17; // x-request-id
+export const FIELD_FORWARDED_FOR = 18; // x-forwarded-for
+export const FIELD_FORWARDED_PROTO = 19;
+export const FIELD_FORWARDED_HOST = 20;
+export const FIELD_WEFT_FAILURE = 21; // x-weft-failure
+export const FIELD_TRACEPARENT = 22;
+export const FIELD_GRPC_TIMEOUT = 23;
+export const FIELD_GRPC_STATUS = 24;
+export const FIELD_CONTENT_TYPE = 25;
+export const FIELD_RETRY_AFTER = 26;
+export const FIELD_DATE = 27;
+export const FIELD_SERVER = 28;
+export const FIELD_PROXY_AUTHORIZATION = 29;
+/** Set by `drop`: encoders skip the field. Also set by decoders for what `Connection` nominates. */
+export const FIELD_DROPPED = 255;
+
+export class Head {
+  /** What the spans point into. */
+  bytes: Uint8Array = EMPTY;
+  /** Requests: METHOD_*; responses: 0. */
+  method: number = 0;
+  methodStart: number = 0;
+  methodEnd: number = 0;
+  /** Request target in origin form: path and query, also when it came in absolute form. `*` for OPTIONS *. */
+  targetStart: number = 0;
+  targetEnd: number = 0;
+  /** End of the path inside the target (start of `?`, or targetEnd). */
+  pathEnd: number = 0;
+  /** The authority: from an absolute-form target, else from Host. Both 0 when absent (HTTP/1.0). */
+  authorityStart: number = 0;
+  authorityEnd: number = 0;
+  /** True when the target came in absolute form (a client that knows it speaks to a proxy). */
+  absoluteForm: boolean = false;
+  /** HTTP minor version: 0 or 1. */
+  minorVersion: number = 1;
+  /** Responses: status code; requests: 0. */
+  status: number = 0;
+  reasonStart: number = 0;
+  reasonEnd: number = 0;
+  /** Number of fields. */
+  count: number = 0;
+  /** Four per field: nameStart, nameEnd, valueStart, valueEnd (value without surrounding white space). */
+  readonly spans: Int32Array = new Int32Array(4 * MAX_FIELDS);
+  /** FIELD_* per field. */
+  readonly ids: Uint8Array = new Uint8Array(MAX_FIELDS);
+  bodyKind: number = BODY_NONE;
+  /** For BODY_LENGTH; 0 otherwise. */
+  contentLength: number = 0;
+  /** The connection may carry another message after this one. */
+  keepAlive: boolean = true;
+  /** Request has `Expect: 100-continue`. */
+  expectContinue: boolean = false;
+  /** Request asks for an upgrade, or is CONNECT. */
+  upgrade: boolean = false;
+  /** Pre-rendered `name: value\r\n` blocks to add when encoding; `additionCount` of them are valid. */
+  readonly additions: Uint8Array[] = [EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY];
+  additionCount: number = 0;
+
+  /** Encoders skip field `index` from now on. */
+  drop(index: number): void {
+    this.ids[index] = FIELD_DROPPED;
+  }
+
+  /** Adds a pre-rendered block of whole lines, each ended by CRLF. At most eight per head. */
+  add(block: Uint8Array): void {
+    this.additions[this.additionCount] = block;
+    this.additionCount += 1;
+  }
+
+  /** Index of the first field with this id, or -1. */
+  find(id: number): number {
+    return this.ids.subarray(0, this.count).indexOf(id);
+  }
+
+  /** The value of field `index` as Latin-1 text. Allocates: not for the hot path without need. */
+  valueText(index: number): string {
+    return latin1(this.bytes, this.spans[index * 4 + 2] ?? 0, this.spans[index * 4 + 3] ?? 0);
+  }
+
+  nameText(index: number): string {
+    return latin1(this.bytes, this.spans[index * 4] ?? 0, this.spans[index * 4 + 1] ?? 0);
+  }
+
+  methodText(): string {
+    return latin1(this.bytes, this.methodStart, this.methodEnd);
+  }
+
+  /** Path without the query. */
+  pathText(): string {
+    return latin1(this.bytes, this.targetStart, this.pathEnd);
+  }
+
+  authorityText(): string {
+    return latin1(this.bytes, this.authorityStart, this.authorityEnd);
+  }
+
+  /** Ready for the next message. */
+  reset(): void {
+    this.bytes = EMPTY;
+    this.method = 0;
+    this.methodStart = 0;
+    this.methodEnd = 0;
+    this.targetStart = 0;
+    this.targetEnd = 0;
+    this.pathEnd = 0;
+    this.authorityStart = 0;
+    this.authorityEnd = 0;
+    this.absoluteForm = false;
+    this.minorVersion = 1;
+    this.status = 0;
+    this.reasonStart = 0;
+    this.reasonEnd = 0;
+    this.count = 0;
+    this.bodyKind = BODY_NONE;
+    this.contentLength = 0;
+    this.keepAlive = true;
+    this.expectContinue = false;
+    this.upgrade = false;
+    this.additionCount = 0;
+  }
+}
+
+const EMPTY: Uint8Array = new Uint8Array(0);
+
+function latin1(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.prototype.latin1Slice.call(bytes, start, end);
+}

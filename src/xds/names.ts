@@ -1,0 +1,53 @@
+/** The names of xDS resources in a weft mesh, stated once for the control plane and the proxy. */
+
+const TYPE_PREFIX = "type.googleapis.com/";
+
+export const LISTENER_TYPE: string = `${TYPE_PREFIX}envoy.config.listener.v3.Listener`;
+export const ROUTE_TYPE: string = `${TYPE_PREFIX}envoy.config.route.v3.RouteConfiguration`;
+export const CLUSTER_TYPE: string = `${TYPE_PREFIX}envoy.config.cluster.v3.Cluster`;
+export const ENDPOINT_TYPE: string = `${TYPE_PREFIX}envoy.config.endpoint.v3.ClusterLoadAssignment`;
+export const SECRET_TYPE: string = `${TYPE_PREFIX}envoy.extensions.transport_sockets.tls.v3.Secret`;
+
+/** Make-before-break order of delivery: a cluster before its endpoints before the listeners and routes that use it. */
+export const DELIVERY_ORDER: readonly string[] = [
+  CLUSTER_TYPE,
+  ENDPOINT_TYPE,
+  SECRET_TYPE,
+  LISTENER_TYPE,
+  ROUTE_TYPE,
+];
+
+/** The proxy's own SVID: never delivered; the proxy makes it. */
+export const IDENTITY_SECRET = "identity";
+/** The mesh's roots: delivered by SDS, so that they can change without a restart. */
+export const TRUST_BUNDLE_SECRET = "trust-bundle";
+
+/** The cluster that dials any host by name, for hosts outside the mesh. */
+export const EGRESS_CLUSTER = "egress";
+
+export const OUTBOUND_LISTENER = "outbound";
+
+export function formatInboundListener(appPort: number): string {
+  return `inbound/${appPort}`;
+}
+
+export function formatIngressListener(port: number): string {
+  return `ingress/${port}`;
+}
+
+/** Names resolve relative to the caller's namespace, so each namespace has its own outbound routes. */
+export function formatOutboundRoutes(namespace: string): string {
+  return `outbound/${namespace}`;
+}
+
+export function formatIngressRoutes(port: number): string {
+  return `ingress/${port}`;
+}
+
+export function formatServiceCluster(namespace: string, service: string, port: number): string {
+  return `${namespace}/${service}:${port}`;
+}
+
+export function formatLocalCluster(appPort: number): string {
+  return `local:${appPort}`;
+}
