@@ -1,0 +1,118 @@
+// Loaded into every Node process of a meshed app (`NODE_OPTIONS=--require`), so it must load fast, need nothing but Node,
+// and never break the app: whatever it does not understand goes the way it would go without weft.
+//
+// A connection to a mesh name (a host that is listed in the names file) goes to the sidecar's outbound listener instead,
+// with a PROXY header in front that carries the name and the port. So any protocol works, with no DNS and no root.
+// Left alone: IP addresses, localhost, names outside the mesh, pipes, and TLS sockets (the header cannot be put in front
+// of a handshake that has its own socket; the mesh encrypts by itself).
+
+const net = require("node:net") as typeof import("node:net");
+const fs = require("node:fs") as typeof import("node:fs");
+const { encodeProxyHeader } = require("./proxy-header.cjs") as { encodeProxyHeader(name: string, port: number): Buffer };
+
+interface ConnectOptions {
+  host?: unknown;
+  port?: unknown;
+  path?: unknown;
+  [option: string]: unknown;
+}
+
+/** Node passes `[options, callback]` with a private symbol from `net.connect` to `Socket.connect`. */
+type ConnectArguments = unknown[];
+
+const INSTALLED = Symbol.for("weft.capture.installed");
+const MAX_NAME_LENGTH = 255;
+
+const namesFile = process.env["WEFT_NAMES"] ?? "";
+const outbound = parseOutbound(process.env["WEFT_OUTBOUND"] ?? "");
+
+let names: ReadonlySet<string> = new Set();
+let namesStamp = "";
+
+const prototype = net.Socket.prototype as unknown as {
+  connect(this: import("node:net").Socket, ...parameters: ConnectArguments): import("node:net").Socket;
+  [INSTALLED]?: true;
+};
+if (outbound !== null && namesFile !== "" && prototype[INSTALLED] !== true) install(outbound);
+
+function install(sidecar: { readonly host: string; readonly port: number }): void {
+  const original = prototype.connect;
+  prototype[INSTALLED] = true;
+  prototype.connect = function connect(...parameters) {
+    const captured = (this as { encrypted?: unknown }).encrypted === true ? null : captureOf(parameters);
+    if (captured === null) return original.apply(this, parameters);
+    const options: ConnectOptions = { ...captured.options, host: sidecar.host, port: sidecar.port };
+    // These describe the way to the real destination and could only spoil the way to the sidecar.
+    for (const option of ["localAddress", "localPort", "family", "hints", "lookup", "hostname"]) delete options[option];
+    const internal = parameters[0];
+    if (Array.isArray(internal)) {
+      internal[0] = options;
+      original.call(this, internal);
+    } else {
+      original.call(this, options, captured.callback);
+    }
+    // Queued in the socket before the app can write anything: it leaves as the first bytes once connected.
+    if (!this.destroyed) this.write(captured.header);
+    return this;
+  };
+}
+
+interface Captured {
+  readonly options: ConnectOptions;
+  readonly callback: unknown;
+  readonly header: Buffer;
+}
+
+/** Null when the connection is none of ours. */
+function captureOf(parameters: ConnectArguments): Captured | null {
+  const { options, callback } = normalize(parameters);
+  if (options === null || (options.path !== undefined && options.path !== null)) return null;
+  const { host } = options;
+  if (typeof host !== "string" || host === "" || host.length > MAX_NAME_LENGTH || host === "localhost") return null;
+  const port = Number(options.port);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return null;
+  if (net.isIP(host) !== 0 || !isMeshName(host)) return null;
+  return { options, callback, header: encodeProxyHeader(host, port) };
+}
+
+/** The same shapes that Node's own `connect` takes: (options), (port, host), (path), each with an optional callback. */
+function normalize(parameters: ConnectArguments): { readonly options: ConnectOptions | null; readonly callback: unknown } {
+  const list: unknown[] = Array.isArray(parameters[0]) ? parameters[0] : parameters;
+  const first = list[0];
+  const last = list[list.length - 1];
+  const callback = typeof last === "function" ? last : undefined;
+  if (typeof first === "object" && first !== null) return { options: first as ConnectOptions, callback };
+  const port = typeof first === "string" && first.trim() !== "" ? Number(first) : first;
+  if (typeof port !== "number" || !(port >= 0)) return { options: null, callback };
+  return { options: { port, host: list[1] }, callback };
+}
+
+function isMeshName(host: string): boolean {
+  refreshNames();
+  const name = host.endsWith(".") ? host.slice(0, -1) : host;
+  return names.has(name.toLowerCase());
+}
+
+/** One `stat` for each connection by name; the file is read again only when the sidecar has replaced it. */
+function refreshNames(): void {
+  try {
+    const stat = fs.statSync(namesFile, { throwIfNoEntry: false });
+    if (stat === undefined) return;
+    const stamp = `${stat.mtimeMs}/${stat.ino}/${stat.size}`;
+    if (stamp === namesStamp) return;
+    const content: unknown = JSON.parse(fs.readFileSync(namesFile, "utf8"));
+    const listed = (content as { readonly names?: unknown } | null)?.names;
+    if (!Array.isArray(listed)) return;
+    names = new Set(listed.filter((name) => typeof name === "string"));
+    namesStamp = stamp;
+  } catch {
+    // Unreadable: the names known so far stay in force, as in a proxy whose control plane is away.
+  }
+}
+
+function parseOutbound(text: string): { readonly host: string; readonly port: number } | null {
+  const colon = text.lastIndexOf(":");
+  const host = text.slice(0, Math.max(colon, 0));
+  const port = Number(text.slice(colon + 1));
+  return net.isIP(host) !== 0 && Number.isInteger(port) && port > 0 && port < 65_536 ? { host, port } : null;
+}
