@@ -1,0 +1,155 @@
+import type {
+  ControlPlaneViews,
+  JoinGrant,
+  JoinRequest,
+  MeshView,
+  ProxyStatus,
+  StatRow,
+} from "../control/views.ts";
+import type { Resource } from "../resources/resource.ts";
+import type { GroupKind, ListResult, ResourceKey } from "../store/store.ts";
+import { createApiRequester } from "./api-requester.ts";
+import { formatCollectionPath, formatObjectPath, toResourceKey } from "./resource-paths.ts";
+
+/** How often `apply` starts again after somebody else changed the resource in between. */
+const APPLY_ATTEMPTS = 5;
+
+export interface ApiClientOptions {
+  /** e.g. `http://127.0.0.1:9338`. */
+  readonly baseUrl: string;
+  /** Sent as `authorization: Bearer`; never shown in an error. */
+  readonly token: string;
+  /** Longest wait for one answer; default 10 s. */
+  readonly timeoutMs?: number;
+}
+
+export interface ListOptions {
+  /** Left out: every namespace. */
+  readonly namespace?: string;
+  /** Kubernetes label selector, e.g. `app=web,tier!=db`. */
+  readonly labelSelector?: string;
+}
+
+export interface ApplyResult {
+  readonly outcome: "created" | "configured" | "unchanged";
+  readonly resource: Resource;
+}
+
+/**
+ * The control plane's API as functions. Everything rejects with a `WeftError`: `WEFT_API_UNREACHABLE` when nobody
+ * listens, `WEFT_API_TIMEOUT` when no answer came in time, `WEFT_API_UNAUTHORIZED`, `WEFT_API_CONFLICT`,
+ * `WEFT_API_ALREADY_EXISTS`, `WEFT_API_INVALID` (details.causes: `{field, message}[]`), `WEFT_API_NOT_FOUND` and
+ * `WEFT_API_FAILED` for the rest. Safe to share; keeps a few connections warm until `close()`.
+ */
+export interface ApiClient {
+  readonly baseUrl: string;
+  /** Null when there is no such resource. */
+  get(key: ResourceKey): Promise<Resource | null>;
+  list(kind: GroupKind, options?: ListOptions): Promise<ListResult>;
+  create(resource: Resource): Promise<Resource>;
+  /** With `metadata.resourceVersion` set this is a compare-and-swap; without, the last writer wins. */
+  replace(resource: Resource): Promise<Resource>;
+  /** What was deleted; null when there was nothing. */
+  delete(key: ResourceKey): Promise<Resource | null>;
+  /** Create or replace, compare-and-swap, starting again at most four times when another writer came between. */
+  apply(resource: Resource): Promise<ApplyResult>;
+  grantJoin(request: JoinRequest): Promise<JoinGrant>;
+  proxies(): Promise<readonly ProxyStatus[]>;
+  /** `id` is "<namespace>/<workload>"; null when no such proxy is known. */
+  proxyConfig(id: string): Promise<unknown>;
+  stat(windowMs: number): Promise<readonly StatRow[]>;
+  mesh(): Promise<MeshView>;
+  /** True when the API server answers and its store can be read; false when it answers that it is not ready. */
+  health(): Promise<boolean>;
+  /** Ends idle connections. */
+  close(): void;
+}
+
+export function createApiClient(options: ApiClientOptions): ApiClient {
+  const requester = createApiRequester(options);
+
+  async function get(key: ResourceKey): Promise<Resource | null> {
+    return (await requester.find("GET", formatObjectPath(key))) as Resource | null;
+  }
+
+  async function create(resource: Resource): Promise<Resource> {
+    const key = toResourceKey(resource);
+    return (await requester.send("POST", formatCollectionPath(key, key.namespace), resource)) as Resource;
+  }
+
+  async function replace(resource: Resource): Promise<Resource> {
+    return (await requester.send("PUT", formatObjectPath(toResourceKey(resource)), resource)) as Resource;
+  }
+
+  async function apply(resource: Resource): Promise<ApplyResult> {
+    const key = toResourceKey(resource);
+    for (let attempt = 1; ; attempt += 1) {
+      const found = await get(key);
+      try {
+        if (found === null) return { outcome: "created", resource: await create(resource) };
+        const stored = await replace(withVersion(resource, found.metadata.resourceVersion));
+        const same = stored.metadata.resourceVersion === found.metadata.resourceVersion;
+        return { outcome: same ? "unchanged" : "configured", resource: stored };
+      } catch (error) {
+        if (attempt >= APPLY_ATTEMPTS || !isLostRace(error)) throw error;
+      }
+    }
+  }
+
+  return {
+    baseUrl: options.baseUrl,
+    get,
+    create,
+    replace,
+    apply,
+    async list(kind, { namespace, labelSelector } = {}) {
+      const query = labelSelector === undefined ? "" : `?labelSelector=${encodeURIComponent(labelSelector)}`;
+      const body = (await requester.send("GET", `${formatCollectionPath(kind, namespace ?? "")}${query}`)) as ListBody;
+      // Kubernetes leaves kind and apiVersion out of a list's items; a Resource always has both.
+      const items = body.items.map((item) => ({ ...item, apiVersion: body.apiVersion, kind: kind.kind }) as Resource);
+      return { items, resourceVersion: body.metadata.resourceVersion };
+    },
+    async delete(key) {
+      return (await requester.find("DELETE", formatObjectPath(key))) as Resource | null;
+    },
+    async grantJoin(request) {
+      return (await requester.send("POST", "/weft/v1/workloads", request)) as JoinGrant;
+    },
+    async proxies() {
+      const body = (await requester.send("GET", "/weft/v1/proxies")) as { readonly items: readonly ProxyStatus[] };
+      return body.items;
+    },
+    async proxyConfig(id) {
+      const [namespace = "", workload = ""] = id.split("/", 2);
+      const path = `/weft/v1/proxies/${encodeURIComponent(namespace)}/${encodeURIComponent(workload)}/config`;
+      return requester.find("GET", path);
+    },
+    async stat(windowMs) {
+      const body = (await requester.send("GET", `/weft/v1/stat?windowMs=${windowMs}`)) as {
+        readonly items: readonly StatRow[];
+      };
+      return body.items;
+    },
+    async mesh() {
+      return (await requester.send("GET", "/weft/v1/mesh")) as ReturnType<ControlPlaneViews["mesh"]>;
+    },
+    health: () => requester.isReady(),
+    close: () => requester.close(),
+  };
+}
+
+interface ListBody {
+  readonly apiVersion: string;
+  readonly items: readonly Resource[];
+  readonly metadata: { readonly resourceVersion: string };
+}
+
+function withVersion(resource: Resource, resourceVersion: string | undefined): Resource {
+  if (resourceVersion === undefined) return resource;
+  return { ...resource, metadata: { ...resource.metadata, resourceVersion } };
+}
+
+function isLostRace(error: unknown): boolean {
+  if (!(error instanceof Error) || !("code" in error)) return false;
+  return ["WEFT_API_CONFLICT", "WEFT_API_ALREADY_EXISTS", "WEFT_API_NOT_FOUND"].includes(String(error.code));
+}

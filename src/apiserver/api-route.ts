@@ -1,0 +1,97 @@
+import type { ServerResponse } from "node:http";
+import { StatusError } from "./status.ts";
+
+/** One line of the routing table. */
+export interface ApiRoute {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** Segments are literal or a `{parameter}`, e.g. `/api/v1/namespaces/{namespace}/{plural}`. */
+  readonly path: string;
+  readonly answer: (call: ApiCall) => ApiAnswer | Promise<ApiAnswer>;
+  /** Answered without a token; default false. */
+  readonly isOpen?: boolean;
+}
+
+/** One request, its path matched and its sender known to hold the token. */
+export interface ApiCall {
+  readonly method: string;
+  readonly path: string;
+  /** Decoded path parameters by name. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** The JSON body; null when there is none. At most once. Throws StatusError when it is not JSON or too large. */
+  readonly readBody: () => Promise<unknown>;
+}
+
+export type ApiAnswer =
+  | { readonly kind: "json"; readonly statusCode: number; readonly body: unknown }
+  | { readonly kind: "text"; readonly statusCode: number; readonly body: string }
+  /** The route writes the response itself, and ends it. */
+  | { readonly kind: "stream"; readonly start: (response: ServerResponse) => void };
+
+export interface MatchedRoute {
+  readonly route: ApiRoute;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+export interface Router {
+  /** Throws StatusError NotFound or MethodNotAllowed. */
+  match(method: string, path: string): MatchedRoute;
+}
+
+interface CompiledRoute {
+  readonly route: ApiRoute;
+  readonly segments: readonly string[];
+}
+
+/** The first route that fits wins, so a literal path stands before one with parameters. */
+export function createRouter(routes: readonly ApiRoute[]): Router {
+  const compiled: readonly CompiledRoute[] = routes.map((route) => ({ route, segments: splitPath(route.path) }));
+  return {
+    match(method, path) {
+      const segments = splitPath(path);
+      const allowed = new Set<string>();
+      for (const candidate of compiled) {
+        const parameters = matchSegments(candidate.segments, segments);
+        if (parameters === null) continue;
+        if (candidate.route.method === method) return { route: candidate.route, parameters };
+        allowed.add(candidate.route.method);
+      }
+      if (allowed.size === 0) throw new StatusError("NotFound", `Cannot find the path "${path}"; expected one that /apis or /weft/v1 has`);
+      throw new StatusError("MethodNotAllowed", `Cannot ${method} "${path}"; expected ${[...allowed].sort().join(" or ")}`);
+    },
+  };
+}
+
+export function json(body: unknown, statusCode = 200): ApiAnswer {
+  return { kind: "json", statusCode, body };
+}
+
+function splitPath(path: string): readonly string[] {
+  const trimmed = path.endsWith("/") && path.length > 1 ? path.slice(1, -1) : path.slice(1);
+  return trimmed.split("/");
+}
+
+function matchSegments(pattern: readonly string[], segments: readonly string[]): Record<string, string> | null {
+  if (pattern.length !== segments.length) return null;
+  const parameters: Record<string, string> = {};
+  for (let i = 0; i < pattern.length; i += 1) {
+    const expected = pattern[i] ?? "";
+    const found = segments[i] ?? "";
+    if (expected.startsWith("{")) {
+      const value = decodeSegment(found);
+      if (value === "") return null;
+      parameters[expected.slice(1, -1)] = value;
+    } else if (expected !== found) {
+      return null;
+    }
+  }
+  return parameters;
+}
+
+function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new StatusError("BadRequest", `Cannot read the path: found the segment "${segment}"; expected valid percent-encoding`);
+  }
+}

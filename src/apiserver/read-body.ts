@@ -1,0 +1,52 @@
+import type { IncomingMessage } from "node:http";
+import { StatusError } from "./status.ts";
+
+/** As in Kubernetes, whose store has the same limit. */
+const MAX_BODY_BYTES = 3 * 1024 * 1024;
+
+/** The JSON of a request body; null when there is no body. */
+export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
+  const text = await readText(request);
+  if (text === "") return null;
+  const type = (request.headers["content-type"] ?? "application/json").split(";", 1)[0]?.trim().toLowerCase();
+  if (type !== "application/json") {
+    throw new StatusError("UnsupportedMediaType", `Cannot read the body: found content-type "${type}"; expected application/json`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new StatusError("BadRequest", `Cannot read the body: found text that is not JSON (${(error as Error).message}); expected one object`);
+  }
+}
+
+function readText(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const declared = Number(request.headers["content-length"] ?? 0);
+    if (declared > MAX_BODY_BYTES) {
+      reject(tooLarge());
+      return;
+    }
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > MAX_BODY_BYTES) {
+        request.removeAllListeners("data");
+        reject(tooLarge());
+        return;
+      }
+      chunks.push(chunk);
+    });
+    request.on("end", () => {
+      const body = Buffer.concat(chunks);
+      const text = body.toString("utf8");
+      if (Buffer.from(text, "utf8").equals(body)) resolve(text);
+      else reject(new StatusError("BadRequest", "Cannot read the body: found bytes that are not UTF-8; expected JSON in UTF-8"));
+    });
+    request.on("error", reject);
+  });
+}
+
+function tooLarge(): StatusError {
+  return new StatusError("RequestEntityTooLarge", `Cannot read the body: found more than ${MAX_BODY_BYTES} bytes; expected at most that`);
+}
