@@ -1,0 +1,19 @@
+import type { EndpointSlice } from "./endpoint-slice.ts";
+import type { HttpRouteGroup } from "./http-route-group.ts";
+import type { Mesh } from "./mesh.ts";
+import type { Service } from "./service.ts";
+import type { ServiceAccount } from "./service-account.ts";
+import type { TcpRoute } from "./tcp-route.ts";
+import type { TrafficSplit } from "./traffic-split.ts";
+import type { TrafficTarget } from "./traffic-target.ts";
+
+/** Every kind weft knows; tell them apart by `kind`. */
+export type KnownResource =
+  | EndpointSlice
+  | HttpRouteGroup
+  | Mesh
+  | Service
+  | ServiceAccount
+  | TcpRoute
+  | TrafficSplit
+  | TrafficTarget;

@@ -1,0 +1,158 @@
+import type { z } from "zod";
+import { endpointSliceSchema } from "./endpoint-slice.ts";
+import { httpRouteGroupSchema } from "./http-route-group.ts";
+import type { KnownResource } from "./known-resource.ts";
+import { meshSchema } from "./mesh.ts";
+import type { Resource } from "./resource.ts";
+import { serviceAccountSchema } from "./service-account.ts";
+import { serviceSchema } from "./service.ts";
+import { tcpRouteSchema } from "./tcp-route.ts";
+import { trafficSplitSchema } from "./traffic-split.ts";
+import { trafficTargetSchema } from "./traffic-target.ts";
+
+/** One kind of resource: its names in YAML, in REST paths and on the command line, and what it must look like. */
+export interface KindDefinition {
+  /** "" for the core group. */
+  readonly group: string;
+  readonly version: string;
+  readonly kind: KnownResource["kind"];
+  /** Lower case; the last part of REST paths. */
+  readonly plural: string;
+  /** Lower case. */
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly namespaced: boolean;
+  readonly schema: z.ZodType<KnownResource>;
+}
+
+/** Short names are those of Kubernetes and SMI. */
+export const KINDS: readonly KindDefinition[] = [
+  {
+    group: "",
+    version: "v1",
+    kind: "Service",
+    plural: "services",
+    singular: "service",
+    shortNames: ["svc"],
+    namespaced: true,
+    schema: serviceSchema,
+  },
+  {
+    group: "",
+    version: "v1",
+    kind: "ServiceAccount",
+    plural: "serviceaccounts",
+    singular: "serviceaccount",
+    shortNames: ["sa"],
+    namespaced: true,
+    schema: serviceAccountSchema,
+  },
+  {
+    group: "discovery.k8s.io",
+    version: "v1",
+    kind: "EndpointSlice",
+    plural: "endpointslices",
+    singular: "endpointslice",
+    shortNames: [],
+    namespaced: true,
+    schema: endpointSliceSchema,
+  },
+  {
+    group: "specs.smi-spec.io",
+    version: "v1alpha4",
+    kind: "HTTPRouteGroup",
+    plural: "httproutegroups",
+    singular: "httproutegroup",
+    shortNames: ["htr"],
+    namespaced: true,
+    schema: httpRouteGroupSchema,
+  },
+  {
+    group: "specs.smi-spec.io",
+    version: "v1alpha4",
+    kind: "TCPRoute",
+    plural: "tcproutes",
+    singular: "tcproute",
+    shortNames: ["tr"],
+    namespaced: true,
+    schema: tcpRouteSchema,
+  },
+  {
+    group: "split.smi-spec.io",
+    version: "v1alpha4",
+    kind: "TrafficSplit",
+    plural: "trafficsplits",
+    singular: "trafficsplit",
+    shortNames: ["ts"],
+    namespaced: true,
+    schema: trafficSplitSchema,
+  },
+  {
+    group: "access.smi-spec.io",
+    version: "v1alpha3",
+    kind: "TrafficTarget",
+    plural: "traffictargets",
+    singular: "traffictarget",
+    shortNames: ["tt"],
+    namespaced: true,
+    schema: trafficTargetSchema,
+  },
+  {
+    group: "weft.dev",
+    version: "v1alpha1",
+    kind: "Mesh",
+    plural: "meshes",
+    singular: "mesh",
+    shortNames: [],
+    namespaced: false,
+    schema: meshSchema,
+  },
+];
+
+const byApiVersion: ReadonlyMap<string, KindDefinition> = new Map(
+  KINDS.map((kind) => [`${formatApiVersion(kind.group, kind.version)} ${kind.kind}`, kind]),
+);
+
+/** Null when weft does not know this kind in this version. */
+export function findKind(apiVersion: string, kind: string): KindDefinition | null {
+  return byApiVersion.get(`${apiVersion} ${kind}`) ?? null;
+}
+
+/** By the parts of a REST path. */
+export function findPlural(group: string, version: string, plural: string): KindDefinition | null {
+  return (
+    KINDS.find((kind) => kind.group === group && kind.version === version && kind.plural === plural) ?? null
+  );
+}
+
+/**
+ * By what people type: plural, singular, short name or kind, in any case, with an optional group
+ * (`trafficsplits.split.smi-spec.io`).
+ */
+export function findCliName(name: string): KindDefinition | null {
+  const lower = name.toLowerCase();
+  const dot = lower.indexOf(".");
+  const word = dot === -1 ? lower : lower.slice(0, dot);
+  const group = dot === -1 ? null : lower.slice(dot + 1);
+  for (const kind of KINDS) {
+    if (group !== null && group !== kind.group) continue;
+    if (kind.plural === word || kind.singular === word || kind.shortNames.includes(word)) return kind;
+  }
+  return null;
+}
+
+/** The definition of a resource that was validated. */
+export function kindOf(resource: Resource): KindDefinition | null {
+  return findKind(resource.apiVersion, resource.kind);
+}
+
+/** "v1", "split.smi-spec.io/v1alpha4". */
+export function formatApiVersion(group: string, version: string): string {
+  return group === "" ? version : `${group}/${version}`;
+}
+
+/** The group of an apiVersion; "" for the core group. */
+export function parseGroup(apiVersion: string): string {
+  const slash = apiVersion.indexOf("/");
+  return slash === -1 ? "" : apiVersion.slice(0, slash);
+}
