@@ -10,6 +10,7 @@ import type { Resource } from "../resources/resource.ts";
 import type { GroupKind, ListResult, ResourceKey } from "../store/store.ts";
 import { createApiRequester } from "./api-requester.ts";
 import { formatCollectionPath, formatObjectPath, toResourceKey } from "./resource-paths.ts";
+import { fromWire, toWire } from "./wire-resource.ts";
 
 /** How often `apply` starts again after somebody else changed the resource in between. */
 const APPLY_ATTEMPTS = 5;
@@ -69,16 +70,16 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const requester = createApiRequester(options);
 
   async function get(key: ResourceKey): Promise<Resource | null> {
-    return (await requester.find("GET", formatObjectPath(key))) as Resource | null;
+    return toFound(await requester.find("GET", formatObjectPath(key)));
   }
 
   async function create(resource: Resource): Promise<Resource> {
     const key = toResourceKey(resource);
-    return (await requester.send("POST", formatCollectionPath(key, key.namespace), resource)) as Resource;
+    return fromWire(await requester.send("POST", formatCollectionPath(key, key.namespace), toWire(resource)));
   }
 
   async function replace(resource: Resource): Promise<Resource> {
-    return (await requester.send("PUT", formatObjectPath(toResourceKey(resource)), resource)) as Resource;
+    return fromWire(await requester.send("PUT", formatObjectPath(toResourceKey(resource)), toWire(resource)));
   }
 
   async function apply(resource: Resource): Promise<ApplyResult> {
@@ -106,11 +107,11 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       const query = labelSelector === undefined ? "" : `?labelSelector=${encodeURIComponent(labelSelector)}`;
       const body = (await requester.send("GET", `${formatCollectionPath(kind, namespace ?? "")}${query}`)) as ListBody;
       // Kubernetes leaves kind and apiVersion out of a list's items; a Resource always has both.
-      const items = body.items.map((item) => ({ ...item, apiVersion: body.apiVersion, kind: kind.kind }) as Resource);
+      const items = body.items.map((item) => fromWire({ ...item, apiVersion: body.apiVersion, kind: kind.kind }));
       return { items, resourceVersion: body.metadata.resourceVersion };
     },
     async delete(key) {
-      return (await requester.find("DELETE", formatObjectPath(key))) as Resource | null;
+      return toFound(await requester.find("DELETE", formatObjectPath(key)));
     },
     async grantJoin(request) {
       return (await requester.send("POST", "/weft/v1/workloads", request)) as JoinGrant;
@@ -142,6 +143,10 @@ interface ListBody {
   readonly apiVersion: string;
   readonly items: readonly Resource[];
   readonly metadata: { readonly resourceVersion: string };
+}
+
+function toFound(wire: unknown): Resource | null {
+  return wire === null ? null : fromWire(wire);
 }
 
 function withVersion(resource: Resource, resourceVersion: string | undefined): Resource {

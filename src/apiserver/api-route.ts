@@ -7,8 +7,6 @@ export interface ApiRoute {
   /** Segments are literal or a `{parameter}`, e.g. `/api/v1/namespaces/{namespace}/{plural}`. */
   readonly path: string;
   readonly answer: (call: ApiCall) => ApiAnswer | Promise<ApiAnswer>;
-  /** Answered without a token; default false. */
-  readonly isOpen?: boolean;
 }
 
 /** One request, its path matched and its sender known to hold the token. */

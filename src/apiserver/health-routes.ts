@@ -1,0 +1,26 @@
+import type { Store } from "../store/store.ts";
+import type { ApiAnswer, ApiRoute } from "./api-route.ts";
+
+/** Answered without a token: they tell nothing but up or down. */
+export const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+
+/** /healthz: the process answers. /readyz: its store can be read, too. */
+export function createHealthRoutes(store: Store): readonly ApiRoute[] {
+  return [
+    { method: "GET", path: "/healthz", answer: () => text(200, "ok") },
+    { method: "GET", path: "/readyz", answer: () => readiness(store) },
+  ];
+}
+
+async function readiness(store: Store): Promise<ApiAnswer> {
+  try {
+    await store.list({ group: "weft.dev", kind: "Mesh" });
+    return text(200, "ok");
+  } catch {
+    return text(503, "the store cannot be read");
+  }
+}
+
+function text(statusCode: number, body: string): ApiAnswer {
+  return { kind: "text", statusCode, body: `${body}\n` };
+}

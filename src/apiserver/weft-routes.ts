@@ -1,0 +1,66 @@
+import type { ControlPlaneViews, JoinRequest } from "../control/views.ts";
+import { type ApiAnswer, type ApiCall, type ApiRoute, json } from "./api-route.ts";
+import { StatusError } from "./status.ts";
+
+const DEFAULT_WINDOW_MS = 60_000;
+const MIN_WINDOW_MS = 1_000;
+const MAX_WINDOW_MS = 24 * 3_600_000;
+const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+/** Service accounts, and workloads, may have dots. */
+const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
+
+/** weft's own paths, beside resources: joining, proxies, traffic. */
+export function createWeftRoutes(views: ControlPlaneViews): readonly ApiRoute[] {
+  return [
+    { method: "GET", path: "/weft/v1/mesh", answer: () => json(views.mesh()) },
+    { method: "GET", path: "/weft/v1/proxies", answer: () => json({ items: views.proxies() }) },
+    { method: "GET", path: "/weft/v1/proxies/{namespace}/{workload}/config", answer: (call) => proxyConfig(views, call) },
+    { method: "GET", path: "/weft/v1/stat", answer: (call) => json({ items: views.stat(readWindowMs(call)) }) },
+    { method: "POST", path: "/weft/v1/workloads", answer: async (call) => json(await views.grantJoin(readJoin(await call.readBody())), 201) },
+  ];
+}
+
+function proxyConfig(views: ControlPlaneViews, call: ApiCall): ApiAnswer {
+  const { namespace = "", workload = "" } = call.parameters;
+  const config = views.proxyConfig(`${namespace}/${workload}`);
+  if (config !== null) return json(config);
+  throw new StatusError("NotFound", `Cannot find the proxy "${namespace}/${workload}"; expected one that GET /weft/v1/proxies lists`, {
+    name: workload,
+    kind: "proxies",
+  });
+}
+
+function readWindowMs(call: ApiCall): number {
+  const text = call.query.get("windowMs");
+  if (text === null) return DEFAULT_WINDOW_MS;
+  const windowMs = Number(text);
+  if (/^\d+$/.test(text) && windowMs >= MIN_WINDOW_MS && windowMs <= MAX_WINDOW_MS) return windowMs;
+  throw new StatusError("BadRequest", `Cannot read windowMs: found "${text}"; expected a whole number of ${MIN_WINDOW_MS} to ${MAX_WINDOW_MS}`);
+}
+
+function readJoin(body: unknown): JoinRequest {
+  const fields = (typeof body === "object" && body !== null ? body : {}) as Partial<Record<string, unknown>>;
+  const causes = [
+    checkName(fields, "namespace", DNS_LABEL),
+    checkName(fields, "workload", DNS_SUBDOMAIN),
+    checkName(fields, "serviceAccount", DNS_SUBDOMAIN),
+  ].filter((cause) => cause !== null);
+  if (causes.length > 0) {
+    const list = causes.map((cause) => `${cause.field}: ${cause.message}`);
+    throw new StatusError("Invalid", `Cannot let a workload join: ${list.join("; ")}`, { kind: "workloads", causes });
+  }
+  const { namespace, workload, serviceAccount } = fields as Record<"namespace" | "workload" | "serviceAccount", string>;
+  return { namespace, workload, serviceAccount };
+}
+
+function checkName(
+  fields: Partial<Record<string, unknown>>,
+  field: string,
+  pattern: RegExp,
+): { readonly reason: string; readonly message: string; readonly field: string } | null {
+  const value = fields[field];
+  if (typeof value === "string" && pattern.test(value)) return null;
+  const reason = value === undefined ? "FieldValueRequired" : "FieldValueInvalid";
+  const found = value === undefined ? "nothing" : JSON.stringify(value);
+  return { reason, field, message: `found ${found}; expected a DNS name in lower case` };
+}
