@@ -1,0 +1,143 @@
+import { type EndpointSlice, SERVICE_NAME_LABEL } from "./endpoint-slice.ts";
+import type { HttpRouteGroup } from "./http-route-group.ts";
+import type { KnownResource } from "./known-resource.ts";
+import type { Problem } from "./problem.ts";
+import type { Resource } from "./resource.ts";
+import { createProblem, type SchemaSource } from "./schema-problems.ts";
+import type { TrafficSplit } from "./traffic-split.ts";
+import type { IdentitySubject, TrafficTarget } from "./traffic-target.ts";
+
+export interface ReferenceOptions {
+  /** Where resources were written (`parseResourceFile`). Left out: problems have no position. */
+  readonly sources?: ReadonlyMap<Resource, SchemaSource>;
+}
+
+/**
+ * Warns of names in `resources` that neither `resources` nor `existing` has, and of other things that are legal but
+ * probably not meant. Only warnings: resources may come in any order, and the model treats what is missing safely
+ * (docs/smi.md).
+ */
+export function checkReferences(
+  resources: readonly KnownResource[],
+  existing: readonly Resource[],
+  options: ReferenceOptions = {},
+): readonly Problem[] {
+  const index = new Index([...existing, ...resources]);
+  const problems: Problem[] = [];
+  for (const resource of resources) {
+    const source = options.sources?.get(resource) ?? { file: `${resource.kind}/${resource.metadata.name}` };
+    const warn: Warn = (path, found, expected) => {
+      problems.push(createProblem(path, { found, expected }, { ...source, severity: "warning" }));
+    };
+    if (resource.kind === "TrafficSplit") checkSplit(resource, index, warn);
+    else if (resource.kind === "TrafficTarget") checkTarget(resource, index, warn);
+    else if (resource.kind === "EndpointSlice") checkSlice(resource, index, warn);
+    else if (resource.kind === "HTTPRouteGroup") checkGroup(resource, warn);
+  }
+  return problems;
+}
+
+type Warn = (path: readonly PropertyKey[], found: string, expected: string) => void;
+
+class Index {
+  readonly #byName = new Map<string, Resource>();
+  readonly #splits: TrafficSplit[] = [];
+
+  /** Later resources replace earlier ones of the same name. */
+  constructor(resources: readonly Resource[]) {
+    for (const resource of resources) {
+      this.#byName.set(keyOf(resource.kind, resource.metadata.namespace, resource.metadata.name), resource);
+    }
+    for (const resource of this.#byName.values()) {
+      if (resource.kind === "TrafficSplit") this.#splits.push(resource as TrafficSplit);
+    }
+  }
+
+  find(kind: string, namespace: string, name: string): Resource | null {
+    return this.#byName.get(keyOf(kind, namespace, name)) ?? null;
+  }
+
+  findOtherSplit(split: TrafficSplit): TrafficSplit | null {
+    const { namespace, name } = split.metadata;
+    for (const other of this.#splits) {
+      if (other.metadata.namespace !== namespace || other.metadata.name === name) continue;
+      if (other.spec.service === split.spec.service && other.spec.matches.length === 0) return other;
+    }
+    return null;
+  }
+}
+
+function keyOf(kind: string, namespace: string, name: string): string {
+  return `${kind} ${namespace}/${name}`;
+}
+
+function checkSplit(split: TrafficSplit, index: Index, warn: Warn): void {
+  const { namespace } = split.metadata;
+  const { service, backends, matches } = split.spec;
+  if (index.find("Service", namespace, service) === null) {
+    warn(["spec", "service"], unknownName(service), `a Service of namespace "${namespace}"`);
+  }
+  for (const [position, backend] of backends.entries()) {
+    if (index.find("Service", namespace, backend.service) !== null || backend.weight === 0) continue;
+    const expected = `a Service of namespace "${namespace}" (its share goes to the other backends)`;
+    warn(["spec", "backends", position, "service"], unknownName(backend.service), expected);
+  }
+  if (backends.every((backend) => backend.weight === 0)) {
+    warn(["spec", "backends"], "no weight above 0", "one at least: requests for this Service are answered with 503");
+  }
+  for (const [position, group] of matches.entries()) {
+    if (index.find("HTTPRouteGroup", namespace, group.name) !== null) continue;
+    const expected = `an HTTPRouteGroup of namespace "${namespace}" (the split does nothing until all of its groups exist)`;
+    warn(["spec", "matches", position, "name"], unknownName(group.name), expected);
+  }
+  const other = matches.length === 0 ? index.findOtherSplit(split) : null;
+  if (other !== null) {
+    const expected = "one split without matches for each Service (the oldest is used)";
+    warn(["spec", "service"], `another split of "${service}", "${other.metadata.name}"`, expected);
+  }
+}
+
+function checkTarget(target: TrafficTarget, index: Index, warn: Warn): void {
+  const { namespace } = target.metadata;
+  const { destination, rules, sources } = target.spec;
+  checkSubject(destination, ["spec", "destination"], index, warn);
+  for (const [position, rule] of rules.entries()) {
+    const path = ["spec", "rules", position];
+    const found = index.find(rule.kind, namespace, rule.name);
+    if (found === null) {
+      warn([...path, "name"], unknownName(rule.name), `a ${rule.kind} of namespace "${namespace}" (the rule allows nothing)`);
+      continue;
+    }
+    if (rule.kind !== "HTTPRouteGroup") continue;
+    const names = (found as HttpRouteGroup).spec.matches.map((match) => match.name);
+    for (const [matchPosition, match] of rule.matches.entries()) {
+      if (names.includes(match)) continue;
+      warn([...path, "matches", matchPosition], unknownName(match), `a match of ${rule.name}: ${names.join(", ") || "it has none"}`);
+    }
+  }
+  for (const [position, source] of sources.entries()) checkSubject(source, ["spec", "sources", position], index, warn);
+  if (sources.length === 0) warn(["spec", "sources"], "an empty list", "at least one source: nobody is allowed");
+}
+
+function checkSubject(subject: IdentitySubject, path: readonly PropertyKey[], index: Index, warn: Warn): void {
+  if (index.find("ServiceAccount", subject.namespace, subject.name) !== null) return;
+  warn([...path, "name"], unknownName(subject.name), `a ServiceAccount of namespace "${subject.namespace}"`);
+}
+
+function checkSlice(slice: EndpointSlice, index: Index, warn: Warn): void {
+  const path = ["metadata", "labels", SERVICE_NAME_LABEL];
+  const service = slice.metadata.labels?.[SERVICE_NAME_LABEL];
+  if (service === undefined) {
+    warn(["metadata"], `no label ${SERVICE_NAME_LABEL}`, "the name of the Service these endpoints belong to");
+  } else if (index.find("Service", slice.metadata.namespace, service) === null) {
+    warn(path, unknownName(service), `a Service of namespace "${slice.metadata.namespace}"`);
+  }
+}
+
+function checkGroup(group: HttpRouteGroup, warn: Warn): void {
+  if (group.spec.matches.length === 0) warn(["spec", "matches"], "an empty list", "at least one match: no request fits");
+}
+
+function unknownName(name: string): string {
+  return `unknown name ${JSON.stringify(name)}`;
+}
