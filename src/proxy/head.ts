@@ -64,6 +64,8 @@ export const FIELD_DROPPED = 255;
 export class Head {
   /** What the spans point into. */
   bytes: Uint8Array = EMPTY;
+  /** Just after the blank line that ends the head; every span ends before it. */
+  end: number = 0;
   /** Requests: METHOD_*; responses: 0. */
   method: number = 0;
   methodStart: number = 0;
@@ -93,11 +95,13 @@ export class Head {
   bodyKind: number = BODY_NONE;
   /** For BODY_LENGTH; 0 otherwise. */
   contentLength: number = 0;
+  /** Responses that have no body but say how long it would be (to HEAD, 304); -1 when they do not say. */
+  declaredLength: number = -1;
   /** The connection may carry another message after this one. */
   keepAlive: boolean = true;
   /** Request has `Expect: 100-continue`. */
   expectContinue: boolean = false;
-  /** Request asks for an upgrade, or is CONNECT. */
+  /** Request asks for an upgrade other than h2c (which may be ignored), or is CONNECT. */
   upgrade: boolean = false;
   /** Pre-rendered `name: value\r\n` blocks to add when encoding; `additionCount` of them are valid. */
   readonly additions: Uint8Array[] = [EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY];
@@ -116,7 +120,22 @@ export class Head {
 
   /** Index of the first field with this id, or -1. */
   find(id: number): number {
-    return this.ids.subarray(0, this.count).indexOf(id);
+    for (let index = 0; index < this.count; index += 1) {
+      if (this.ids[index] === id) return index;
+    }
+    return -1;
+  }
+
+  /**
+   * Puts another path in front of the query; it must not be longer than the present one. The head moves to bytes of its
+   * own (allocates), so what the codec handed out stays as it was.
+   */
+  replacePath(path: Uint8Array): void {
+    const start = this.pathEnd - path.length;
+    const own = this.bytes.slice(0, this.end);
+    own.set(path, start);
+    this.bytes = own;
+    this.targetStart = start;
   }
 
   /** The value of field `index` as Latin-1 text. Allocates: not for the hot path without need. */
@@ -144,6 +163,7 @@ export class Head {
   /** Ready for the next message. */
   reset(): void {
     this.bytes = EMPTY;
+    this.end = 0;
     this.method = 0;
     this.methodStart = 0;
     this.methodEnd = 0;
@@ -160,6 +180,7 @@ export class Head {
     this.count = 0;
     this.bodyKind = BODY_NONE;
     this.contentLength = 0;
+    this.declaredLength = -1;
     this.keepAlive = true;
     this.expectContinue = false;
     this.upgrade = false;
