@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { X509Certificate, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import type { WeftError } from "../../lib/weft-error.ts";
+import { systemRandom } from "../../random/system-random.ts";
+import { FakeClock } from "../../testing/fake-clock.ts";
+import { parseWallTime } from "../../time/wall-time.ts";
+import { openCertificateAuthority } from "./certificate-authority.ts";
+import type { CertificateAuthority, CertificateAuthorityOptions, IssuedSvid } from "./certificate-authority.ts";
+
+const folders = mkdtempSync(join(tmpdir(), "weft-ca-"));
+after(() => rmSync(folders, { recursive: true, force: true }));
+let count = 0;
+
+function createOptions(change: Partial<CertificateAuthorityOptions> = {}): CertificateAuthorityOptions {
+  count += 1;
+  return { folder: join(folders, String(count)), trustDomain: "shop.mesh", clock: new FakeClock(), random: systemRandom, ...change };
+}
+
+const publicKeyDer = createPublicKey(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey).export({ type: "spki", format: "der" });
+
+function issue(authority: CertificateAuthority, lifetimeMs: number): Promise<IssuedSvid> {
+  return authority.issue({ namespace: "default", serviceAccount: "reviews", workload: "reviews-v1-0", publicKeyDer, lifetimeMs });
+}
+
+test("openCertificateAuthority() makes a private root once and loads it later", async () => {
+  const options = createOptions();
+  const first = await openCertificateAuthority(options);
+  const second = await openCertificateAuthority(options);
+  assert.equal(second.trustBundlePem, first.trustBundlePem);
+  assert.equal(statSync(join(options.folder, "root.pem")).mode & 0o777, 0o600);
+  assert.equal(statSync(options.folder).mode & 0o777, 0o700);
+});
+
+test("openCertificateAuthority() makes a root of 10 years that may sign leaves only", async () => {
+  const options = createOptions();
+  const { root } = await openCertificateAuthority(options);
+  assert.equal(root.ca, true);
+  assert.equal(root.subjectAltName, "URI:spiffe://shop.mesh");
+  assert.equal(root.verify(root.publicKey), true);
+  const days = (parseWallTime(root.validTo) - options.clock.wallMs()) / 86_400_000;
+  assert.equal(Math.round(days), 3650);
+});
+
+for (const [what, path, mode] of [
+  ["folder that others may enter", "", 0o750],
+  ["root that others may read", "root.pem", 0o640],
+] as const) {
+  test(`openCertificateAuthority() refuses a ${what} and says how to fix it`, async () => {
+    const options = createOptions();
+    await openCertificateAuthority(options);
+    chmodSync(join(options.folder, path), mode);
+    await assert.rejects(openCertificateAuthority(options), (error: WeftError) => {
+      assert.equal(error.code, "WEFT_STATE_PERMISSIONS");
+      assert.match(error.message, new RegExp(`mode 0${mode.toString(8)}`));
+      assert.match(error.hint ?? "", /^chmod 0[67]00 "/);
+      return true;
+    });
+  });
+}
+
+test("openCertificateAuthority() refuses the root of another trust domain", async () => {
+  const options = createOptions();
+  await openCertificateAuthority(options);
+  await assert.rejects(openCertificateAuthority({ ...options, trustDomain: "other.mesh" }), { code: "WEFT_CA_TRUST_DOMAIN" });
+});
+
+test("openCertificateAuthority() refuses a damaged root and keeps the file", async () => {
+  const options = createOptions();
+  await openCertificateAuthority(options);
+  const path = join(options.folder, "root.pem");
+  const whole = readFileSync(path, "utf8");
+  for (const text of ["", whole.slice(0, 100), whole.replace(/MI/g, "XX"), whole.slice(whole.indexOf("-----BEGIN CERT"))]) {
+    writeFileSync(path, text);
+    await assert.rejects(openCertificateAuthority(options), { code: "WEFT_CA_DAMAGED" });
+    assert.equal(readFileSync(path, "utf8"), text);
+  }
+});
+
+test("openCertificateAuthority() refuses a certificate that belongs to another key", async () => {
+  const [a, b] = [createOptions(), createOptions()];
+  await openCertificateAuthority(a);
+  await openCertificateAuthority(b);
+  const key = readFileSync(join(a.folder, "root.pem"), "utf8").split("-----BEGIN CERT")[0] ?? "";
+  const certificate = (await openCertificateAuthority(b)).trustBundlePem;
+  writeFileSync(join(a.folder, "root.pem"), key + certificate);
+  await assert.rejects(openCertificateAuthority(a), { code: "WEFT_CA_DAMAGED" });
+});
+
+test("CertificateAuthority.issue() makes an SVID: one URI name, a leaf, for both ends of TLS, with key identifiers", async () => {
+  const authority = await openCertificateAuthority(createOptions());
+  const issued = await issue(authority, 86_400_000);
+  const svid = new X509Certificate(issued.certificateChainPem);
+  assert.equal(issued.spiffeId, "spiffe://shop.mesh/ns/default/sa/reviews");
+  assert.equal(svid.subjectAltName, `URI:${issued.spiffeId}`);
+  assert.equal(svid.subject, "CN=reviews-v1-0");
+  assert.equal(svid.ca, false);
+  assert.deepEqual(svid.keyUsage, ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"]);
+  assert.equal(svid.checkIssued(authority.root), true);
+  assert.equal(svid.verify(authority.root.publicKey), true);
+  assert.deepEqual(svid.publicKey.export({ type: "spki", format: "der" }), publicKeyDer);
+});
+
+test("CertificateAuthority.issue() gives what OpenSSL accepts as a TLS client and server", { skip: hasOpenssl() ? false : "no openssl on this machine" }, async () => {
+  const options = createOptions();
+  const authority = await openCertificateAuthority(options);
+  const issued = await issue(authority, 86_400_000);
+  writeFileSync(join(options.folder, "bundle.pem"), authority.trustBundlePem);
+  writeFileSync(join(options.folder, "leaf.pem"), issued.certificateChainPem);
+  const at = String(Math.floor(options.clock.wallMs() / 1000) + 1);
+  for (const purpose of ["sslclient", "sslserver"]) {
+    const run = spawnSync("openssl", ["verify", "-x509_strict", "-attime", at, "-purpose", purpose, "-CAfile", join(options.folder, "bundle.pem"), join(options.folder, "leaf.pem")]);
+    assert.equal(run.status, 0, `${purpose}: ${run.stdout}${run.stderr}`);
+  }
+  const text = spawnSync("openssl", ["x509", "-in", join(options.folder, "leaf.pem"), "-noout", "-text"]).stdout.toString();
+  assert.match(text, /X509v3 Basic Constraints: critical\s+CA:FALSE/);
+  assert.match(text, /X509v3 Key Usage: critical\s+Digital Signature\n/);
+  assert.match(text, /X509v3 Subject Key Identifier/);
+  assert.match(text, /X509v3 Authority Key Identifier/);
+});
+
+const LIFETIMES: readonly (readonly [string, number, number, number])[] = [
+  ["24 h, backdated by 60 s", 86_400_000, 60_000, 86_400_000],
+  ["20 s, backdated by a tenth", 20_000, 2_000, 20_000],
+  ["10 s when asked for less", 1, 1_000, 10_000],
+];
+for (const [what, asked, before, lifetime] of LIFETIMES) {
+  test(`CertificateAuthority.issue() gives ${what}`, async () => {
+    const options = createOptions();
+    const nowMs = options.clock.wallMs();
+    const issued = await issue(await openCertificateAuthority(options), asked);
+    assert.equal(nowMs - issued.notBeforeMs, before);
+    assert.equal(issued.notAfterMs - nowMs, lifetime);
+    const svid = new X509Certificate(issued.certificateChainPem);
+    assert.equal(parseWallTime(svid.validFrom), issued.notBeforeMs);
+    assert.equal(parseWallTime(svid.validTo), issued.notAfterMs);
+  });
+}
+
+test("CertificateAuthority.issue() never outlives its root, and says when the root has ended", async () => {
+  const clock = new FakeClock();
+  const authority = await openCertificateAuthority(createOptions({ clock, rootLifetimeMs: 3_600_000 }));
+  assert.equal((await issue(authority, 86_400_000)).notAfterMs, authority.notAfterMs());
+  clock.advance(3_600_000);
+  await assert.rejects(issue(authority, 86_400_000), { code: "WEFT_CA_EXPIRED" });
+});
+
+test("CertificateAuthority.issue() gives every certificate another positive serial number", async () => {
+  const authority = await openCertificateAuthority(createOptions());
+  const serials = await Promise.all(Array.from({ length: 20 }, async () => (await issue(authority, 60_000)).serialNumber));
+  assert.equal(new Set(serials).size, 20);
+  for (const serial of serials) assert.match(serial, /^[4-7][0-9a-f]{31}$/);
+});
+
+function hasOpenssl(): boolean {
+  return spawnSync("openssl", ["version"]).status === 0;
+}

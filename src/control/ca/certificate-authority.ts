@@ -1,0 +1,234 @@
+import { X509Certificate, createPrivateKey, webcrypto } from "node:crypto";
+import { join } from "node:path";
+import { formatWorkloadId } from "../../identity/spiffe-id.ts";
+import { openPrivateFolder, readPrivateFile, writePrivateFile } from "../../lib/private-files.ts";
+import { WeftError } from "../../lib/weft-error.ts";
+import type { Random } from "../../random/random.ts";
+import type { Clock } from "../../time/clock.ts";
+import { formatWallTime, parseWallTime, toDate } from "../../time/wall-time.ts";
+import { loadX509 } from "./lazy-x509.ts";
+
+export interface CertificateAuthorityOptions {
+  /** Private folder for `root.pem`; made when missing. */
+  readonly folder: string;
+  readonly trustDomain: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Of a root that has to be made. Default 10 years. */
+  readonly rootLifetimeMs?: number;
+}
+
+export interface SvidRequest {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  /** Becomes the subject's common name. */
+  readonly workload: string;
+  /** DER SubjectPublicKeyInfo of a P-256 key whose possession was proved. */
+  readonly publicKeyDer: Uint8Array;
+  /** Between 10 s and 1 year; cut short where the root ends sooner. */
+  readonly lifetimeMs: number;
+}
+
+export interface IssuedSvid {
+  readonly spiffeId: string;
+  /** The leaf; the root that signed it is in the trust bundle. */
+  readonly certificateChainPem: string;
+  readonly serialNumber: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+export const MIN_SVID_LIFETIME_MS = 10_000;
+const MAX_SVID_LIFETIME_MS = 366 * 24 * 3_600_000;
+
+/** As long as Istio's and Linkerd's own roots: replacing a root is an operation of its own, not a routine. */
+const DEFAULT_ROOT_LIFETIME_MS = 10 * 365 * 24 * 3_600_000;
+
+/** A certificate is valid from a little before its birth, for hosts whose clock is behind: 60 s, at most a tenth of its life. */
+const MAX_BACKDATE_MS = 60_000;
+
+const KEY_ALGORITHM = { name: "ECDSA", namedCurve: "P-256" };
+const SIGNING_ALGORITHM = { name: "ECDSA", hash: "SHA-256" };
+const PEM_KEY = /-----BEGIN PRIVATE KEY-----([^-]+)-----END PRIVATE KEY-----/;
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/;
+
+/**
+ * The mesh's certificate authority: one self-signed ECDSA P-256 root that issues SPIFFE X.509-SVIDs. Key and certificate
+ * live in one private file, so that they cannot come apart; the key is held by WebCrypto, not extractable.
+ */
+export class CertificateAuthority {
+  readonly trustDomain: string;
+  /** PEM; what every certificate of the mesh must lead to. */
+  readonly trustBundlePem: string;
+  readonly root: X509Certificate;
+  readonly #options: CertificateAuthorityOptions;
+  readonly #signingKey: webcrypto.CryptoKey;
+  readonly #notAfterMs: number;
+
+  constructor(options: CertificateAuthorityOptions, root: X509Certificate, signingKey: webcrypto.CryptoKey) {
+    this.trustDomain = options.trustDomain;
+    this.trustBundlePem = root.toString();
+    this.root = root;
+    this.#options = options;
+    this.#signingKey = signingKey;
+    this.#notAfterMs = parseWallTime(root.validTo);
+  }
+
+  /** Wall clock; nothing can be issued after it. */
+  notAfterMs(): number {
+    return this.#notAfterMs;
+  }
+
+  /**
+   * Issues one SVID with a fresh random serial number: URI name only, key usage digitalSignature, TLS client and server,
+   * not a CA. Who may have it is the caller's decision. Throws WEFT_CA_EXPIRED when the root has ended.
+   */
+  async issue(request: SvidRequest): Promise<IssuedSvid> {
+    const { clock, random } = this.#options;
+    const lifetimeMs = Math.min(Math.max(request.lifetimeMs, MIN_SVID_LIFETIME_MS), MAX_SVID_LIFETIME_MS);
+    const nowMs = clock.wallMs();
+    if (nowMs >= this.#notAfterMs) throw this.#expired();
+    const spiffeId = formatWorkloadId({ trustDomain: this.trustDomain, ...request });
+    const notBeforeMs = toSeconds(nowMs - Math.min(MAX_BACKDATE_MS, lifetimeMs / 10));
+    const notAfterMs = Math.min(toSeconds(nowMs + lifetimeMs), this.#notAfterMs);
+    const x509 = await loadX509();
+    const publicKey = new x509.PublicKey(request.publicKeyDer);
+    const certificate = await x509.X509CertificateGenerator.create(
+      {
+        serialNumber: createSerialNumber(random),
+        subject: [{ CN: [request.workload] }],
+        issuer: new x509.X509Certificate(this.root.raw).subjectName,
+        notBefore: toDate(notBeforeMs),
+        notAfter: toDate(notAfterMs),
+        signingAlgorithm: SIGNING_ALGORITHM,
+        signingKey: this.#signingKey,
+        publicKey,
+        extensions: [
+          new x509.BasicConstraintsExtension(false, undefined, true),
+          new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+          await x509.SubjectKeyIdentifierExtension.create(publicKey, false, webcrypto),
+          await x509.AuthorityKeyIdentifierExtension.create(new x509.X509Certificate(this.root.raw), false, webcrypto),
+          new x509.SubjectAlternativeNameExtension([{ type: "url", value: spiffeId }]),
+        ],
+      },
+      webcrypto,
+    );
+    return {
+      spiffeId,
+      certificateChainPem: `${certificate.toString("pem")}\n`,
+      serialNumber: certificate.serialNumber,
+      notBeforeMs,
+      notAfterMs,
+    };
+  }
+
+  #expired(): WeftError {
+    return new WeftError(
+      "WEFT_CA_EXPIRED",
+      `Cannot issue certificates: the mesh's root ended at ${formatWallTime(this.#notAfterMs)}; expected a root that is still valid`,
+      { hint: `Stop the mesh, remove ${formatRootPath(this.#options.folder)} and start again; every workload then joins anew` },
+    );
+  }
+}
+
+/** Loads the root of the folder, or makes one on the first start. Throws WEFT_CA_… when what is there cannot be used. */
+export async function openCertificateAuthority(options: CertificateAuthorityOptions): Promise<CertificateAuthority> {
+  openPrivateFolder(options.folder);
+  const path = formatRootPath(options.folder);
+  let pem = readPrivateFile(path);
+  if (pem === null) {
+    pem = await createRoot(options);
+    await writePrivateFile(path, pem);
+  }
+  const { root, privateKeyDer } = parseRoot(path, pem);
+  checkRoot(path, root, options);
+  const signingKey = await webcrypto.subtle.importKey("pkcs8", privateKeyDer, KEY_ALGORITHM, false, ["sign"]).catch((error: unknown) => {
+    throw damaged(path, "a private key that is not for P-256", error);
+  });
+  return new CertificateAuthority(options, root, signingKey);
+}
+
+function formatRootPath(folder: string): string {
+  return join(folder, "root.pem");
+}
+
+async function createRoot(options: CertificateAuthorityOptions): Promise<string> {
+  const x509 = await loadX509();
+  const keys = await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
+  const nowMs = options.clock.wallMs();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+    {
+      serialNumber: createSerialNumber(options.random),
+      name: [{ O: [options.trustDomain] }, { CN: ["weft root CA"] }],
+      notBefore: toDate(toSeconds(nowMs - MAX_BACKDATE_MS)),
+      notAfter: toDate(toSeconds(nowMs + (options.rootLifetimeMs ?? DEFAULT_ROOT_LIFETIME_MS))),
+      signingAlgorithm: SIGNING_ALGORITHM,
+      keys,
+      extensions: [
+        // No intermediate authorities below it.
+        new x509.BasicConstraintsExtension(true, 0, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
+        new x509.SubjectAlternativeNameExtension([{ type: "url", value: `spiffe://${options.trustDomain}` }]),
+      ],
+    },
+    webcrypto,
+  );
+  const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
+  return `${x509.PemConverter.encode(pkcs8, "PRIVATE KEY")}\n${certificate.toString("pem")}\n`;
+}
+
+function parseRoot(path: string, pem: string): { root: X509Certificate; privateKeyDer: Uint8Array } {
+  const key = PEM_KEY.exec(pem)?.[1];
+  const certificate = PEM_CERTIFICATE.exec(pem)?.[0];
+  if (key === undefined || certificate === undefined) throw damaged(path, "no private key and certificate");
+  const privateKeyDer = Buffer.from(key, "base64");
+  let root: X509Certificate;
+  let matches: boolean;
+  try {
+    root = new X509Certificate(certificate);
+    matches = root.checkPrivateKey(createPrivateKey({ key: privateKeyDer, format: "der", type: "pkcs8" }));
+  } catch (error) {
+    throw damaged(path, "a key or certificate that does not parse", error);
+  }
+  if (!matches) throw damaged(path, "a certificate of another key");
+  return { root, privateKeyDer };
+}
+
+function checkRoot(path: string, root: X509Certificate, options: CertificateAuthorityOptions): void {
+  const trustDomain = root.subjectAltName?.replace(/^URI:spiffe:\/\//, "") ?? "none";
+  if (trustDomain !== options.trustDomain) {
+    throw new WeftError(
+      "WEFT_CA_TRUST_DOMAIN",
+      `Cannot use the root in "${path}": found trust domain "${trustDomain}"; expected "${options.trustDomain}"`,
+      { hint: "Give the mesh its old name or trustDomain back, or start it with another state folder" },
+    );
+  }
+  if (options.clock.wallMs() >= parseWallTime(root.validTo)) {
+    throw new WeftError(
+      "WEFT_CA_EXPIRED",
+      `Cannot use the root in "${path}": it ended at ${root.validTo}; expected a root that is still valid`,
+      { hint: `Remove "${path}" and start again; every workload then joins anew` },
+    );
+  }
+}
+
+function damaged(path: string, found: string, cause?: unknown): WeftError {
+  return new WeftError("WEFT_CA_DAMAGED", `Cannot use the root in "${path}": found ${found}; expected a PEM key and its certificate`, {
+    hint: `Restore "${path}" from a backup, or remove it and start again; every workload then joins anew`,
+    cause,
+  });
+}
+
+/** X.509 times have whole seconds. */
+function toSeconds(wallMs: number): number {
+  return Math.floor(wallMs / 1000) * 1000;
+}
+
+/** 126 random bits. The fixed bits keep the integer positive and of one length (RFC 5280, 4.1.2.2). */
+function createSerialNumber(random: Random): string {
+  const bytes = Buffer.from(random.bytes(16));
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
+  return bytes.toString("hex");
+}
