@@ -1,9 +1,8 @@
 import type { Head } from "../head.ts";
 
 /**
- * What a decoder calls. Events of one message: interim*, head, body*, end; or failure, after which nothing more comes.
- * The same bytes give the same events however they are cut into chunks (only `onBody` follows the cuts).
- * The names differ from those of `ConnectionHandler`, so that one class can be both.
+ * What a decoder calls. Events of one message: interim*, head, data*, end; or failure, after which nothing more comes.
+ * The same bytes give the same events however they are cut into chunks (only `onData` follows the cuts).
  * A sink may call `pause`, `resume`, `next`, `expect` or `stop` of its decoder inside any of these; it must not throw.
  */
 export interface Http1Sink {
@@ -11,9 +10,9 @@ export interface Http1Sink {
   onInterim(head: Head): void;
   onHead(head: Head): void;
   /** Body bytes with their framing removed; a view of what was given to `decode`. Never empty. */
-  onBody(bytes: Uint8Array): void;
+  onData(bytes: Uint8Array): void;
   /** `trailers` holds only fields (no start line); null when there were none. Valid until the next message. */
-  onMessageEnd(trailers: Head | null): void;
+  onEnd(trailers: Head | null): void;
   onFailure(failure: DecodeFailure): void;
 }
 
@@ -43,7 +42,7 @@ export interface DecoderLimits {
   readonly maxPendingBytes: number;
 }
 
-export const REQUEST_LIMITS: DecoderLimits = {
+export const DEFAULT_DECODER_LIMITS: DecoderLimits = {
   maxHeadBytes: 65_536, // nginx 8 × 8 KiB, Envoy 60 KiB, Node 16 KiB
   maxTargetBytes: 8_192, // nginx 8 KiB, HAProxy about 15 KiB; RFC 9112 section 3 asks for at least 8,000
   maxFields: 100, // Envoy 100, HAProxy 101
@@ -51,6 +50,3 @@ export const REQUEST_LIMITS: DecoderLimits = {
   maxChunkExtensionBytes: 4_096,
   maxPendingBytes: 1_048_576,
 };
-
-/** Responses come from apps and proxies of the mesh: the same bounds. */
-export const RESPONSE_LIMITS: DecoderLimits = REQUEST_LIMITS;

@@ -26,8 +26,6 @@ const MAX_CHUNK_SIZE_DIGITS = 16;
 const MAX_INTERIM = 16;
 const EMPTY: Uint8Array = new Uint8Array(0);
 
-export { REQUEST_LIMITS, RESPONSE_LIMITS } from "./decoder-contract.ts";
-
 /**
  * Turns the bytes of one side of an HTTP/1.1 connection into events, strictly: whatever two parsers could read in two ways
  * is refused (RFC 9112 section 11.2).
@@ -37,13 +35,13 @@ export { REQUEST_LIMITS, RESPONSE_LIMITS } from "./decoder-contract.ts";
  *    ▲                        │  ├──▶ DATA_LENGTH ──▶ ENDING
  *    │                        │  ├──▶ CHUNK_SIZE ⇄ CHUNK_DATA …, CHUNK_SIZE(0) ──▶ TRAILERS ──▶ ENDING
  *    │                        │  └──▶ DATA_UNTIL_CLOSE ──finish──▶ ENDING
- *    └────onMessageEnd────────┼────────────────────────────────────┘
+ *    └────────onEnd───────────┼────────────────────────────────────┘
  *                          STOPPED  (failure or stop; final)
  * ```
  *
- * Requests: the first message may come at once; after each `onMessageEnd` the decoder waits for `next()`, and bytes that come
+ * Requests: the first message may come at once; after each `onEnd` the decoder waits for `next()`, and bytes that come
  * meanwhile (pipelining) are kept. Responses: each message must be announced with `expect()`; bytes without one fail as
- * "unsolicited". When bytes follow the end of a response in the same chunk, `head.keepAlive` is false by the time `onMessageEnd`
+ * "unsolicited". When bytes follow the end of a response in the same chunk, `head.keepAlive` is false by the time `onEnd`
  * is called and `onFailure` comes right after, so such a connection must not be used again.
  *
  * The bytes given to `decode` are never changed, and views of them are handed out. The decoder never throws.
@@ -286,7 +284,7 @@ export class Http1Decoder {
     const available = this.#chunk.length - this.#at;
     const take = available < this.#remaining ? available : this.#remaining;
     this.#remaining -= take;
-    // The state comes first: the sink may stop the decoder inside onBody.
+    // The state comes first: the sink may stop the decoder inside onData.
     if (this.#remaining === 0) this.#state = this.#state === CHUNK_DATA ? CHUNK_DATA_CR : ENDING;
     this.#emit(this.#at + take);
   }
@@ -296,7 +294,7 @@ export class Http1Decoder {
     const start = this.#at;
     this.#at = end;
     const chunk = this.#chunk;
-    this.#sink.onBody(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
+    this.#sink.onData(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
   }
 
   #takeChunkSize(): void {
@@ -398,7 +396,7 @@ export class Http1Decoder {
     // Before the sink can put the connection back: bytes nobody asked for must never answer the next request.
     if (excess) this.head.keepAlive = false;
     this.#state = excess ? STOPPED : WAITING;
-    this.#sink.onMessageEnd(trailers !== null && trailers.count > 0 ? trailers : null);
+    this.#sink.onEnd(trailers !== null && trailers.count > 0 ? trailers : null);
     if (excess) this.#fail(failures.UNSOLICITED);
   }
 

@@ -53,6 +53,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 const SPACE = 0x20;
 const TAB = 0x09;
+const DELETE = 0x7f;
 const COLON = 0x3a;
 const SLASH = 0x2f;
 const QUESTION = 0x3f;
@@ -341,11 +342,12 @@ export class HeadParser {
   /** Parses whole field lines from `start`; returns the position after the blank line, NEED_MORE or REFUSED. */
   #fieldLines(bytes: Uint8Array, start: number, limit: number): number {
     const head = this.head;
-    const spans = head.spans;
+    const { spans, ids } = head;
+    const classes = BYTE_CLASS; // a module's binding is loaded at each use
     let lineAt = start;
     for (;;) {
       let at = lineAt;
-      while (at < limit && ((BYTE_CLASS[bytes[at] as number] as number) & BYTE_TOKEN) !== 0) at += 1; // `at` < limit
+      while (at < limit && ((classes[bytes[at] as number] as number) & BYTE_TOKEN) !== 0) at += 1; // `at` < limit
       if (at === limit) return NEED_MORE;
       const nameEnd = at;
       if (bytes[at] !== COLON || at === lineAt) {
@@ -355,7 +357,12 @@ export class HeadParser {
       at += 1;
       while (at < limit && (bytes[at] === SPACE || bytes[at] === TAB)) at += 1;
       const valueStart = at;
-      while (at < limit && ((BYTE_CLASS[bytes[at] as number] as number) & BYTE_VALUE) !== 0) at += 1;
+      // BYTE_VALUE as comparisons: most bytes of a head are here, and this saves a load for each.
+      while (at < limit) {
+        const byte = bytes[at] as number;
+        if (byte < SPACE ? byte !== TAB : byte === DELETE) break;
+        at += 1;
+      }
       if (at + 1 >= limit) return at === limit ? NEED_MORE : this.#refuseLine(failures.BARE_LF, bytes, at, limit);
       if (bytes[at] !== CR || bytes[at + 1] !== LF) {
         return this.#refuseLine(lineEndFault(bytes, at, failures.BAD_FIELD_VALUE), bytes, at, limit);
@@ -365,7 +372,7 @@ export class HeadParser {
       const index = head.count;
       if (index === this.#maxFields) return this.#refuse(failures.TOO_MANY_FIELDS);
       const id = fieldId(bytes, lineAt, nameEnd);
-      head.ids[index] = id;
+      ids[index] = id;
       spans[index * 4] = lineAt;
       spans[index * 4 + 1] = nameEnd;
       spans[index * 4 + 2] = valueStart;
