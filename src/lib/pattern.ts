@@ -27,7 +27,7 @@ export function compilePattern(source: string, mode: PatternMode): CompiledPatte
   if (source.length > MAX_SOURCE_LENGTH) {
     throw invalid(source, `longer than ${MAX_SOURCE_LENGTH} characters`, undefined);
   }
-  const simple = parseSimple(source);
+  const simple = parseSimplePattern(source);
   if (simple !== null) {
     const matches = compileSimple(simple, mode);
     if (matches !== null) return { source, mode, matches };
@@ -36,7 +36,7 @@ export function compilePattern(source: string, mode: PatternMode): CompiledPatte
 }
 
 /** `^`? literal `.*`? `$`? */
-interface SimplePattern {
+export interface SimplePattern {
   readonly atStart: boolean;
   readonly literal: string;
   readonly open: boolean;
@@ -45,7 +45,8 @@ interface SimplePattern {
 
 const SIMPLE = /^(\^?)((?:[^\\.+*?()[\]{}|^$]|\\[!-/:-@[-`{-~])*)(\.\*)?(\$?)$/s;
 
-function parseSimple(source: string): SimplePattern | null {
+/** Null when the expression is more than that. */
+export function parseSimplePattern(source: string): SimplePattern | null {
   const parts = SIMPLE.exec(source);
   if (parts === null) return null;
   const [, start, literal, open, end] = parts;

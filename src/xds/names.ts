@@ -25,6 +25,12 @@ export const TRUST_BUNDLE_SECRET = "trust-bundle";
 /** The cluster that dials any host by name, for hosts outside the mesh. */
 export const EGRESS_CLUSTER = "egress";
 
+/** The cluster that never has an endpoint: where a TrafficSplit without a usable backend leads. */
+export const EMPTY_CLUSTER = "none";
+
+/** The metadata filter under which clusters carry `service`, and endpoints `version` and `workload`. */
+export const WEFT_METADATA = "weft.dev";
+
 export const OUTBOUND_LISTENER = "outbound";
 
 export function formatInboundListener(appPort: number): string {

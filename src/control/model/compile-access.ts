@@ -1,0 +1,111 @@
+import type { TrafficRule, TrafficTarget } from "../../resources/traffic-target.ts";
+import { compareText } from "./compare-text.ts";
+import { compileHttpMatches } from "./compile-http-matches.ts";
+import type { ConditionLog } from "./condition-log.ts";
+import type { AccessModel, HttpMatchModel, TargetModel } from "./mesh-model.ts";
+import { keyOf, type ResourceIndex } from "./resource-index.ts";
+
+/**
+ * Every valid TrafficTarget by its destination. What cannot be resolved narrows a target, never widens it: an unknown
+ * group or match allows nothing, and a target without rules or sources opens nothing.
+ */
+export function compileAccess(index: ResourceIndex, conditions: ConditionLog): Map<string, AccessModel> {
+  const drafts = new Map<string, { namespace: string; serviceAccount: string; targets: TargetModel[] }>();
+  for (const target of index.targets) {
+    if (!isAcceptable(target, conditions)) continue;
+    const { namespace, name: serviceAccount } = target.spec.destination;
+    const key = `${namespace}/${serviceAccount}`;
+    const draft = drafts.get(key) ?? { namespace, serviceAccount, targets: [] };
+    draft.targets.push(compileTarget(target, index, conditions));
+    drafts.set(key, draft);
+  }
+  for (const draft of drafts.values()) draft.targets.sort((one, other) => compareText(one.key, other.key));
+  return new Map([...drafts.entries()].sort(([one], [other]) => compareText(one, other)));
+}
+
+/** The schema refuses these too; a store that others write to may hold them all the same. */
+function isAcceptable(target: TrafficTarget, conditions: ConditionLog): boolean {
+  const { destination, rules } = target.spec;
+  if (destination.namespace !== target.metadata.namespace) {
+    conditions.add(target, "Accepted", {
+      reason: "ForeignDestination",
+      message: `The destination is in namespace "${destination.namespace}"; a TrafficTarget opens only its own namespace, "${target.metadata.namespace}"`,
+    });
+    return false;
+  }
+  if (destination.kind !== "ServiceAccount") {
+    conditions.add(target, "Accepted", {
+      reason: "UnknownDestinationKind",
+      message: `The destination is a ${String(destination.kind)}; only a ServiceAccount can be one, so the target allows nothing`,
+    });
+    return false;
+  }
+  if (rules.length === 0) {
+    conditions.add(target, "Accepted", { reason: "NoRules", message: "The target has no rules, so it allows nothing" });
+    return false;
+  }
+  return true;
+}
+
+function compileTarget(target: TrafficTarget, index: ResourceIndex, conditions: ConditionLog): TargetModel {
+  const sources = new Set<string>();
+  for (const source of target.spec.sources) {
+    if (source.kind === "ServiceAccount") sources.add(`${source.namespace}/${source.name}`);
+  }
+  if (sources.size === 0) {
+    conditions.add(target, "Accepted", { reason: "NoSources", message: "The target has no sources, so it allows nobody" });
+  }
+  const http = target.spec.rules.filter((rule) => rule.kind === "HTTPRouteGroup");
+  const tcp = target.spec.rules.filter((rule) => rule.kind === "TCPRoute");
+  return {
+    key: keyOf(target),
+    sources: [...sources].sort(compareText),
+    http: http.length === 0 ? null : http.flatMap((rule) => compileHttpRule(target, rule, { index, conditions })),
+    tcp: tcp.length === 0 ? null : compileTcpRules(target, tcp, { index, conditions }),
+  };
+}
+
+interface Context {
+  readonly index: ResourceIndex;
+  readonly conditions: ConditionLog;
+}
+
+function compileHttpRule(target: TrafficTarget, rule: TrafficRule, context: Context): HttpMatchModel[] {
+  const group = context.index.groups.get(`${target.metadata.namespace}/${rule.name}`);
+  if (group === undefined) {
+    reportMissing(target, rule, context.conditions);
+    return [];
+  }
+  const known = new Set(group.spec.matches.map((match) => match.name));
+  const missing = rule.matches.filter((name) => !known.has(name));
+  for (const name of missing) {
+    context.conditions.add(target, "ResolvedRefs", {
+      reason: "MatchNotFound",
+      message: `HTTPRouteGroup "${rule.name}" has no match "${name}"; no request fits it`,
+    });
+  }
+  return compileHttpMatches(group, rule.matches);
+}
+
+function compileTcpRules(target: TrafficTarget, rules: readonly TrafficRule[], context: Context): TargetModel["tcp"] {
+  const ports = new Set<number>();
+  let all = false;
+  for (const rule of rules) {
+    const route = context.index.tcpRoutes.get(`${target.metadata.namespace}/${rule.name}`);
+    if (route === undefined) {
+      reportMissing(target, rule, context.conditions);
+      continue;
+    }
+    const listed = route.spec.matches.ports;
+    if (listed.length === 0) all = true;
+    for (const port of listed) ports.add(port);
+  }
+  return all ? "all" : [...ports].sort((one, other) => one - other);
+}
+
+function reportMissing(target: TrafficTarget, rule: TrafficRule, conditions: ConditionLog): void {
+  conditions.add(target, "ResolvedRefs", {
+    reason: "RouteNotFound",
+    message: `There is no ${rule.kind} "${rule.name}" in namespace "${target.metadata.namespace}"; no request fits it`,
+  });
+}

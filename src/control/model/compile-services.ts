@@ -1,0 +1,75 @@
+import type { EndpointSlice } from "../../resources/endpoint-slice.ts";
+import type { Service } from "../../resources/service.ts";
+import { compareText } from "./compare-text.ts";
+import {
+  collectWorkloads,
+  compilePortEndpoints,
+  finishWorkload,
+  reportSlices,
+  type WorkloadDraft,
+} from "./compile-endpoints.ts";
+import { compileSplits, type SplitTable } from "./compile-splits.ts";
+import type { ConditionLog } from "./condition-log.ts";
+import type { ServiceModel, ServicePortModel, WorkloadModel } from "./mesh-model.ts";
+import type { ResourceIndex } from "./resource-index.ts";
+import { portProtocol, tcpPorts } from "./service-ports.ts";
+
+export interface CompiledServices {
+  readonly services: Map<string, ServiceModel>;
+  readonly workloads: Map<string, WorkloadModel>;
+}
+
+export function compileServices(index: ResourceIndex, conditions: ConditionLog): CompiledServices {
+  const splits = compileSplits(index, conditions);
+  const workloads = new Map<string, WorkloadDraft>();
+  const models: [string, ServiceModel][] = [];
+  for (const [key, service] of index.services) {
+    const slices = index.slices.get(key) ?? [];
+    models.push([key, compileService(service, slices, splits.get(key) ?? null)]);
+    for (const port of tcpPorts(service)) collectWorkloads(slices, port, workloads);
+  }
+  for (const [key, table] of splits) {
+    if (!index.services.has(key)) models.push([key, compileBareRoot(key, table)]);
+  }
+  for (const [key, slices] of index.slices) {
+    const service = index.services.get(key);
+    const portNames = service === undefined ? null : new Set(tcpPorts(service).map((port) => port.name));
+    reportSlices(slices, portNames, conditions);
+  }
+  return {
+    services: new Map(models.sort(([one], [other]) => compareText(one, other))),
+    workloads: new Map(
+      [...workloads.entries()]
+        .sort(([one], [other]) => compareText(one, other))
+        .map(([key, draft]) => [key, finishWorkload(draft)]),
+    ),
+  };
+}
+
+function compileService(
+  service: Service,
+  slices: readonly EndpointSlice[],
+  splits: SplitTable | null,
+): ServiceModel {
+  const { namespace, name } = service.metadata;
+  const ports = tcpPorts(service).map(
+    (port): ServicePortModel => ({
+      port: port.port,
+      protocol: portProtocol(port),
+      ...compilePortEndpoints(slices, port.name),
+      splits: splits?.get(port.port)?.splits ?? [],
+    }),
+  );
+  return { namespace, name, exists: true, ports };
+}
+
+/** The root of a TrafficSplit that is no Service: callers can use the name, and the split says where they get to. */
+function compileBareRoot(key: string, table: SplitTable): ServiceModel {
+  const slash = key.indexOf("/");
+  const ports = [...table.entries()]
+    .sort(([one], [other]) => one - other)
+    .map(([port, { protocol, splits }]): ServicePortModel => {
+      return { port, protocol, endpoints: [], serviceAccounts: [], splits };
+    });
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1), exists: false, ports };
+}
