@@ -22,6 +22,8 @@ export interface ProxyStatus {
   /** SYNCED: all acknowledged. STALE: something sent and not acknowledged, or disconnected. REJECTED: see reasons. */
   readonly state: "SYNCED" | "STALE" | "REJECTED";
   readonly types: readonly ProxyTypeStatus[];
+  /** When the certificate that the proxy proved itself with last ends; left out or null when unknown. */
+  readonly certificateNotAfterWallMs?: number | null;
 }
 
 export interface ProxyTypeStatus {
@@ -82,4 +84,6 @@ export interface MeshView {
   readonly egress: "allow" | "deny";
   readonly weftVersion: string;
   readonly startedWallMs: number;
+  /** When the mesh's root certificate ends; left out when unknown. */
+  readonly trustRootNotAfterWallMs?: number;
 }
