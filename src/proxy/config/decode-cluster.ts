@@ -1,0 +1,146 @@
+import type { google } from "#gen/protos.js";
+import { envoy } from "#gen/protos.js";
+import type { ClusterConfig, EndpointConfig } from "../snapshot.ts";
+import { IDENTITY_SECRET, TRUST_BUNDLE_SECRET } from "../../xds/names.ts";
+import { toMilliseconds } from "./decode-routes.ts";
+import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
+
+/** Envoy's default. */
+const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
+const UPSTREAM_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+const RAW_BUFFER = "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
+const DYNAMIC_CLUSTER = "envoy.clusters.dynamic_forward_proxy";
+/** Metadata of weft's own, on clusters (`service`) and endpoints (`version`, `workload`). */
+const METADATA = "weft.dev";
+
+/** A cluster without its endpoints, which come by EDS under `edsName`; null for the other kinds. */
+export interface DecodedCluster {
+  readonly config: ClusterConfig;
+  readonly edsName: string | null;
+}
+
+export function decodeCluster(wire: envoy.config.cluster.v3.Cluster): DecodedCluster {
+  refuseUnknownFields(
+    wire,
+    [
+      "name", "altStatName", "type", "clusterType", "edsClusterConfig", "connectTimeout", "lbPolicy", "loadAssignment",
+      "typedExtensionProtocolOptions", "dnsLookupFamily", "transportSocket", "metadata", "clusterDiscoveryType",
+      "ignoreHealthOnHostRemoval", "perConnectionBufferLimitBytes",
+    ],
+    "",
+  );
+  const name = wire.name ?? "";
+  if (name === "") throw new ConfigRefusal("name", "an empty name", "a name");
+  if ((wire.lbPolicy ?? 0) !== 0 && wire.clusterType == null) {
+    throw new ConfigRefusal("lb_policy", `policy ${wire.lbPolicy}`, "ROUND_ROBIN");
+  }
+  const kind = decodeKind(wire);
+  return {
+    config: {
+      name,
+      kind,
+      peerIdentities: decodeTransportSocket(wire.transportSocket ?? null),
+      service: readMetadata(wire.metadata ?? null, "service") ?? "",
+      connectTimeoutMs: wire.connectTimeout == null ? DEFAULT_CONNECT_TIMEOUT_MS : toMilliseconds(wire.connectTimeout),
+      endpoints: kind === "static" && wire.loadAssignment != null ? decodeEndpoints(wire.loadAssignment) : [],
+    },
+    edsName: kind === "eds" ? wire.edsClusterConfig?.serviceName || name : null,
+  };
+}
+
+/** Usable endpoints (health UNKNOWN or HEALTHY) of priority 0, in the order of the wire. */
+export function decodeEndpoints(wire: envoy.config.endpoint.v3.ClusterLoadAssignment): readonly EndpointConfig[] {
+  refuseUnknownFields(wire, ["clusterName", "endpoints"], "");
+  const endpoints: EndpointConfig[] = [];
+  (wire.endpoints ?? []).forEach((locality, i) => {
+    refuseUnknownFields(locality, ["locality", "lbEndpoints", "metadata", "loadBalancingWeight"], `endpoints[${i}]`);
+    (locality.lbEndpoints ?? []).forEach((endpoint, j) => {
+      const decoded = decodeEndpoint(endpoint, `endpoints[${i}].lb_endpoints[${j}]`);
+      if (decoded !== null) endpoints.push(decoded);
+    });
+  });
+  return endpoints;
+}
+
+function decodeEndpoint(wire: envoy.config.endpoint.v3.LbEndpoint, path: string): EndpointConfig | null {
+  refuseUnknownFields(wire, ["endpoint", "healthStatus", "metadata", "loadBalancingWeight", "hostIdentifier"], path);
+  const { UNKNOWN, HEALTHY } = envoy.config.core.v3.HealthStatus;
+  const health = wire.healthStatus ?? UNKNOWN;
+  if (health !== UNKNOWN && health !== HEALTHY) return null;
+  const socket = wire.endpoint?.address?.socketAddress;
+  if (socket == null || !socket.address || !socket.portValue) {
+    throw new ConfigRefusal(`${path}.endpoint.address`, "no socket address", "an IP address and a port");
+  }
+  return {
+    address: socket.address,
+    port: socket.portValue,
+    version: readMetadata(wire.metadata ?? null, "version") ?? "",
+    workload: readMetadata(wire.metadata ?? null, "workload") ?? "",
+    weight: wire.loadBalancingWeight?.value ?? 1,
+  };
+}
+
+function decodeKind(wire: envoy.config.cluster.v3.Cluster): ClusterConfig["kind"] {
+  if (wire.clusterType != null) {
+    if (wire.clusterType.name === DYNAMIC_CLUSTER) return "dynamic";
+    throw new ConfigRefusal("cluster_type", `"${wire.clusterType.name}"`, `"${DYNAMIC_CLUSTER}"`);
+  }
+  const { EDS, STATIC } = envoy.config.cluster.v3.Cluster.DiscoveryType;
+  if (wire.type === EDS) return "eds";
+  if ((wire.type ?? STATIC) === STATIC) return "static";
+  throw new ConfigRefusal("type", `type ${wire.type}`, "EDS or STATIC");
+}
+
+/** Null = plain TCP. TLS that would verify nothing, or not by SPIFFE ID, is refused. */
+function decodeTransportSocket(socket: envoy.config.core.v3.TransportSocket | null): ReadonlySet<string> | null {
+  const any = socket?.typedConfig;
+  if (socket === null || any == null || any.typeUrl === RAW_BUFFER) return null;
+  if (any.typeUrl !== UPSTREAM_TLS) throw new ConfigRefusal("transport_socket", `"${any.typeUrl}"`, `"${UPSTREAM_TLS}"`);
+  const context = envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext.decode(any.value ?? new Uint8Array());
+  refuseUnknownFields(context, ["commonTlsContext", "sni"], "transport_socket");
+  const common = context.commonTlsContext ?? {};
+  requireMeshSecrets(common, "transport_socket");
+  const combined = common.combinedValidationContext;
+  const matchers = (combined?.defaultValidationContext ?? common.validationContext)?.matchTypedSubjectAltNames ?? [];
+  const identities = new Set<string>();
+  for (const matcher of matchers) {
+    const exact = matcher.matcher?.exact;
+    if (matcher.sanType !== envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher.SanType.URI || !exact) {
+      throw new ConfigRefusal("transport_socket", "a name match that is not an exact URI", "exact URI names");
+    }
+    identities.add(exact);
+  }
+  // A cluster without endpoints has no identities to expect, and an empty set accepts nobody.
+  return identities;
+}
+
+/** Our certificate and the mesh's roots, and nothing weaker. */
+export function requireMeshSecrets(
+  common: envoy.extensions.transport_sockets.tls.v3.CommonTlsContext,
+  path: string,
+): void {
+  refuseUnknownFields(
+    common,
+    [
+      "tlsParams", "tlsCertificateSdsSecretConfigs", "combinedValidationContext", "validationContextSdsSecretConfig",
+      "alpnProtocols", "validationContextType",
+    ],
+    path,
+  );
+  const { TLSv1_3 } = envoy.extensions.transport_sockets.tls.v3.TlsParameters.TlsProtocol;
+  if (common.tlsParams?.tlsMinimumProtocolVersion !== TLSv1_3) {
+    throw new ConfigRefusal(`${path}.tls_params`, "a minimum below TLS 1.3", "TLSv1_3");
+  }
+  const own = common.tlsCertificateSdsSecretConfigs?.[0]?.name;
+  if (own !== IDENTITY_SECRET) throw new ConfigRefusal(path, `certificate secret "${own ?? ""}"`, `"${IDENTITY_SECRET}"`);
+  const roots =
+    common.validationContextSdsSecretConfig?.name ?? common.combinedValidationContext?.validationContextSdsSecretConfig?.name;
+  if (roots !== TRUST_BUNDLE_SECRET) {
+    throw new ConfigRefusal(path, `roots secret "${roots ?? ""}"`, `"${TRUST_BUNDLE_SECRET}"`);
+  }
+}
+
+function readMetadata(metadata: envoy.config.core.v3.Metadata | null, key: string): string | null {
+  const struct: google.protobuf.Struct | undefined = metadata?.filterMetadata?.[METADATA];
+  return struct?.fields?.[key]?.stringValue ?? null;
+}

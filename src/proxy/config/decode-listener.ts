@@ -1,0 +1,157 @@
+import { envoy } from "#gen/protos.js";
+import type { google } from "#gen/protos.js";
+import type { AccessPolicy, FilterChainConfig, HttpHandlerConfig, ListenerConfig, TcpHandlerConfig } from "../snapshot.ts";
+import { decodeAccess } from "./decode-access.ts";
+import { requireMeshSecrets } from "./decode-cluster.ts";
+import { decodeRouteTable, decodeWeights } from "./decode-routes.ts";
+import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
+
+const PREFIX = "type.googleapis.com/";
+const HTTP_MANAGER = `${PREFIX}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`;
+const TCP_PROXY = `${PREFIX}envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy`;
+const NETWORK_RBAC = `${PREFIX}envoy.extensions.filters.network.rbac.v3.RBAC`;
+const HTTP_RBAC = `${PREFIX}envoy.extensions.filters.http.rbac.v3.RBAC`;
+const HTTP_ROUTER = `${PREFIX}envoy.extensions.filters.http.router.v3.Router`;
+const DYNAMIC_FORWARD_PROXY = `${PREFIX}envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig`;
+const DOWNSTREAM_TLS = `${PREFIX}envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext`;
+
+/** `self` is "<namespace>/<service account>" of this proxy, for explanations of access rules. */
+export function decodeListener(wire: envoy.config.listener.v3.Listener, self: string): ListenerConfig {
+  refuseUnknownFields(
+    wire,
+    ["name", "address", "filterChains", "defaultFilterChain", "trafficDirection", "statPrefix", "metadata", "enableReusePort", "listenerFiltersTimeout"],
+    "",
+  );
+  const name = wire.name ?? "";
+  const socket = wire.address?.socketAddress;
+  if (socket == null || !socket.address || !socket.portValue) {
+    throw new ConfigRefusal("address", "no socket address", "an IP address and a port");
+  }
+  const chains = (wire.filterChains ?? []).map((chain, index) => decodeChain(chain, self, `filter_chains[${index}]`));
+  const named = chains.filter((chain) => chain.serverNames.length > 0);
+  const unnamed = chains.filter((chain) => chain.serverNames.length === 0);
+  if (wire.defaultFilterChain != null) unnamed.push(decodeChain(wire.defaultFilterChain, self, "default_filter_chain"));
+  if (unnamed.length > 1) throw new ConfigRefusal("filter_chains", "several chains that match everything", "one");
+  return {
+    name,
+    address: socket.address,
+    port: socket.portValue,
+    direction: name.startsWith("inbound/") ? "inbound" : name.startsWith("ingress/") ? "ingress" : "outbound",
+    chains: named,
+    defaultChain: unnamed[0] ?? null,
+  };
+}
+
+/** RDS names that a listener waits for. */
+export function namedRoutes(listener: ListenerConfig): readonly string[] {
+  const names: string[] = [];
+  for (const chain of [...listener.chains, listener.defaultChain]) {
+    if (chain !== null && chain.handler.kind === "http" && chain.handler.routeName !== null) names.push(chain.handler.routeName);
+  }
+  return names;
+}
+
+function decodeChain(wire: envoy.config.listener.v3.FilterChain, self: string, path: string): FilterChainConfig {
+  refuseUnknownFields(wire, ["filterChainMatch", "filters", "transportSocket", "name", "metadata"], path);
+  const match = wire.filterChainMatch;
+  if (match != null) refuseUnknownFields(match, ["destinationPort", "serverNames"], `${path}.filter_chain_match`);
+  return {
+    serverNames: (match?.serverNames ?? []).map((name) => name.toLowerCase()),
+    destinationPort: match?.destinationPort?.value ?? 0,
+    mutualTls: decodeDownstreamTls(wire.transportSocket ?? null, `${path}.transport_socket`),
+    handler: decodeFilters(wire.filters ?? [], self, `${path}.filters`),
+  };
+}
+
+function decodeDownstreamTls(socket: envoy.config.core.v3.TransportSocket | null, path: string): boolean {
+  const any = socket?.typedConfig;
+  if (any == null) return false;
+  if (any.typeUrl !== DOWNSTREAM_TLS) throw new ConfigRefusal(path, `"${any.typeUrl}"`, `"${DOWNSTREAM_TLS}"`);
+  const context = envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.decode(any.value ?? new Uint8Array());
+  refuseUnknownFields(context, ["commonTlsContext", "requireClientCertificate", "disableStatelessSessionResumption", "sessionTicketKeysType"], path);
+  if (context.requireClientCertificate?.value !== true) {
+    throw new ConfigRefusal(`${path}.require_client_certificate`, "false", "true");
+  }
+  requireMeshSecrets(context.commonTlsContext ?? {}, path);
+  return true;
+}
+
+/** Access filters first, then one terminal filter. */
+function decodeFilters(
+  filters: readonly envoy.config.listener.v3.Filter[],
+  self: string,
+  path: string,
+): HttpHandlerConfig | TcpHandlerConfig {
+  let access: AccessPolicy | null = null;
+  for (const [index, filter] of filters.entries()) {
+    const at = `${path}[${index}]`;
+    const { typeUrl, value } = requireAny(filter.typedConfig ?? null, at);
+    if (typeUrl === NETWORK_RBAC) {
+      const rbac = envoy.extensions.filters.network.rbac.v3.RBAC.decode(value);
+      access = decodeAccess(rbac, self, at);
+    } else if (typeUrl === TCP_PROXY) {
+      return decodeTcp(envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.decode(value), access, at);
+    } else if (typeUrl === HTTP_MANAGER) {
+      return decodeHttp(
+        envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.decode(value),
+        self,
+        at,
+      );
+    } else {
+      throw new ConfigRefusal(at, `filter "${typeUrl}"`, "RBAC, TcpProxy or HttpConnectionManager");
+    }
+  }
+  throw new ConfigRefusal(path, "no terminal filter", "TcpProxy or HttpConnectionManager at the end");
+}
+
+function decodeTcp(
+  wire: envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy,
+  access: AccessPolicy | null,
+  path: string,
+): TcpHandlerConfig {
+  refuseUnknownFields(wire, ["statPrefix", "cluster", "weightedClusters", "idleTimeout", "clusterSpecifier"], path);
+  const weighted = wire.weightedClusters?.clusters;
+  const clusters =
+    weighted == null
+      ? decodeWeights([{ name: wire.cluster ?? "", weight: 1 }], path)
+      : decodeWeights(weighted.map((cluster) => ({ name: cluster.name ?? "", weight: cluster.weight ?? 0 })), path);
+  return { kind: "tcp", clusters, access };
+}
+
+function decodeHttp(
+  wire: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager,
+  self: string,
+  path: string,
+): HttpHandlerConfig {
+  refuseUnknownFields(
+    wire,
+    [
+      "codecType", "statPrefix", "rds", "routeConfig", "httpFilters", "normalizePath", "mergeSlashes",
+      "pathWithEscapedSlashesAction", "useRemoteAddress", "generateRequestId", "preserveExternalRequestId",
+      "stripTrailingHostDot", "routeSpecifier", "stripPortMode", "forwardClientCertDetails", "serverHeaderTransformation",
+      "skipXffAppend", "xffNumTrustedHops", "httpProtocolOptions", "commonHttpProtocolOptions",
+    ],
+    path,
+  );
+  let access: AccessPolicy | null = null;
+  for (const [index, filter] of (wire.httpFilters ?? []).entries()) {
+    const at = `${path}.http_filters[${index}]`;
+    const { typeUrl, value } = requireAny(filter.typedConfig ?? null, at);
+    if (typeUrl === HTTP_RBAC) access = decodeAccess(envoy.extensions.filters.http.rbac.v3.RBAC.decode(value), self, at);
+    else if (typeUrl !== HTTP_ROUTER && typeUrl !== DYNAMIC_FORWARD_PROXY) {
+      throw new ConfigRefusal(at, `filter "${typeUrl}"`, "RBAC or Router");
+    }
+  }
+  if (wire.rds == null && wire.routeConfig == null) throw new ConfigRefusal(path, "no routes", "rds or route_config");
+  return {
+    kind: "http",
+    routeName: wire.rds?.routeConfigName ?? null,
+    inlineRoutes: wire.routeConfig == null ? null : decodeRouteTable(wire.routeConfig),
+    access,
+  };
+}
+
+function requireAny(any: google.protobuf.Any | null, path: string): { typeUrl: string; value: Uint8Array } {
+  if (any === null || !any.typeUrl) throw new ConfigRefusal(path, "no typed_config", "typed_config");
+  return { typeUrl: any.typeUrl, value: any.value ?? new Uint8Array() };
+}

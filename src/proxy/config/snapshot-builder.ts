@@ -1,0 +1,153 @@
+import { envoy } from "#gen/protos.js";
+import type { ClusterConfig, EndpointConfig, ListenerConfig, RouteTable, Snapshot } from "../snapshot.ts";
+import type { DecodedCluster } from "./decode-cluster.ts";
+import {
+  CLUSTER_TYPE,
+  ENDPOINT_TYPE,
+  LISTENER_TYPE,
+  ROUTE_TYPE,
+  SECRET_TYPE,
+  TRUST_BUNDLE_SECRET,
+} from "../../xds/names.ts";
+import { decodeCluster, decodeEndpoints } from "./decode-cluster.ts";
+import { decodeListener, namedRoutes } from "./decode-listener.ts";
+import { decodeRouteTable } from "./decode-routes.ts";
+import { ConfigRefusal } from "./refuse.ts";
+
+/**
+ * Turns accepted xDS resources into snapshots. A resource that cannot be decoded is refused alone: its last good version,
+ * if there is one, stays. What did not change keeps its object, so that whoever holds memory for it can tell.
+ */
+export class SnapshotBuilder {
+  readonly #self: string;
+  readonly #listeners: Map<string, ListenerConfig> = new Map();
+  readonly #routes: Map<string, RouteTable> = new Map();
+  readonly #clusters: Map<string, DecodedCluster> = new Map();
+  readonly #endpoints: Map<string, readonly EndpointConfig[]> = new Map();
+  /** Clusters joined with their endpoints, and what they were joined from. */
+  readonly #joined: Map<string, JoinedCluster> = new Map();
+  #trustBundlePem: string | null = null;
+  #generation: number = 0;
+
+  /** `self` is "<namespace>/<service account>". */
+  constructor(self: string) {
+    this.#self = self;
+  }
+
+  /** Takes one resource; returns why it is refused, or null. */
+  upsert(typeUrl: string, name: string, bytes: Uint8Array): string | null {
+    try {
+      this.#decode(typeUrl, name, bytes);
+      return null;
+    } catch (error) {
+      // Decoders and protobuf throw for what a control plane got wrong: that is expected here, and said to it.
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  remove(typeUrl: string, name: string): void {
+    switch (typeUrl) {
+      case LISTENER_TYPE:
+        this.#listeners.delete(name);
+        break;
+      case ROUTE_TYPE:
+        this.#routes.delete(name);
+        break;
+      case CLUSTER_TYPE:
+        this.#clusters.delete(name);
+        break;
+      case ENDPOINT_TYPE:
+        this.#endpoints.delete(name);
+        break;
+      default:
+        // Roots are replaced, never taken away: without them nothing could be verified.
+        break;
+    }
+  }
+
+  /** EDS names to subscribe to. */
+  endpointNames(): string[] {
+    const names: string[] = [];
+    for (const cluster of this.#clusters.values()) if (cluster.edsName !== null) names.push(cluster.edsName);
+    return names;
+  }
+
+  /** RDS names to subscribe to. */
+  routeNames(): string[] {
+    const names = new Set<string>();
+    for (const listener of this.#listeners.values()) for (const name of namedRoutes(listener)) names.add(name);
+    return [...names];
+  }
+
+  /** Everything that is named has arrived at least once. */
+  isComplete(): boolean {
+    if (this.#listeners.size === 0) return false;
+    return (
+      this.routeNames().every((name) => this.#routes.has(name)) &&
+      this.endpointNames().every((name) => this.#endpoints.has(name))
+    );
+  }
+
+  build(): Snapshot {
+    this.#generation += 1;
+    const clusters = new Map<string, ClusterConfig>();
+    for (const [name, decoded] of this.#clusters) clusters.set(name, this.#join(name, decoded));
+    for (const name of this.#joined.keys()) if (!clusters.has(name)) this.#joined.delete(name);
+    return {
+      generation: this.#generation,
+      listeners: new Map(this.#listeners),
+      routes: new Map(this.#routes),
+      clusters,
+      trustBundlePem: this.#trustBundlePem,
+    };
+  }
+
+  #join(name: string, decoded: DecodedCluster): ClusterConfig {
+    const endpoints = decoded.edsName === null ? null : (this.#endpoints.get(decoded.edsName) ?? NO_ENDPOINTS);
+    const known = this.#joined.get(name);
+    if (known !== undefined && known.decoded === decoded && known.endpoints === endpoints) return known.config;
+    const config = endpoints === null ? decoded.config : { ...decoded.config, endpoints };
+    this.#joined.set(name, { decoded, endpoints, config });
+    return config;
+  }
+
+  #decode(typeUrl: string, name: string, bytes: Uint8Array): void {
+    switch (typeUrl) {
+      case LISTENER_TYPE:
+        this.#listeners.set(name, decodeListener(envoy.config.listener.v3.Listener.decode(bytes), this.#self));
+        return;
+      case ROUTE_TYPE:
+        this.#routes.set(name, decodeRouteTable(envoy.config.route.v3.RouteConfiguration.decode(bytes)));
+        return;
+      case CLUSTER_TYPE:
+        this.#clusters.set(name, decodeCluster(envoy.config.cluster.v3.Cluster.decode(bytes)));
+        return;
+      case ENDPOINT_TYPE:
+        this.#endpoints.set(name, decodeEndpoints(envoy.config.endpoint.v3.ClusterLoadAssignment.decode(bytes)));
+        return;
+      case SECRET_TYPE:
+        this.#decodeSecret(name, envoy.extensions.transport_sockets.tls.v3.Secret.decode(bytes));
+        return;
+      default:
+        throw new ConfigRefusal("", `type "${typeUrl}"`, "a type that this proxy asked for");
+    }
+  }
+
+  #decodeSecret(name: string, secret: envoy.extensions.transport_sockets.tls.v3.Secret): void {
+    if (name !== TRUST_BUNDLE_SECRET) throw new ConfigRefusal("name", `"${name}"`, `"${TRUST_BUNDLE_SECRET}"`);
+    const ca = secret.validationContext?.trustedCa;
+    const pem = ca?.inlineString || (ca?.inlineBytes == null ? "" : Buffer.from(ca.inlineBytes).toString("utf8"));
+    if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
+      throw new ConfigRefusal("validation_context.trusted_ca", "no PEM certificate", "inline PEM roots");
+    }
+    this.#trustBundlePem = pem;
+  }
+}
+
+interface JoinedCluster {
+  readonly decoded: DecodedCluster;
+  readonly endpoints: readonly EndpointConfig[] | null;
+  readonly config: ClusterConfig;
+}
+
+const NO_ENDPOINTS: readonly EndpointConfig[] = [];

@@ -1,0 +1,51 @@
+import type { Exchange } from "../exchange.ts";
+import type { AccessPolicy, AccessRule } from "../snapshot.ts";
+import type { ProxyCounters } from "../counters.ts";
+import { ACCESS_DENIED } from "../failures.ts";
+import { matchesRequest } from "../route/match-request.ts";
+import { ANSWERED, CONTINUE } from "./filter.ts";
+import { explainDenial } from "./explain-denial.ts";
+
+/** Decides by the caller's proved identity: allowed when any rule allows it (SMI access control is OR over targets). */
+export function checkAccess(policy: AccessPolicy, x: Exchange, counters: ProxyCounters): number {
+  const origin = x.origin;
+  if (origin === null) return CONTINUE;
+  if (isAllowed(policy, origin.peerId, x)) return CONTINUE;
+  if (!policy.enforced) {
+    counters.accessShadowDenied += 1;
+    x.shadowDenied = true;
+    return CONTINUE;
+  }
+  counters.accessDenied += 1;
+  x.fail(ACCESS_DENIED, explainDenial(policy, origin.peerId, x));
+  return ANSWERED;
+}
+
+/** For opaque connections: only rules that do not look at requests count, as there is none to look at. */
+export function isConnectionAllowed(policy: AccessPolicy, peerId: string | null): boolean {
+  if (peerId === null) return false;
+  for (let i = 0; i < policy.rules.length; i += 1) {
+    const rule = policy.rules[i];
+    if (rule !== undefined && rule.matches === null && rule.principals.has(peerId)) return true;
+  }
+  return false;
+}
+
+function isAllowed(policy: AccessPolicy, peerId: string | null, x: Exchange): boolean {
+  if (peerId === null) return false;
+  for (let i = 0; i < policy.rules.length; i += 1) {
+    const rule = policy.rules[i];
+    if (rule !== undefined && rule.principals.has(peerId) && acceptsRequest(rule, x)) return true;
+  }
+  return false;
+}
+
+/** True when the rule would allow this request from one of its own principals. */
+export function acceptsRequest(rule: AccessRule, x: Exchange): boolean {
+  if (rule.matches === null) return true;
+  for (let i = 0; i < rule.matches.length; i += 1) {
+    const match = rule.matches[i];
+    if (match !== undefined && matchesRequest(match, x)) return true;
+  }
+  return false;
+}

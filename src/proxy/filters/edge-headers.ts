@@ -1,0 +1,34 @@
+import type { Head } from "../head.ts";
+import {
+  FIELD_FORWARDED_FOR,
+  FIELD_FORWARDED_HOST,
+  FIELD_FORWARDED_PROTO,
+  FIELD_WEFT_FAILURE,
+} from "../head.ts";
+
+/**
+ * At the edge nothing that a stranger says about where it comes from is believed: forwarding fields are replaced by what
+ * the proxy saw itself. Trace and request ids are passed on, so that a trace may begin in front of the mesh.
+ */
+export function replaceForwardedFields(request: Head, peerAddress: string): void {
+  for (let i = 0; i < request.count; i += 1) {
+    switch (request.ids[i]) {
+      case FIELD_FORWARDED_FOR:
+      case FIELD_FORWARDED_PROTO:
+      case FIELD_FORWARDED_HOST:
+        request.drop(i);
+        break;
+      default:
+        break;
+    }
+  }
+  const host = request.authorityEnd > request.authorityStart ? `x-forwarded-host: ${request.authorityText()}\r\n` : "";
+  request.add(Buffer.from(`x-forwarded-for: ${peerAddress}\r\nx-forwarded-proto: http\r\n${host}`, "latin1"));
+}
+
+/** `x-weft-failure` is weft's word: an app that sets it would be taken for a failing proxy. */
+export function dropFailureField(response: Head): void {
+  for (let i = 0; i < response.count; i += 1) {
+    if (response.ids[i] === FIELD_WEFT_FAILURE) response.drop(i);
+  }
+}

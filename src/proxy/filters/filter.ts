@@ -1,0 +1,17 @@
+import type { Exchange } from "../exchange.ts";
+
+export const CONTINUE = 0;
+/** The filter ended the exchange (`x.fail`): nothing after it runs. */
+export const ANSWERED = 1;
+
+/**
+ * Looks at a request or response head and may change or answer it. Filters hold only frozen configuration and are shared
+ * by all requests; what belongs to one request lives on the exchange.
+ */
+export interface RequestFilter {
+  onRequest(x: Exchange): number;
+}
+
+export interface ResponseFilter {
+  onResponse(x: Exchange): void;
+}

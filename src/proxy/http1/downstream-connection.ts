@@ -1,0 +1,266 @@
+import type { Connection, ConnectionHandler, TransportFailure } from "../../transport/transport.ts";
+import type { Deadline, DeadlineOwner } from "../../time/timer-wheel.ts";
+import type { DownstreamStream, HttpOrigin } from "../exchange.ts";
+import type { Head } from "../head.ts";
+import type { Drainable, ProxyRuntime } from "../runtime.ts";
+import type { Stack } from "../stack.ts";
+import type { DecodeFailure, Http1Sink } from "./decoder-contract.ts";
+import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
+import { Exchange } from "../exchange.ts";
+import { DOWNSTREAM_TIMEOUT, toDecodeFailureCode } from "../failures.ts";
+import { BODY_CHUNKED, BODY_NONE, BODY_UNTIL_CLOSE } from "../head.ts";
+import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
+import { DEFAULT_DECODER_LIMITS } from "./decoder-contract.ts";
+import { Http1Decoder } from "./decoder.ts";
+import { ENCODE_CLOSE, ENCODE_KEEP_ALIVE, ENCODE_UNTIL_CLOSE, copyEncoded, encodeResponseHead, isChunkedResponse } from "./encoder.ts";
+import { renderFailure } from "./render-failure.ts";
+
+/** From the first byte of a head, or from accept, to its end. Node's own default is 60 s; a proxy in front can be stricter. */
+const HEAD_MS = 15_000;
+/** Silence while a request body is awaited. */
+const BODY_MS = 60_000;
+/** Between requests. nginx keeps 75 s at the edge; a link between proxies stays open longer than its user keeps it. */
+const IDLE_MS = 75_000;
+const LINK_IDLE_MS = 60 * 60 * 1000;
+/** What is read of a body after its answer was given, to keep the connection; beyond it the connection closes. */
+const MAX_DISCARD_BYTES = 1024 * 1024;
+/** After our FIN the peer has this long to read the answer and close; a reset before could take the answer with it. */
+const LINGER_MS = 2_000;
+
+const AWAITING_HEAD = 0;
+const IN_EXCHANGE = 1;
+/** The answer is out, the rest of the request is read and dropped. */
+const DISCARDING = 2;
+const CLOSING = 3;
+
+/**
+ * One accepted HTTP/1.1 connection: decodes requests one at a time (pipelined ones wait their turn), hands each to the
+ * stack as an exchange, and writes the answers in order.
+ */
+export class Http1DownstreamConnection implements ConnectionHandler, Http1Sink, DownstreamStream, DeadlineOwner, Drainable {
+  readonly #runtime: ProxyRuntime;
+  readonly #stack: Stack;
+  readonly #origin: HttpOrigin;
+  readonly #decoder: Http1Decoder;
+  readonly #exchange: Exchange;
+  readonly #deadline: Deadline;
+  readonly #idleMs: number;
+  #connection: Connection | null = null;
+  #state: number = AWAITING_HEAD;
+  #requestEnded: boolean = false;
+  #responseEnded: boolean = false;
+  #closeAfter: boolean = false;
+  #responseChunked: boolean = false;
+  #discarded: number = 0;
+
+  constructor(runtime: ProxyRuntime, stack: Stack, origin: HttpOrigin) {
+    this.#runtime = runtime;
+    this.#stack = stack;
+    this.#origin = origin;
+    this.#decoder = new Http1Decoder("request", this, DEFAULT_DECODER_LIMITS);
+    this.#exchange = new Exchange(this);
+    this.#deadline = new WheelDeadline(this, 0);
+    this.#idleMs = origin.direction === "inbound" ? LINK_IDLE_MS : IDLE_MS;
+  }
+
+  // ConnectionHandler
+
+  onOpen(connection: Connection): void {
+    this.#connection = connection;
+    this.#runtime.downstreams.add(this);
+    this.#runtime.wheel.arm(this.#deadline, this.#idleMs);
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.#state === CLOSING) return;
+    if (this.#state === AWAITING_HEAD && this.#decoder.isIdle()) this.#runtime.wheel.arm(this.#deadline, HEAD_MS);
+    this.#decoder.decode(bytes);
+    this.#balanceReads();
+  }
+
+  onDrain(): void {
+    if (this.#exchange.active) this.#exchange.onDownstreamDrain();
+  }
+
+  onEnd(): void {
+    // A client that half-closes after its request still reads the answer (curl, nc). With nothing open, we end too.
+    this.#closeAfter = true;
+    this.#decoder.finish();
+    if (this.#state === AWAITING_HEAD) this.#close();
+  }
+
+  onClose(_failure: TransportFailure | null): void {
+    this.#state = CLOSING;
+    this.#runtime.wheel.clear(this.#deadline);
+    this.#runtime.downstreams.delete(this);
+    this.#decoder.stop();
+    this.#exchange.onDownstreamClosed();
+    this.#connection = null;
+  }
+
+  onDeadline(): void {
+    if (this.#state === CLOSING) {
+      this.#connection?.destroy();
+    } else if (this.#state === IN_EXCHANGE) {
+      this.#closeAfter = true;
+      this.#exchange.fail(DOWNSTREAM_TIMEOUT, "The request body stopped coming");
+    } else if (this.#state === AWAITING_HEAD && !this.#decoder.isIdle()) {
+      this.#answer(DOWNSTREAM_TIMEOUT, "The request head stopped coming");
+    } else {
+      this.#close();
+    }
+  }
+
+  /** Draining: an idle connection closes now, a busy one after its answer. */
+  drain(): void {
+    this.#closeAfter = true;
+    if (this.#state === AWAITING_HEAD && this.#decoder.isIdle()) this.#close();
+  }
+
+  // Decoded events, as Http1Sink.
+
+  onInterim(): void {
+    // Requests have no interim heads.
+  }
+
+  onHead(head: Head): void {
+    this.#state = IN_EXCHANGE;
+    this.#requestEnded = false;
+    this.#responseEnded = false;
+    this.#discarded = 0;
+    if (!head.keepAlive || this.#runtime.draining) this.#closeAfter = true;
+    if (head.bodyKind === BODY_NONE) this.#runtime.wheel.clear(this.#deadline);
+    else this.#runtime.wheel.arm(this.#deadline, BODY_MS);
+    this.#exchange.begin(this.#stack, this.#origin, head);
+    this.#stack.dispatch(this.#exchange);
+  }
+
+  onBody(bytes: Uint8Array): void {
+    if (this.#state === IN_EXCHANGE && this.#exchange.active) {
+      this.#runtime.wheel.arm(this.#deadline, BODY_MS);
+      this.#exchange.onRequestData(bytes);
+      return;
+    }
+    this.#discarded += bytes.length;
+    if (this.#discarded > MAX_DISCARD_BYTES) this.#close();
+  }
+
+  onMessageEnd(trailers: Head | null): void {
+    this.#requestEnded = true;
+    this.#runtime.wheel.clear(this.#deadline);
+    if (this.#state === IN_EXCHANGE && this.#exchange.active) this.#exchange.onRequestEnd(trailers);
+    if (this.#responseEnded) this.#nextMessage();
+  }
+
+  onFailure(failure: DecodeFailure): void {
+    this.#runtime.counters.malformed += 1;
+    const code = toDecodeFailureCode(failure.status);
+    this.#closeAfter = true;
+    this.#requestEnded = true;
+    if (this.#state === IN_EXCHANGE && this.#exchange.active) this.#exchange.fail(code, failure.message);
+    else if (this.#state === AWAITING_HEAD) this.#answer(code, `${failure.message} (${failure.detail})`);
+    else this.#close();
+  }
+
+  // DownstreamStream
+
+  sendInterim(head: Head): void {
+    if (this.#exchange.request?.minorVersion === 1) this.#connection?.write(copyEncoded(encodeResponseHead, head));
+  }
+
+  sendHead(x: Exchange, head: Head): void {
+    const old = x.request?.minorVersion === 0;
+    // A body without a length is chunked for those who know chunks, else it lasts until the connection closes.
+    const untilClose = old && (head.bodyKind === BODY_CHUNKED || head.bodyKind === BODY_UNTIL_CLOSE);
+    if (untilClose || this.#runtime.draining) this.#closeAfter = true;
+    let flags = untilClose ? ENCODE_UNTIL_CLOSE : 0;
+    if (this.#closeAfter) flags |= ENCODE_CLOSE;
+    else if (old) flags |= ENCODE_KEEP_ALIVE;
+    this.#responseChunked = isChunkedResponse(head, flags);
+    this.#connection?.write(copyEncoded(encodeResponseHead, head, flags));
+  }
+
+  sendData(bytes: Uint8Array): boolean {
+    const connection = this.#connection;
+    if (connection === null) return true;
+    return this.#responseChunked ? writeChunk(connection, bytes) : connection.write(bytes);
+  }
+
+  sendEnd(trailers: Head | null): void {
+    if (this.#responseChunked && this.#connection !== null) writeLastChunk(this.#connection, trailers);
+    this.#endResponse();
+  }
+
+  sendFailure(x: Exchange): void {
+    // Reading on after refusing a body that was announced would invite it; the client learns at once.
+    if (!this.#requestEnded && x.request?.bodyKind !== BODY_NONE) this.#closeAfter = true;
+    const request = x.request;
+    this.#connection?.write(
+      renderFailure({ code: x.failure, detail: x.failureDetail, request, close: this.#closeAfter }),
+    );
+    this.#endResponse();
+  }
+
+  abort(): void {
+    this.#state = CLOSING;
+    this.#connection?.destroy();
+  }
+
+  pauseReads(): void {
+    this.#connection?.pauseReads();
+    this.#runtime.wheel.clear(this.#deadline);
+  }
+
+  resumeReads(): void {
+    this.#connection?.resumeReads();
+    if (this.#state === IN_EXCHANGE && !this.#requestEnded) this.#runtime.wheel.arm(this.#deadline, BODY_MS);
+  }
+
+  #endResponse(): void {
+    this.#responseChunked = false;
+    this.#responseEnded = true;
+    if (this.#requestEnded) {
+      this.#nextMessage();
+      return;
+    }
+    this.#state = DISCARDING;
+    if (this.#closeAfter) this.#close();
+    else this.#connection?.resumeReads();
+  }
+
+  /** Both sides of the exchange are done. Inside a decoder event this only marks: the decoder goes on by itself. */
+  #nextMessage(): void {
+    if (this.#closeAfter) {
+      this.#close();
+      return;
+    }
+    this.#state = AWAITING_HEAD;
+    this.#runtime.wheel.arm(this.#deadline, this.#idleMs);
+    this.#decoder.next();
+    this.#balanceReads();
+  }
+
+  /** Pipelined requests beyond the present one stay in the kernel once a decoder holds some. */
+  #balanceReads(): void {
+    if (this.#connection === null || this.#exchange.active) {
+      if (this.#decoder.pendingBytes() > 0) this.#connection?.pauseReads();
+      return;
+    }
+    this.#connection.resumeReads();
+  }
+
+  /** An answer to what never became an exchange. */
+  #answer(code: number, detail: string): void {
+    this.#connection?.write(renderFailure({ code, detail, request: null, close: true }));
+    this.#close();
+  }
+
+  #close(): void {
+    this.#state = CLOSING;
+    this.#decoder.stop();
+    this.#runtime.wheel.clear(this.#deadline);
+    this.#connection?.end();
+    this.#runtime.wheel.arm(this.#deadline, LINGER_MS);
+    this.#connection?.resumeReads();
+  }
+}

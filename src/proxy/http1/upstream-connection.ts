@@ -1,0 +1,244 @@
+import type { Connection, ConnectionHandler, TransportFailure } from "../../transport/transport.ts";
+import type { Deadline, DeadlineOwner } from "../../time/timer-wheel.ts";
+import type { Exchange, UpstreamStream } from "../exchange.ts";
+import type { Head } from "../head.ts";
+import type { Credentials } from "../runtime.ts";
+import type { EndpointState } from "../upstream/endpoint-state.ts";
+import type { DecodeFailure, Http1Sink } from "./decoder-contract.ts";
+import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
+import { PEER_IDENTITY, UPSTREAM_PROTOCOL, UPSTREAM_RESET } from "../failures.ts";
+import { BODY_CHUNKED, BODY_UNTIL_CLOSE, FIELD_KEEP_ALIVE, METHOD_HEAD } from "../head.ts";
+import { dialEndpoint, refusePeer, toDialFailureCode } from "../upstream/dial.ts";
+import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
+import { DEFAULT_DECODER_LIMITS } from "./decoder-contract.ts";
+import { Http1Decoder } from "./decoder.ts";
+import { copyEncoded, encodeRequestHead } from "./encoder.ts";
+
+/**
+ * An idle connection to an app is closed by us after this long: below Node's own 5 s `keepAliveTimeout`, so that a
+ * request does not cross the app's close. A `Keep-Alive: timeout=n` field in a response replaces it, less one second.
+ */
+const APP_IDLE_MS = 4_000;
+/** Between proxies; below the hour for which a proxy keeps an idle downstream link. */
+const LINK_IDLE_MS = 30 * 60 * 1000;
+/** An answer that nobody waits for any more is read to its end, for the sake of the connection, up to this long. */
+const DISCARD_MS = 1_000;
+
+/**
+ * One HTTP/1.1 connection to an endpoint, carrying one exchange at a time.
+ *
+ *   connecting --open--> idle --assign--> busy --response end--> idle
+ *                          \                \--cancel before any answer--> closed
+ *                           \--idle timeout, peer's close, `connection: close`--> closed
+ */
+export class Http1UpstreamConnection implements ConnectionHandler, Http1Sink, UpstreamStream, DeadlineOwner {
+  readonly #endpoint: EndpointState;
+  readonly #decoder: Http1Decoder;
+  readonly #idleDeadline: Deadline;
+  #connection: Connection | null = null;
+  #exchange: Exchange | null = null;
+  #state: "connecting" | "idle" | "busy" | "closed" = "connecting";
+  /** Exchanges carried so far; more than one means that the peer may have closed while we wrote. */
+  #carried: number = 0;
+  #requestChunked: boolean = false;
+  #requestEnded: boolean = false;
+  #responseSeen: boolean = false;
+  #reusable: boolean = true;
+  #idleMs: number;
+  #identityFailure: string | null = null;
+
+  constructor(endpoint: EndpointState) {
+    this.#endpoint = endpoint;
+    this.#decoder = new Http1Decoder("response", this, DEFAULT_DECODER_LIMITS);
+    this.#idleDeadline = new WheelDeadline(this, 0);
+    this.#idleMs = endpoint.cluster.config.peerIdentities === null ? APP_IDLE_MS : LINK_IDLE_MS;
+  }
+
+  connect(credentials: Credentials | null): void {
+    const { runtime, cluster, config } = this.#endpoint;
+    this.#connection = dialEndpoint(runtime, cluster.config, config, { credentials, handler: this });
+  }
+
+  /** Takes `x` as the one exchange and sends its head and what is there of its body. Only when idle. */
+  assign(x: Exchange): void {
+    const request = x.request;
+    const connection = this.#connection;
+    if (request === null || connection === null) return;
+    this.#endpoint.runtime.wheel.clear(this.#idleDeadline);
+    this.#state = "busy";
+    this.#exchange = x;
+    this.#carried += 1;
+    this.#requestEnded = false;
+    this.#responseSeen = false;
+    this.#requestChunked = request.bodyKind === BODY_CHUNKED;
+    this.#decoder.expect(request.method === METHOD_HEAD);
+    connection.write(copyEncoded(encodeRequestHead, request));
+    x.onConnected(this);
+  }
+
+  /** Closes after what was written; only when idle or connecting. */
+  close(): void {
+    if (this.#state === "busy") {
+      this.#reusable = false;
+      return;
+    }
+    this.#connection?.destroy();
+  }
+
+  // UpstreamStream
+
+  sendData(bytes: Uint8Array): boolean {
+    const connection = this.#connection;
+    if (connection === null) return true;
+    return this.#requestChunked ? writeChunk(connection, bytes) : connection.write(bytes);
+  }
+
+  sendEnd(trailers: Head | null): void {
+    this.#requestEnded = true;
+    if (this.#requestChunked && this.#connection !== null) writeLastChunk(this.#connection, trailers);
+  }
+
+  cancel(): void {
+    this.#exchange = null;
+    this.#connection?.destroy();
+  }
+
+  pauseReads(): void {
+    this.#connection?.pauseReads();
+  }
+
+  resumeReads(): void {
+    this.#connection?.resumeReads();
+  }
+
+  /** The answer is not wanted (the exchange goes on elsewhere) but its rest is read, so that the connection lives. */
+  discard(): void {
+    this.#exchange = null;
+    this.#connection?.resumeReads();
+    this.#endpoint.runtime.wheel.arm(this.#idleDeadline, DISCARD_MS);
+  }
+
+  // ConnectionHandler
+
+  onOpen(connection: Connection): void {
+    this.#connection = connection;
+    const { runtime, cluster } = this.#endpoint;
+    runtime.counters.upstreamOpen += 1;
+    runtime.counters.upstreamTotal += 1;
+    if (cluster.config.peerIdentities !== null) runtime.counters.tlsConnected += 1;
+    this.#identityFailure = refusePeer(cluster.config, connection);
+    if (this.#identityFailure !== null) {
+      connection.destroy();
+      return;
+    }
+    this.#state = "idle";
+    this.#armIdle();
+    this.#endpoint.onOpened(this);
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.#state === "busy") this.#responseSeen = true;
+    this.#decoder.decode(bytes);
+  }
+
+  onDrain(): void {
+    this.#exchange?.onUpstreamDrain();
+  }
+
+  onEnd(): void {
+    // A server that half-closes has no more answers: a body until close is complete, anything else is broken off.
+    this.#reusable = false;
+    this.#decoder.finish();
+    this.#connection?.destroy();
+  }
+
+  onClose(failure: TransportFailure | null): void {
+    const wasOpen = this.#state !== "connecting";
+    const { runtime } = this.#endpoint;
+    runtime.wheel.clear(this.#idleDeadline);
+    this.#state = "closed";
+    if (!wasOpen) {
+      if (this.#identityFailure !== null) runtime.counters.upstreamOpen -= 1;
+      this.#failOpen(failure);
+      return;
+    }
+    runtime.counters.upstreamOpen -= 1;
+    const x = this.#exchange;
+    this.#exchange = null;
+    this.#endpoint.onClosed(this);
+    if (x !== null) x.onAttemptFailed(UPSTREAM_RESET, failure === null ? null : failure.message);
+  }
+
+  onDeadline(): void {
+    this.#connection?.destroy();
+  }
+
+  /** True when a failure of this attempt may be the peer's idle close crossing our request: nothing came back. */
+  isStaleReuse(): boolean {
+    return this.#carried > 1 && !this.#responseSeen;
+  }
+
+  // Decoded events, as Http1Sink.
+
+  onInterim(head: Head): void {
+    this.#exchange?.onInterim(head);
+  }
+
+  onHead(head: Head): void {
+    if (!head.keepAlive || head.bodyKind === BODY_UNTIL_CLOSE) this.#reusable = false;
+    if (this.#endpoint.cluster.config.peerIdentities === null) this.#readKeepAlive(head);
+    this.#exchange?.onResponseHead(head);
+  }
+
+  onBody(bytes: Uint8Array): void {
+    this.#exchange?.onResponseData(bytes);
+  }
+
+  onMessageEnd(trailers: Head | null): void {
+    const x = this.#exchange;
+    this.#exchange = null;
+    // A response that ends before its request leaves half a request on the wire: the connection is done.
+    const reusable = this.#reusable && this.#requestEnded;
+    if (reusable) {
+      this.#state = "idle";
+      this.#armIdle();
+      x?.onResponseEnd(trailers);
+      // The exchange may have begun its next request and taken another connection; this one is free either way.
+      this.#endpoint.onIdle(this);
+    } else {
+      this.#state = "idle";
+      x?.onResponseEnd(trailers);
+      this.#connection?.destroy();
+    }
+  }
+
+  onFailure(failure: DecodeFailure): void {
+    const x = this.#exchange;
+    this.#exchange = null;
+    this.#reusable = false;
+    this.#connection?.destroy();
+    const truncated = failure.detail === "truncated";
+    x?.onAttemptFailed(truncated ? UPSTREAM_RESET : UPSTREAM_PROTOCOL, failure.message);
+  }
+
+  #armIdle(): void {
+    this.#endpoint.runtime.wheel.arm(this.#idleDeadline, this.#idleMs);
+  }
+
+  #failOpen(failure: TransportFailure | null): void {
+    const { runtime, cluster } = this.#endpoint;
+    const code = this.#identityFailure === null ? toDialFailureCode(cluster.config, failure) : PEER_IDENTITY;
+    if (cluster.config.peerIdentities !== null) runtime.counters.tlsConnectFailed += 1;
+    this.#endpoint.onOpenFailed(code, this.#identityFailure ?? failure?.message ?? "closed while connecting");
+  }
+
+  /** Apps say how long they keep an idle connection; believing them avoids sending into a close. */
+  #readKeepAlive(head: Head): void {
+    const index = head.find(FIELD_KEEP_ALIVE);
+    if (index < 0) return;
+    const match = /(?:^|[,\s])timeout=(\d{1,6})/i.exec(head.valueText(index));
+    if (match === null) return;
+    const seconds = Number(match[1]);
+    this.#idleMs = Math.max(500, seconds * 1000 - 1000);
+  }
+}

@@ -1,0 +1,92 @@
+import type { Exchange } from "../exchange.ts";
+import type { ProxyRuntime } from "../runtime.ts";
+import type { WeightedClusters } from "../snapshot.ts";
+import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
+import { LOOP_DETECTED, NO_CLUSTER, NO_ENDPOINT, NO_ROUTE } from "../failures.ts";
+
+/** Innermost: chooses the cluster once per request (a split is decided per request) and an endpoint per attempt. */
+export class PickLayer {
+  readonly #runtime: ProxyRuntime;
+  readonly #upstreams: UpstreamRegistry;
+
+  constructor(runtime: ProxyRuntime, upstreams: UpstreamRegistry) {
+    this.#runtime = runtime;
+    this.#upstreams = upstreams;
+  }
+
+  dispatch(x: Exchange): void {
+    if (x.cluster === null && !this.#chooseCluster(x)) return;
+    const cluster = x.cluster;
+    if (cluster === null) return;
+    x.attemptCount += 1;
+    if (x.attemptCount === 1) cluster.retryBudget.deposit();
+    if (cluster.config.kind === "dynamic") {
+      this.#dialHost(x);
+      return;
+    }
+    const endpoint = cluster.pick(x.avoided);
+    if (endpoint === null) {
+      x.fail(NO_ENDPOINT, `Service "${cluster.config.service}" has no ready instance`);
+      return;
+    }
+    x.endpoint = endpoint;
+    endpoint.checkout(x);
+  }
+
+  #chooseCluster(x: Exchange): boolean {
+    const clusters = x.route?.clusters;
+    const name = clusters === undefined ? undefined : pickWeighted(clusters, this.#runtime);
+    const cluster = name === undefined ? undefined : this.#upstreams.get(name);
+    if (cluster === undefined) {
+      x.fail(NO_CLUSTER, `Cluster "${name ?? ""}" is not in the proxy's configuration`);
+      return false;
+    }
+    x.cluster = cluster;
+    return true;
+  }
+
+  /** A host outside the mesh: dialled by the name and port of the request itself. */
+  #dialHost(x: Exchange): void {
+    const target = parseAuthority(x.authority);
+    if (target === null) {
+      x.fail(NO_ROUTE, `"${x.authority}" is not a host that can be called`);
+      return;
+    }
+    if (this.#runtime.ownPorts.has(target.port) && isLoopback(target.host)) {
+      x.fail(LOOP_DETECTED, `"${x.authority}" is this proxy itself; name a service in the Host field`);
+      return;
+    }
+    if (x.attemptCount === 1) this.#runtime.counters.egress += 1;
+    const endpoint = x.cluster?.pickDynamic(target.host, target.port) ?? null;
+    x.endpoint = endpoint;
+    endpoint?.checkout(x);
+  }
+}
+
+export function pickWeighted(clusters: WeightedClusters, runtime: ProxyRuntime): string | undefined {
+  const count = clusters.names.length;
+  if (count === 1) return clusters.names[0];
+  const total = clusters.cumulative[count - 1] ?? 0;
+  const ticket = runtime.random.below(total);
+  for (let i = 0; i < count; i += 1) {
+    if (ticket < (clusters.cumulative[i] ?? 0)) return clusters.names[i];
+  }
+  return undefined;
+}
+
+interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+function parseAuthority(authority: string): HostAndPort | null {
+  const match = /^(\[[0-9a-f:.]+\]|[^:[\]\s/@]+)(?::(\d{1,5}))?$/i.exec(authority);
+  if (match === null) return null;
+  const port = match[2] === undefined ? 80 : Number(match[2]);
+  const host = (match[1] ?? "").replace(/^\[|\]$/g, "");
+  return host === "" || port === 0 || port > 65_535 ? null : { host, port };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host.endsWith(".localhost") || host.startsWith("127.") || host === "::1" || host === "0.0.0.0" || host === "::";
+}

@@ -1,0 +1,59 @@
+import type { Exchange } from "../exchange.ts";
+import type { ProxyRuntime } from "../runtime.ts";
+import type { EdgeStats } from "../../observe/edge-stats.ts";
+import { DOWNSTREAM_CLOSED, NO_FAILURE, getFailure } from "../failures.ts";
+
+/** Outermost: times every exchange and counts how it ended, whatever ended it. */
+export class RecordLayer {
+  readonly #runtime: ProxyRuntime;
+
+  constructor(runtime: ProxyRuntime) {
+    this.#runtime = runtime;
+  }
+
+  begin(x: Exchange): void {
+    x.startedMs = this.#runtime.clock.nowMs();
+    this.#runtime.counters.activeExchanges += 1;
+  }
+
+  end(x: Exchange): void {
+    const runtime = this.#runtime;
+    runtime.counters.activeExchanges -= 1;
+    x.endedMs = runtime.clock.nowMs();
+    const failed = x.failure !== NO_FAILURE;
+    const status = failed && x.status === 0 ? getFailure(x.failure).httpStatus : x.status;
+    const edge = this.#edge(x);
+    // A caller that leaves is not the service's failure; it is counted under its own code without a class.
+    edge.record(x.failure === DOWNSTREAM_CLOSED ? 0 : status, x.failure, x.endedMs - x.startedMs);
+    edge.requestBytes += x.requestBytes;
+    edge.responseBytes += x.responseBytes;
+    if (runtime.accessLog !== null) runtime.accessLog.exchange(x, status, edge.labels);
+  }
+
+  /** The edge of the endpoint reached; without one, the service's; without a service, the listener's own. */
+  #edge(x: Exchange): EdgeStats {
+    const origin = x.origin;
+    const direction = origin?.direction ?? "outbound";
+    if (direction === "inbound" && origin !== null) {
+      origin.edge ??= this.#runtime.edges.edge({
+        direction,
+        source: origin.source,
+        destination: this.#runtime.self,
+        version: "",
+        protocol: "http",
+      });
+      return origin.edge;
+    }
+    const endpoint = x.endpoint;
+    if (endpoint?.edge != null) return endpoint.edge;
+    const edge = this.#runtime.edges.edge({
+      direction,
+      source: this.#runtime.self,
+      destination: x.cluster === null ? "" : x.cluster.config.service,
+      version: endpoint?.config.version ?? "",
+      protocol: "http",
+    });
+    if (endpoint !== null) endpoint.edge = edge;
+    return edge;
+  }
+}

@@ -1,0 +1,56 @@
+import type { Head } from "../head.ts";
+import type { HeaderMatch, PathMatch, RequestMatch } from "../snapshot.ts";
+import { joinFieldValues } from "./field-values.ts";
+
+/** What a match may look at: the canonical path, never the raw one, so routing and access control see the same. */
+export interface MatchableRequest {
+  readonly path: string;
+  /** As the client wrote it, lower-case, without a trailing dot. */
+  readonly authority: string;
+  readonly request: Head | null;
+}
+
+/** True when path, method and every header agree. */
+export function matchesRequest(match: RequestMatch, x: MatchableRequest): boolean {
+  if (match.path.kind !== "any" && !matchesPath(match.path, x.path)) return false;
+  if (match.methods !== null && (x.request === null || !match.methods.has(x.request.methodText()))) return false;
+  for (let i = 0; i < match.headers.length; i += 1) {
+    const header = match.headers[i];
+    if (header !== undefined && !matchesHeader(header, x)) return false;
+  }
+  return true;
+}
+
+function matchesPath(match: PathMatch, path: string): boolean {
+  switch (match.kind) {
+    case "any":
+      return true;
+    case "exact":
+      return path === match.value;
+    case "prefix":
+      return path.startsWith(match.value);
+    case "regex":
+      return match.pattern.matches(path);
+  }
+}
+
+/** A header that is absent never matches, whatever the pattern accepts. Several values are joined with ", ". */
+function matchesHeader(match: HeaderMatch, x: MatchableRequest): boolean {
+  const value = readValue(match.name, x);
+  if (value === null) return false;
+  switch (match.kind) {
+    case "present":
+      return true;
+    case "exact":
+      return value === match.value;
+    case "regex":
+      return match.pattern !== null && match.pattern.matches(value);
+  }
+}
+
+
+function readValue(name: string, x: MatchableRequest): string | null {
+  // SMI names the authority "host"; a Host field that an absolute-form target replaced is not what was called.
+  if (name === ":authority" || name === "host") return x.authority;
+  return x.request === null ? null : joinFieldValues(x.request, name);
+}

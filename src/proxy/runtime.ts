@@ -1,0 +1,69 @@
+import type { Clock } from "../time/clock.ts";
+import type { TimerWheel } from "../time/timer-wheel.ts";
+import type { Random } from "../random/random.ts";
+import type { KeyPair, Transport } from "../transport/transport.ts";
+import type { EdgeTable } from "../observe/edge-stats.ts";
+import type { AccessLog } from "../observe/access-log.ts";
+import type { Log } from "../lib/log.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { ProxyCounters } from "./counters.ts";
+
+/** What every part of one proxy shares. One per worker; nothing in it is global to the process. */
+export class ProxyRuntime {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly random: Random;
+  readonly edges: EdgeTable;
+  readonly counters: ProxyCounters = new ProxyCounters();
+  readonly accessLog: AccessLog | null;
+  readonly log: Log;
+  /** "<namespace>/<service account>" of this proxy. */
+  readonly self: string;
+  readonly namespace: string;
+  /** Replaced as a whole by the configuration side; requests read it once. Null until the first one. */
+  snapshot: Snapshot | null = null;
+  /** Current SVID and roots; null until the first certificate. */
+  credentials: Credentials | null = null;
+  /** Own plain listeners' ports, to refuse calls that would come back. */
+  readonly ownPorts: Set<number> = new Set();
+  /** Open downstream connections and sessions, for drain and for policies that change under them. */
+  readonly downstreams: Set<Drainable> = new Set();
+  /** Set once draining begins: answers carry `connection: close`. */
+  draining: boolean = false;
+
+  constructor(options: ProxyRuntimeOptions) {
+    this.transport = options.transport;
+    this.clock = options.clock;
+    this.wheel = options.wheel;
+    this.random = options.random;
+    this.edges = options.edges;
+    this.accessLog = options.accessLog;
+    this.log = options.log;
+    this.self = options.self;
+    this.namespace = options.namespace;
+  }
+}
+
+/** An open downstream connection: what is asked of it when the proxy drains. */
+export interface Drainable {
+  /** Finish what is open, take nothing new, close. */
+  drain(): void;
+}
+
+export interface Credentials {
+  readonly keyPair: KeyPair;
+  readonly trustBundlePem: string;
+}
+
+export interface ProxyRuntimeOptions {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly random: Random;
+  readonly edges: EdgeTable;
+  readonly accessLog: AccessLog | null;
+  readonly log: Log;
+  readonly self: string;
+  readonly namespace: string;
+}

@@ -1,0 +1,174 @@
+import type { Exchange } from "./exchange.ts";
+import type { Head } from "./head.ts";
+import type { ProxyRuntime } from "./runtime.ts";
+import type { HttpHandlerConfig, RouteTable } from "./snapshot.ts";
+import type { UpstreamRegistry } from "./upstream/upstream-registry.ts";
+import { checkAccess } from "./filters/access-filter.ts";
+import { dropFailureField, replaceForwardedFields } from "./filters/edge-headers.ts";
+import { ANSWERED } from "./filters/filter.ts";
+import { addTraceIds } from "./filters/trace-filter.ts";
+import {
+  BAD_PATH,
+  CONNECT_UNSUPPORTED,
+  EGRESS_DENIED,
+  NO_FAILURE,
+  NO_ROUTE,
+  NOT_READY,
+  UPGRADE_UNSUPPORTED,
+} from "./failures.ts";
+import { FIELD_UPGRADE, METHOD_CONNECT } from "./head.ts";
+import { PickLayer } from "./layers/pick-layer.ts";
+import { RecordLayer } from "./layers/record-layer.ts";
+import { RetryLayer } from "./layers/retry-layer.ts";
+import { canonicaliseTarget } from "./path.ts";
+import { findRoute, findVirtualHost, normaliseAuthority } from "./route/find-route.ts";
+
+/** How many spellings of authorities are remembered per proxy. */
+const MAX_AUTHORITIES = 1024;
+
+/**
+ * The fixed order in which a request passes, outermost first. This page is the order; nothing else decides it.
+ */
+export class Stack {
+  readonly #runtime: ProxyRuntime;
+  readonly #record: RecordLayer;
+  readonly #retry: RetryLayer;
+  readonly #pick: PickLayer;
+  readonly #authorities: Map<string, string> = new Map();
+
+  constructor(runtime: ProxyRuntime, upstreams: UpstreamRegistry) {
+    this.#runtime = runtime;
+    this.#record = new RecordLayer(runtime);
+    this.#retry = new RetryLayer(runtime);
+    this.#pick = new PickLayer(runtime, upstreams);
+  }
+
+  /** The head of `x` is complete. */
+  dispatch(x: Exchange): void {
+    // Record is outermost, so that every exchange is counted once, however early it fails.
+    this.#record.begin(x);
+    // One snapshot per request: what follows never looks at the current one again.
+    x.snapshot = this.#runtime.snapshot;
+    x.handler = this.#handler(x);
+    if (this.#refuseUnsupported(x)) return;
+    // One canonical path for routing, access control and the next hop.
+    if (!this.#canonicalise(x)) return;
+    // Access before routing: a denied caller learns nothing about routes.
+    const access = x.handler?.access ?? null;
+    if (access !== null && checkAccess(access, x, this.#runtime.counters) === ANSWERED) return;
+    if (!this.#route(x)) return;
+    this.#rewriteRequest(x);
+    // The deadline covers all attempts. It starts with the first, not per try.
+    const timeoutMs = x.route?.timeoutMs ?? 0;
+    if (timeoutMs > 0) this.#runtime.wheel.arm(x.deadline, timeoutMs);
+    this.#pick.dispatch(x);
+  }
+
+  /** An attempt failed before any of its response went downstream. True when another attempt was begun. */
+  retry(x: Exchange, code: number): boolean {
+    if (!this.#retry.allows(x, code)) return false;
+    this.#again(x);
+    return true;
+  }
+
+  /** Looks at a response head before it goes downstream. False when the answer is not used. */
+  acceptResponse(x: Exchange, head: Head): boolean {
+    if (x.origin?.direction === "inbound" || x.cluster?.config.peerIdentities === null) dropFailureField(head);
+    const code = this.#retry.failureInAnswer(x, head);
+    if (code === NO_FAILURE || !this.#retry.allows(x, code)) return true;
+    const attempt = x.attempt;
+    x.attempt = null;
+    x.connected = false;
+    attempt?.discard();
+    this.#again(x);
+    return false;
+  }
+
+  ended(x: Exchange): void {
+    this.#runtime.wheel.clear(x.deadline);
+    this.#record.end(x);
+  }
+
+  #again(x: Exchange): void {
+    x.avoided = x.endpoint;
+    x.endpoint = null;
+    x.status = 0;
+    this.#pick.dispatch(x);
+  }
+
+  #handler(x: Exchange): HttpHandlerConfig | null {
+    const listener = x.snapshot?.listeners.get(x.origin?.listener ?? "");
+    const handler = listener?.defaultChain?.handler;
+    return handler !== undefined && handler.kind === "http" ? handler : null;
+  }
+
+  #refuseUnsupported(x: Exchange): boolean {
+    const request = x.request;
+    if (x.handler === null) {
+      x.fail(NOT_READY, null);
+      return true;
+    }
+    if (request === null || !request.upgrade) return false;
+    if (request.method === METHOD_CONNECT) {
+      x.fail(CONNECT_UNSUPPORTED, null);
+      return true;
+    }
+    const index = request.find(FIELD_UPGRADE);
+    const protocol = index < 0 ? "" : request.valueText(index);
+    // An offer of HTTP/2 may be passed over (RFC 9113 §3.1 deprecates it); any other upgrade cannot be met half-way.
+    if (protocol.toLowerCase() === "h2c") return false;
+    x.fail(UPGRADE_UNSUPPORTED, `Upgrade to "${protocol.slice(0, 40)}" is not carried`);
+    return true;
+  }
+
+  #canonicalise(x: Exchange): boolean {
+    const request = x.request;
+    if (request === null) return false;
+    const refusal = canonicaliseTarget(request);
+    if (refusal !== null) {
+      x.fail(BAD_PATH, refusal);
+      return false;
+    }
+    x.path = request.pathText();
+    x.authority = this.#authority(x.origin?.authority ?? request.authorityText());
+    return true;
+  }
+
+  #authority(text: string): string {
+    const known = this.#authorities.get(text);
+    if (known !== undefined) return known;
+    const normal = normaliseAuthority(text);
+    if (this.#authorities.size < MAX_AUTHORITIES) this.#authorities.set(text, normal);
+    return normal;
+  }
+
+  #route(x: Exchange): boolean {
+    const table = this.#routeTable(x);
+    if (table === null) {
+      x.fail(NOT_READY, null);
+      return false;
+    }
+    const host = findVirtualHost(table, x.authority);
+    x.route = host === null ? null : findRoute(host, x);
+    if (x.route !== null) return true;
+    const foreign = host === null && x.origin?.direction === "outbound" && x.authority.includes(".");
+    const name = x.authority === "" ? "an empty host" : `"${x.authority.slice(0, 253)}"`;
+    x.fail(foreign ? EGRESS_DENIED : NO_ROUTE, host === null ? `No service is called ${name}` : `No route of ${name} matches`);
+    return false;
+  }
+
+  #routeTable(x: Exchange): RouteTable | null {
+    const handler = x.handler;
+    if (handler === null) return null;
+    if (handler.inlineRoutes !== null) return handler.inlineRoutes;
+    return handler.routeName === null ? null : (x.snapshot?.routes.get(handler.routeName) ?? null);
+  }
+
+  #rewriteRequest(x: Exchange): void {
+    const request = x.request;
+    if (request === null || x.origin === null) return;
+    if (x.origin.direction === "ingress") replaceForwardedFields(request, x.origin.peerAddress);
+    // Inbound requests come from a proxy of ours, which has added the ids.
+    if (x.origin.direction !== "inbound") addTraceIds(request, this.#runtime.random);
+  }
+}

@@ -1,0 +1,36 @@
+import type { ProxyRuntime } from "../runtime.ts";
+import type { Snapshot } from "../snapshot.ts";
+import { ClusterState } from "./cluster-state.ts";
+
+/** All clusters of a proxy by name. A new snapshot touches only the clusters whose configuration object changed. */
+export class UpstreamRegistry {
+  readonly #runtime: ProxyRuntime;
+  readonly #clusters: Map<string, ClusterState> = new Map();
+
+  constructor(runtime: ProxyRuntime) {
+    this.#runtime = runtime;
+  }
+
+  get(name: string): ClusterState | undefined {
+    return this.#clusters.get(name);
+  }
+
+  /** Called with every snapshot before it is published. */
+  reconcile(snapshot: Snapshot): void {
+    for (const [name, config] of snapshot.clusters) {
+      const state = this.#clusters.get(name);
+      if (state === undefined) this.#clusters.set(name, new ClusterState(this.#runtime, config));
+      else if (state.config !== config) state.update(config);
+    }
+    for (const [name, state] of this.#clusters) {
+      if (!snapshot.clusters.has(name)) {
+        state.retire();
+        this.#clusters.delete(name);
+      }
+    }
+  }
+
+  all(): Iterable<ClusterState> {
+    return this.#clusters.values();
+  }
+}
