@@ -1,4 +1,4 @@
-import { chmodSync } from "node:fs";
+import { chmodSync, closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { deepFreeze } from "../lib/deep-freeze.ts";
@@ -17,6 +17,11 @@ export interface LmdbStoreOptions extends StoreOptions {
 /** Changes when what is written would be misread by an older weft, or the other way round. */
 const FORMAT = 1;
 
+const DATA_FILE = "data.mdb";
+const LMDB_MAGIC = 0xbeefc0de;
+/** Behind the header of the first page, which is 16 or 24 bytes long, depending on LMDB's data format. */
+const LMDB_MAGIC_OFFSETS: readonly number[] = [16, 24];
+
 /**
  * A store on the local disk. What was acknowledged survives a crash of the process and of the machine. One process
  * at a time: a write after somebody else wrote fails with WEFT_STORE_SHARED and changes nothing. Throws
@@ -24,6 +29,7 @@ const FORMAT = 1;
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   openPrivateFolder(options.path);
+  assertLmdbFile(options.path);
   const root = openRoot(options.path);
   try {
     const tables = openTables(root);
@@ -44,11 +50,31 @@ interface Tables {
   readonly events: Database<WatchEvent, number>;
 }
 
+/** The library ends the process, without a word, when it is given a file of another kind. */
+function assertLmdbFile(path: string): void {
+  const head = Buffer.alloc(32);
+  let length = 0;
+  try {
+    const file = openSync(join(path, DATA_FILE), "r");
+    try {
+      length = readSync(file, head, 0, head.length, 0);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+    throw openError(path, error);
+  }
+  // Little-endian on every machine the library is built for. An empty file is what a crash at birth leaves.
+  if (length === 0 || LMDB_MAGIC_OFFSETS.some((offset) => head.readUInt32LE(offset) === LMDB_MAGIC)) return;
+  throw openError(path, new Error(`a file "${DATA_FILE}" that is not LMDB's`));
+}
+
 function openRoot(path: string): RootDatabase {
   try {
     // overlappingSync off: a commit is on the disk when its promise resolves, with no flush left to wait for.
     const root = open({ path, noSubdir: false, encoding: "json", maxDbs: 4, overlappingSync: false });
-    for (const file of ["data.mdb", "lock.mdb"]) chmodSync(join(path, file), 0o600);
+    for (const file of [DATA_FILE, "lock.mdb"]) chmodSync(join(path, file), 0o600);
     return root;
   } catch (error) {
     throw openError(path, error);
