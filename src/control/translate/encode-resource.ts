@@ -1,0 +1,13 @@
+import { createHash } from "node:crypto";
+import { envoy } from "#gen/protos.js";
+import type { EncodedResource } from "../config-source.ts";
+
+/** 96 bits: two contents of one resource never share a version by chance. */
+const VERSION_CHARACTERS = 16;
+
+/** `bytes` is the encoded message of type `typeUrl`; equal bytes give an equal version. */
+export function encodeResource(typeUrl: string, name: string, bytes: Uint8Array): EncodedResource {
+  const version = createHash("sha256").update(bytes).digest("base64url").slice(0, VERSION_CHARACTERS);
+  const resource = { name, version, resource: { typeUrl, value: bytes } };
+  return { typeUrl, name, version, bytes: envoy.service.discovery.v3.Resource.encode(resource).finish() };
+}

@@ -1,0 +1,110 @@
+import { envoy } from "#gen/protos.js";
+import type { IngressPort } from "../../proxy-node.ts";
+import {
+  EGRESS_CLUSTER,
+  EMPTY_CLUSTER,
+  formatIngressRoutes,
+  formatOutboundRoutes,
+  formatServiceCluster,
+} from "../../xds/names.ts";
+import type { MeshModel, ServiceModel, ServicePortModel } from "../model/mesh-model.ts";
+import { toDuration } from "./duration.ts";
+import { listAuthorities, listHostnames } from "./hostnames.ts";
+import { toRouteMatch } from "./request-match.ts";
+import type { ResourceRecipe } from "./resource-set.ts";
+import { type ClusterShare, listShares } from "./split-shares.ts";
+
+type Route = envoy.config.route.v3.Route;
+type VirtualHost = envoy.config.route.v3.VirtualHost;
+
+const { RouteConfiguration } = envoy.config.route.v3;
+const ANY: envoy.config.route.v3.RouteMatch = { prefix: "/" };
+
+/**
+ * For a whole exchange, from the complete request to the complete response. Envoy's default; Istio has none. A caller
+ * that waits for longer has usually gone, and its request still costs.
+ */
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/** What the proxies of one namespace may call, by every name they may use. */
+export function listOutboundRoutes(model: MeshModel, namespace: string): ResourceRecipe[] {
+  const inputs: unknown[] = [model.settings.egress];
+  for (const service of model.services.values()) {
+    for (const port of service.ports) inputs.push(service.namespace, service.name, port.port, port.protocol, port.splits);
+  }
+  const name = formatOutboundRoutes(namespace);
+  return [{ name, inputs, encode: () => RouteConfiguration.encode(createOutbound(model, namespace)).finish() }];
+}
+
+/** What an ingress does with requests from outside: for now every one goes to the Service of its entry. */
+export function listIngressRoutes(model: MeshModel, entries: readonly IngressPort[]): ResourceRecipe[] {
+  return entries.map((entry) => {
+    const service = model.services.get(entry.service) ?? null;
+    const port = service?.ports.find((candidate) => candidate.port === entry.servicePort) ?? null;
+    const name = formatIngressRoutes(entry.port);
+    const routes = (): Route[] => {
+      return service === null || port === null ? [createRoute("", ANY, NOTHING)] : createServiceRoutes(service, port);
+    };
+    return {
+      name,
+      inputs: [entry.service, entry.servicePort, port?.protocol, port?.splits],
+      encode: () => {
+        return RouteConfiguration.encode({ name, virtualHosts: [{ name: "ingress", domains: ["*"], routes: routes() }] }).finish();
+      },
+    };
+  });
+}
+
+/** Everything to one cluster and no time limit: the caller's proxy has one. */
+export function createLocalRoutes(name: string, cluster: string): envoy.config.route.v3.RouteConfiguration {
+  const routes = [{ match: ANY, route: { cluster, timeout: toDuration(0) } }];
+  return { name, virtualHosts: [{ name, domains: ["*"], routes }] };
+}
+
+const NOTHING: readonly ClusterShare[] = [{ cluster: EMPTY_CLUSTER, weight: 1 }];
+
+function createOutbound(model: MeshModel, namespace: string): envoy.config.route.v3.RouteConfiguration {
+  const virtualHosts: VirtualHost[] = [];
+  const taken = new Set<string>();
+  // Services first: the root of a split that is no Service must not take a name away from one.
+  const services = [...model.services.values()].sort((one, other) => Number(other.exists) - Number(one.exists));
+  for (const service of services) {
+    for (const port of service.ports) {
+      const authorities = listAuthorities(listHostnames(service, namespace), port.port);
+      const domains = authorities.filter((authority) => !taken.has(authority));
+      for (const domain of domains) taken.add(domain);
+      if (domains.length === 0) continue;
+      const name = formatServiceCluster(service.namespace, service.name, port.port);
+      virtualHosts.push({ name, domains, routes: createServiceRoutes(service, port) });
+    }
+  }
+  if (model.settings.egress === "allow") {
+    const shares = [{ cluster: EGRESS_CLUSTER, weight: 1 }];
+    virtualHosts.push({ name: "egress", domains: ["*"], routes: [createRoute("", ANY, shares)] });
+  }
+  return { name: formatOutboundRoutes(namespace), virtualHosts };
+}
+
+/** Splits with matches, then the unconditional one, else the Service itself: the first route that matches is taken. */
+function createServiceRoutes(service: ServiceModel, port: ServicePortModel): Route[] {
+  const routes: Route[] = [];
+  for (const split of port.splits) {
+    const shares = listShares(split, service.namespace, port.port);
+    if (split.matches === null) return [...routes, createRoute(split.key, ANY, shares)];
+    for (const match of split.matches) routes.push(createRoute(split.key, toRouteMatch(match), shares));
+  }
+  const cluster = formatServiceCluster(service.namespace, service.name, port.port);
+  return [...routes, createRoute("", ANY, [{ cluster, weight: 1 }])];
+}
+
+function createRoute(
+  name: string,
+  match: envoy.config.route.v3.RouteMatch,
+  shares: readonly ClusterShare[],
+): Route {
+  const timeout = toDuration(REQUEST_TIMEOUT_MS);
+  const [first, ...rest] = shares;
+  if (first !== undefined && rest.length === 0) return { name, match, route: { cluster: first.cluster, timeout } };
+  const clusters = shares.map(({ cluster, weight }) => ({ name: cluster, weight: { value: weight } }));
+  return { name, match, route: { weightedClusters: { clusters }, timeout } };
+}

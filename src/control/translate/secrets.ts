@@ -1,0 +1,11 @@
+import { envoy } from "#gen/protos.js";
+import { TRUST_BUNDLE_SECRET } from "../../xds/names.ts";
+import type { ResourceRecipe } from "./resource-set.ts";
+
+const { Secret } = envoy.extensions.transport_sockets.tls.v3;
+
+/** The mesh's roots. Not secret in the usual sense: a certificate authority's certificates are public. */
+export function listSecrets(trustBundlePem: string): ResourceRecipe[] {
+  const secret = { name: TRUST_BUNDLE_SECRET, validationContext: { trustedCa: { inlineString: trustBundlePem } } };
+  return [{ name: TRUST_BUNDLE_SECRET, inputs: [trustBundlePem], encode: () => Secret.encode(secret).finish() }];
+}
