@@ -8,8 +8,9 @@ import type {
 } from "../control/views.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { GroupKind, ListResult, ResourceKey } from "../store/store.ts";
+import { toResourceKey } from "../store/store-key.ts";
 import { createApiRequester } from "./api-requester.ts";
-import { formatCollectionPath, formatObjectPath, toResourceKey } from "./resource-paths.ts";
+import { formatCollectionPath, formatObjectPath } from "./resource-paths.ts";
 import { fromWire, toWire } from "./wire-resource.ts";
 
 /** How often `apply` starts again after somebody else changed the resource in between. */

@@ -1,6 +1,5 @@
 import { WeftError } from "../lib/weft-error.ts";
-import { type KindDefinition, KINDS, parseGroup } from "../resources/registry.ts";
-import type { Resource } from "../resources/resource.ts";
+import { type KindDefinition, KINDS } from "../resources/registry.ts";
 import type { GroupKind, ResourceKey } from "../store/store.ts";
 
 /** The one kind of this name in this group. Throws WEFT_API_KIND when weft has none. */
@@ -10,11 +9,6 @@ export function definitionOf(kind: GroupKind): KindDefinition {
   throw new WeftError("WEFT_API_KIND", `Cannot address a resource: found the kind "${kind.kind}" of the group "${kind.group}"; expected one that weft has`, {
     hint: `Kinds: ${KINDS.map((definition) => definition.kind).join(", ")}`,
   });
-}
-
-export function toResourceKey(resource: Resource): ResourceKey {
-  const { namespace, name } = resource.metadata;
-  return { group: parseGroup(resource.apiVersion), kind: resource.kind, namespace, name };
 }
 
 /** Where resources of a kind are listed and created; `namespace` "" = all namespaces, or a cluster-scoped kind. */

@@ -1,0 +1,64 @@
+import type { MeshModel, ServiceModel, ServicePortModel } from "../../control/model/mesh-model.ts";
+import { type CheckResult, toResult } from "./check-result.ts";
+
+const SECTION = "resources";
+
+/** What the resources mean together, judged on the same model that the control plane compiles. */
+export function checkResources(model: MeshModel): readonly CheckResult[] {
+  const services = [...model.services].filter(([, service]) => service.exists);
+  return [
+    toResult(SECTION, "every resource means what it says", {
+      outcome: "warning",
+      found: model.conditions.map((condition) => `${condition.kind}/${condition.name}: ${condition.message}`),
+      hint: "Correct the name, or apply what is missing; until then weft does what the line says",
+    }),
+    toResult(SECTION, `every service has a ready endpoint (${services.length} services)`, {
+      outcome: "warning",
+      found: services.flatMap(([key, service]) => listPortsWithoutEndpoints(key, service)),
+      hint: "Start an instance: `weft run SERVICE -- COMMAND`; one that runs may not be ready yet",
+    }),
+    toResult(SECTION, "every traffic split has somewhere to send", {
+      found: services.concat([...model.services].filter(([, service]) => !service.exists)).flatMap(([key, service]) => listDeadSplits(key, service, model)),
+      hint: "Give a backend with ready endpoints a weight above 0: until then these requests are answered with 503",
+    }),
+    toResult(SECTION, "every service may be called by somebody", {
+      outcome: "warning",
+      found: model.settings.access === "strict" ? services.flatMap(([key, service]) => listUncallable(key, service, model)) : [],
+      hint: "Under `access: strict` only a TrafficTarget opens a service: write one, or `allow:` in weft.yaml",
+    }),
+  ];
+}
+
+function listPortsWithoutEndpoints(key: string, service: ServiceModel): readonly string[] {
+  return service.ports
+    .filter((port) => port.endpoints.length === 0 && !isAlwaysSplit(port))
+    .map((port) => `${key}:${port.port} has none, so requests are answered with 503 (no_endpoint)`);
+}
+
+/** Then the root's own endpoints are never called. */
+function isAlwaysSplit(port: ServicePortModel): boolean {
+  return port.splits.some((split) => split.matches === null);
+}
+
+function listDeadSplits(key: string, service: ServiceModel, model: MeshModel): readonly string[] {
+  return service.ports.flatMap((port) =>
+    port.splits
+      .filter((split) => !split.backends.some((backend) => hasEndpoints(model, `${service.namespace}/${backend.service}`, port.port)))
+      .map((split) => `TrafficSplit ${split.key} leaves ${key}:${port.port} without a ready endpoint`),
+  );
+}
+
+function hasEndpoints(model: MeshModel, key: string, port: number): boolean {
+  const found = model.services.get(key)?.ports.find((candidate) => candidate.port === port);
+  return (found?.endpoints.length ?? 0) > 0;
+}
+
+/** A service without instances has no identity to open yet, so only the check of endpoints speaks of it. */
+function listUncallable(key: string, service: ServiceModel, model: MeshModel): readonly string[] {
+  const accounts = [...new Set(service.ports.flatMap((port) => port.serviceAccounts))];
+  const isOpen = accounts.some((account) =>
+    model.access.get(`${service.namespace}/${account}`)?.targets.some((target) => target.sources.length > 0),
+  );
+  if (accounts.length === 0 || isOpen) return [];
+  return [`${key}: no TrafficTarget has the destination ${accounts.map((account) => `ServiceAccount ${service.namespace}/${account}`).join(" or ")}`];
+}

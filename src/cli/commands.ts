@@ -1,0 +1,14 @@
+import type { RegisterCommand } from "./context.ts";
+
+/** Every command, in the order of `weft --help`. A file is imported only when its command (or the help of all) is asked for. */
+export const COMMANDS: Readonly<Record<string, () => Promise<RegisterCommand>>> = {
+  apply: async () => (await import("./apply.ts")).registerApplyCommand,
+  get: async () => (await import("./get.ts")).registerGetCommand,
+  describe: async () => (await import("./describe.ts")).registerDescribeCommand,
+  delete: async () => (await import("./delete.ts")).registerDeleteCommand,
+  check: async () => (await import("./check.ts")).registerCheckCommand,
+  stat: async () => (await import("./stat.ts")).registerStatCommand,
+  proxy: async () => (await import("./proxy.ts")).registerProxyCommand,
+  version: async () => (await import("./version.ts")).registerVersionCommand,
+  completion: async () => (await import("./completion.ts")).registerCompletionCommand,
+};

@@ -1,0 +1,157 @@
+import type { Condition, MeshModel, ServiceModel } from "../control/model/mesh-model.ts";
+import type { StatRow } from "../control/views.ts";
+import type { Resource } from "../resources/resource.ts";
+import type { TrafficTarget } from "../resources/traffic-target.ts";
+import type { CliContext } from "./context.ts";
+import { paint } from "./output/style.ts";
+import { formatTable } from "./output/table.ts";
+import { escapeControl } from "./output/text-width.ts";
+import { formatResourceAge, formatShare } from "./resource-columns.ts";
+import { formatStatTable } from "./stat-table.ts";
+
+/** One resource and what it means together with the others. */
+export interface Description {
+  readonly resource: Resource;
+  /** Null for what is not a Service. */
+  readonly service: ServiceDescription | null;
+  /** What is wrong with it; empty when nothing is. */
+  readonly conditions: readonly Condition[];
+}
+
+export interface ServiceDescription {
+  readonly access: "strict" | "permissive";
+  readonly ports: ServiceModel["ports"];
+  /** The TrafficTargets that open it. */
+  readonly allowedBy: readonly AccessGrant[];
+  readonly traffic: readonly StatRow[];
+}
+
+export interface AccessGrant {
+  /** "<namespace>/<name>" of the TrafficTarget. */
+  readonly target: string;
+  /** "<namespace>/<service account>". */
+  readonly sources: readonly string[];
+  /** Names of its HTTPRouteGroups and TCPRoutes. */
+  readonly rules: readonly string[];
+}
+
+export interface DescriptionFacts {
+  readonly model: MeshModel;
+  readonly resources: readonly Resource[];
+  readonly traffic: readonly StatRow[];
+}
+
+export function createDescription(resource: Resource, facts: DescriptionFacts): Description {
+  const { kind, metadata } = resource;
+  const conditions = facts.model.conditions.filter(
+    (condition) => condition.kind === kind && condition.namespace === metadata.namespace && condition.name === metadata.name,
+  );
+  return { resource, service: kind === "Service" ? describeService(resource, facts) : null, conditions };
+}
+
+function describeService(resource: Resource, facts: DescriptionFacts): ServiceDescription {
+  const { namespace, name } = resource.metadata;
+  const key = `${namespace}/${name}`;
+  const ports = facts.model.services.get(key)?.ports ?? [];
+  const accounts = new Set(ports.flatMap((port) => port.serviceAccounts));
+  const targets = [...accounts].flatMap((account) => facts.model.access.get(`${namespace}/${account}`)?.targets ?? []);
+  return {
+    access: facts.model.settings.access,
+    ports,
+    allowedBy: targets.map((target) => ({ target: target.key, sources: target.sources, rules: listRules(facts.resources, target.key) })),
+    traffic: facts.traffic.filter((row) => row.destination === key),
+  };
+}
+
+function listRules(resources: readonly Resource[], targetKey: string): readonly string[] {
+  const target = resources.find(
+    (resource) => resource.kind === "TrafficTarget" && `${resource.metadata.namespace}/${resource.metadata.name}` === targetKey,
+  ) as TrafficTarget | undefined;
+  return (target?.spec.rules ?? []).map((rule) => (rule.matches.length === 0 ? rule.name : `${rule.name}[${rule.matches.join(",")}]`));
+}
+
+/** For people; sections that have nothing to say are left out. */
+export async function formatDescription(context: CliContext, description: Description): Promise<readonly string[]> {
+  const { resource, service, conditions } = description;
+  const heading = (text: string): readonly string[] => ["", paint(context.stdout, "bold", text)];
+  const lines = [...formatMetadata(context, resource)];
+  if (service === null) lines.push(...heading("Content"), ...(await formatContent(resource)));
+  else lines.push(...formatService(context, service, heading));
+  if (conditions.length > 0) {
+    lines.push(...heading("Problems"));
+    for (const condition of conditions) lines.push(`  ${paint(context.stdout, "yellow", "‼")} ${condition.reason}: ${escapeControl(condition.message)}`);
+  }
+  return lines;
+}
+
+function formatMetadata(context: CliContext, resource: Resource): readonly string[] {
+  const { name, namespace, labels = {}, annotations = {}, creationTimestamp = "", resourceVersion = "" } = resource.metadata;
+  const lines = [paint(context.stdout, "bold", `${resource.kind} ${name}`)];
+  const add = (title: string, value: string): void => {
+    if (value !== "") lines.push(`  ${`${title}:`.padEnd(13)}${escapeControl(value)}`);
+  };
+  add("Namespace", namespace);
+  add("Labels", formatMap(labels));
+  add("Annotations", formatMap(annotations));
+  add("Age", `${formatResourceAge(resource, context.clock)} (created ${creationTimestamp})`);
+  add("Version", resourceVersion);
+  return lines;
+}
+
+function formatMap(map: Readonly<Record<string, string>>): string {
+  return Object.entries(map).map(([key, value]) => `${key}=${value}`).join(", ");
+}
+
+async function formatContent(resource: Resource): Promise<readonly string[]> {
+  const { stringify } = await import("yaml");
+  const { apiVersion: _apiVersion, kind: _kind, metadata: _metadata, ...content } = resource;
+  return stringify(content, { lineWidth: 0 }).trimEnd().split("\n").map((line) => `  ${escapeControl(line)}`);
+}
+
+type Heading = (text: string) => readonly string[];
+
+function formatService(context: CliContext, service: ServiceDescription, heading: Heading): readonly string[] {
+  const lines: string[] = [];
+  for (const port of service.ports) {
+    const count = port.endpoints.length;
+    lines.push(...heading(`Port ${port.port} (${port.protocol}), ${count} ready endpoint${count === 1 ? "" : "s"}`));
+    lines.push(...indent(formatEndpoints(context, port.endpoints)));
+    for (const split of port.splits) {
+      const total = split.backends.reduce((sum, backend) => sum + backend.weight, 0);
+      const backends = split.backends.map((backend) => `${formatShare(backend.weight, total)} ${backend.service}`).join(", ");
+      const condition = split.matches === null ? "" : ", of the requests that match";
+      lines.push(`  split by TrafficSplit ${split.key}: ${backends === "" ? "to nobody" : backends}${condition}`);
+    }
+  }
+  lines.push(...heading(`Who may call it (access: ${service.access})`), ...formatAccess(service));
+  lines.push(...heading("Traffic of the last minute"));
+  lines.push(...indent(service.traffic.length === 0 ? ["none"] : formatStatTable(context.stdout, service.traffic)));
+  return lines;
+}
+
+function formatEndpoints(context: CliContext, endpoints: ServiceModel["ports"][number]["endpoints"]): readonly string[] {
+  if (endpoints.length === 0) return [];
+  return formatTable(
+    context.stdout,
+    [
+      { title: "address", value: (endpoint) => `${endpoint.address}:${endpoint.port}` },
+      { title: "workload", value: (endpoint) => endpoint.workload || "-" },
+      { title: "version", value: (endpoint) => endpoint.version || "-" },
+    ],
+    endpoints,
+  );
+}
+
+function formatAccess(service: ServiceDescription): readonly string[] {
+  if (service.allowedBy.length === 0) {
+    return [service.access === "strict" ? "  nobody: no TrafficTarget has its service account as destination" : "  everybody, and what strict would have denied is counted"];
+  }
+  return service.allowedBy.map(({ target, sources, rules }) => {
+    const who = sources.length === 0 ? "nobody" : sources.join(", ");
+    return `  ${who}: ${rules.join(", ")} (TrafficTarget ${target})`;
+  });
+}
+
+function indent(lines: readonly string[]): readonly string[] {
+  return lines.map((line) => `  ${line}`);
+}

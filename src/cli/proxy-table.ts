@@ -1,0 +1,87 @@
+import type { ProxyStatus } from "../control/views.ts";
+import { formatAge } from "./output/quantity.ts";
+import { paint, type Style } from "./output/style.ts";
+import { type Column, formatTable } from "./output/table.ts";
+import type { Terminal } from "./output/terminal.ts";
+import { escapeControl } from "./output/text-width.ts";
+
+/** In the order in which a proxy is told of them. */
+const TYPES: readonly string[] = ["cluster", "endpoint", "secret", "listener", "route"];
+
+export function formatProxyTable(terminal: Terminal, proxies: readonly ProxyStatus[], wallMs: number): readonly string[] {
+  const columns: readonly Column<ProxyStatus>[] = [
+    { title: "proxy", value: (proxy) => proxy.id, shrinkTo: 20 },
+    { title: "role", value: (proxy) => proxy.role },
+    { title: "state", value: (proxy) => proxy.state, style: (proxy) => styleState(proxy.state) },
+    { title: "connected", value: (proxy) => `${proxy.connected ? "yes" : "no"}, ${formatAge(wallMs - proxy.sinceWallMs)}`, style: (proxy) => (proxy.connected ? null : "red") },
+    ...TYPES.map((type): Column<ProxyStatus> => ({
+      title: `${type}s`,
+      align: "right",
+      value: (proxy) => String(proxy.types.find((candidate) => candidate.type === type)?.resources ?? 0),
+      style: (proxy) => styleState(proxy.types.find((candidate) => candidate.type === type)?.state ?? "SYNCED", null),
+    })),
+    { title: "certificate", value: (proxy) => formatCertificate(proxy, wallMs) },
+    { title: "runtime", value: (proxy) => proxy.runtime, shrinkTo: 8 },
+    { title: "version", value: (proxy) => proxy.weftVersion },
+  ];
+  return formatTable(terminal, columns, proxies);
+}
+
+/** One line for each type of configuration that a proxy refused, with its own words. */
+export function formatRejections(terminal: Terminal, proxies: readonly ProxyStatus[]): readonly string[] {
+  const lines: string[] = [];
+  for (const proxy of proxies) {
+    for (const { type, state, reason } of proxy.types) {
+      if (state !== "REJECTED") continue;
+      lines.push(`${paint(terminal, "red", "rejected:")} ${proxy.id}: ${type}: ${escapeControl(reason ?? "no reason given")}`);
+    }
+  }
+  return lines.length === 0 ? lines : ["", ...lines];
+}
+
+interface ConfigRow {
+  readonly type: string;
+  readonly name: string;
+  readonly summary: string;
+}
+
+/** Names by type; the content is for JSON and YAML. */
+export function formatConfigTable(terminal: Terminal, config: unknown): readonly string[] {
+  const rows: ConfigRow[] = [];
+  for (const [type, resources] of Object.entries(config as Readonly<Record<string, unknown>>)) {
+    for (const [name, content] of Object.entries((resources ?? {}) as Readonly<Record<string, unknown>>)) {
+      rows.push({ type, name, summary: summarize(content) });
+    }
+  }
+  if (rows.length === 0) return [paint(terminal, "dim", "No resources of this type")];
+  return formatTable(
+    terminal,
+    [
+      { title: "type", value: (row) => row.type },
+      { title: "name", value: (row) => row.name },
+      { title: "content (all of it: -o yaml)", value: (row) => row.summary, shrinkTo: 16 },
+    ],
+    rows,
+  );
+}
+
+const MAX_SUMMARY = 100;
+
+/** JSON on one line, without the name, which stands beside it. */
+function summarize(content: unknown): string {
+  if (typeof content !== "object" || content === null) return JSON.stringify(content) ?? "";
+  const { name: _name, clusterName: _clusterName, ...rest } = content as Readonly<Record<string, unknown>>;
+  const text = JSON.stringify(rest);
+  return text.length > MAX_SUMMARY ? `${text.slice(0, MAX_SUMMARY)}…` : text;
+}
+
+function formatCertificate(proxy: ProxyStatus, wallMs: number): string {
+  const endsWallMs = proxy.certificateNotAfterWallMs ?? null;
+  if (endsWallMs === null) return "-";
+  return endsWallMs <= wallMs ? "expired" : formatAge(endsWallMs - wallMs);
+}
+
+function styleState(state: ProxyStatus["state"], whenSynced: Style | null = "green"): Style | null {
+  if (state === "SYNCED") return whenSynced;
+  return state === "STALE" ? "yellow" : "red";
+}
