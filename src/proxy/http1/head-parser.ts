@@ -257,7 +257,7 @@ export class HeadParser {
       while (at < limit && ((BYTE_CLASS[bytes[at] as number] as number) & BYTE_QUERY) !== 0) at += 1;
     }
     if (at === limit) return NEED_MORE;
-    if (bytes[at] !== SPACE) return this.#refuseLine(targetFault(bytes, at), bytes, at, limit);
+    if (bytes[at] !== SPACE) return this.#refuseLine(requestLineFault(bytes, at, failures.BAD_TARGET), bytes, at, limit);
     if (at === targetStart) return this.#refuseLine(failures.BAD_REQUEST_LINE, bytes, at, limit);
     // " HTTP/1.1\r\n" is eleven bytes. What a shorter line lacks is replaced by its LF, which no check below accepts.
     const version = versionAt(bytes, at + 1);
@@ -529,16 +529,16 @@ function lineEndFault(bytes: Uint8Array, at: number, otherwise: DecodeFailure): 
 }
 
 function methodFault(bytes: Uint8Array, start: number, at: number): DecodeFailure {
-  if (at > start) return lineEndFault(bytes, at, failures.BAD_METHOD);
+  if (at > start) return requestLineFault(bytes, at, failures.BAD_METHOD);
   const byte = bytes[at];
   if (byte === LF) return failures.BARE_LF;
   return byte === SPACE || byte === TAB || byte === CR ? failures.LEADING_SPACE : failures.BAD_METHOD;
 }
 
-function targetFault(bytes: Uint8Array, at: number): DecodeFailure {
-  // A line that ends after the target is HTTP/0.9 or lacks its version.
+/** A request line that ends too early (HTTP/0.9, or only a method) lacks a part; otherwise the byte is to blame. */
+function requestLineFault(bytes: Uint8Array, at: number, otherwise: DecodeFailure): DecodeFailure {
   if (bytes[at] === CR && bytes[at + 1] === LF) return failures.BAD_REQUEST_LINE;
-  return lineEndFault(bytes, at, failures.BAD_TARGET);
+  return lineEndFault(bytes, at, otherwise);
 }
 
 function nameFault(bytes: Uint8Array, lineAt: number, at: number): DecodeFailure {
