@@ -179,17 +179,20 @@ export class HeadParser {
     const head = this.head;
     this.#lineAt -= from;
     if (this.#stage === STAGE_START) return;
-    head.methodStart -= from;
-    head.methodEnd -= from;
-    head.targetStart -= from;
-    head.targetEnd -= from;
-    head.pathEnd -= from;
+    if (this.#role === ROLE_REQUEST) {
+      head.methodStart -= from;
+      head.methodEnd -= from;
+      head.targetStart -= from;
+      head.targetEnd -= from;
+      head.pathEnd -= from;
+    } else if (this.#role === ROLE_RESPONSE) {
+      head.reasonStart -= from;
+      head.reasonEnd -= from;
+    }
     if (head.authorityEnd > 0) {
       head.authorityStart -= from;
       head.authorityEnd -= from;
     }
-    head.reasonStart -= from;
-    head.reasonEnd -= from;
     for (let index = 0; index < head.count * 4; index += 1) {
       head.spans[index] = (head.spans[index] as number) - from; // spans hold four numbers for each of head.count
     }
