@@ -25,6 +25,8 @@ export interface ParsedWeftYaml {
 }
 
 const DEFAULT_SERVICE_PORT = 80;
+/** It becomes a label's value. */
+const MAX_WORKLOAD_LENGTH = 63;
 
 /** Reads a weft.yaml. `file` is only named, never opened. Never throws. */
 export function parseWeftYaml(text: string, file: string): ParsedWeftYaml {
@@ -190,10 +192,14 @@ function checkVersion(service: ServiceEntry, version: VersionEntry, taken: Taken
     if (other !== undefined) {
       taken.problems.add(path, `"${name}", which is ${other}`, "a version whose Service name is free", "key");
     }
-    if (name.length > 63) taken.problems.add(path, `"${name}"`, "at most 63 characters for service, - and version", "key");
     taken.services.set(name, owner);
   }
   const count = version.source.kind === "command" ? version.source.replicas : 1;
+  const longest = formatWorkload(service.name, version.name, count - 1);
+  if (longest.length > MAX_WORKLOAD_LENGTH) {
+    const expected = `at most ${MAX_WORKLOAD_LENGTH} characters for service, version and number`;
+    taken.problems.add(path, `an instance named "${longest}"`, expected, "key");
+  }
   for (let i = 0; i < count; i += 1) {
     const workload = formatWorkload(service.name, version.name, i);
     const other = taken.workloads.get(workload);

@@ -1,0 +1,45 @@
+import type { Resource } from "../resources/resource.ts";
+import { formatVersionService } from "./weft-yaml.ts";
+import { createMeta } from "./weft-yaml-resources.ts";
+
+/** One running instance, as callers reach it. */
+export interface InstanceEndpoint {
+  readonly workload: string;
+  readonly service: string;
+  /** "" for none. */
+  readonly version: string;
+  readonly serviceAccount: string;
+  readonly protocol: "http" | "tcp";
+  /** Where its sidecar listens for other proxies. */
+  readonly address: string;
+  readonly port: number;
+  readonly ready: boolean;
+  /** True while it drains: calls already made may end. */
+  readonly terminating: boolean;
+}
+
+/** One slice for the Service and one for the version's own Service; each instance has slices of its own. */
+export function toEndpointSlices(endpoint: InstanceEndpoint): readonly Resource[] {
+  const { service, version } = endpoint;
+  const services = version === "" ? [service] : [service, formatVersionService(service, version)];
+  return services.map((name) => toSlice(name, endpoint));
+}
+
+function toSlice(service: string, endpoint: InstanceEndpoint): Resource {
+  const { workload, serviceAccount, version, address, port, protocol, ready, terminating } = endpoint;
+  const labels = {
+    "kubernetes.io/service-name": service,
+    "weft.dev/service-account": serviceAccount,
+    "weft.dev/workload": workload,
+    ...(version === "" ? {} : { "weft.dev/version": version }),
+  };
+  return {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    // With a dot, so that no two (service, workload) pairs make one name and each part may be as long as a label.
+    metadata: createMeta(`${service}.${workload}`, labels),
+    addressType: "IPv4",
+    endpoints: [{ addresses: [address], conditions: { ready, serving: ready, terminating } }],
+    ports: [{ name: "", port, protocol: "TCP", appProtocol: protocol }],
+  };
+}

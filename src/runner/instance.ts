@@ -1,0 +1,125 @@
+import type { Backend } from "./app.ts";
+import type { InstanceEndpoint } from "./endpoint-slices.ts";
+import type { Sidecar, SidecarPorts } from "./sidecar.ts";
+
+export interface InstanceOptions {
+  readonly workload: string;
+  readonly service: string;
+  /** "" for none. */
+  readonly version: string;
+  readonly protocol: "http" | "tcp";
+  readonly createSidecar: (events: SidecarEvents) => Sidecar;
+  readonly createBackend: (events: BackendEvents) => Backend;
+  /** The instance's state as callers should see it; called at every change, from the first moment it can be reached. */
+  readonly onEndpoint: (endpoint: InstanceEndpoint) => void;
+}
+
+export interface SidecarEvents {
+  readonly onListening: (ports: SidecarPorts) => void;
+  readonly onReadyChange: (ready: boolean) => void;
+}
+
+export interface BackendEvents {
+  readonly ports: () => SidecarPorts | null;
+  readonly onAcceptingChange: (accepting: boolean) => void;
+}
+
+/**
+ * One workload: a sidecar and what stands behind it. The backend starts when the sidecar has said its ports (an app
+ * needs them in its environment). The instance is ready while the sidecar serves and the backend accepts connections.
+ */
+export class Instance {
+  readonly workload: string;
+  readonly service: string;
+  readonly version: string;
+  readonly #options: InstanceOptions;
+  readonly #sidecar: Sidecar;
+  readonly #backend: Backend;
+  #hasStartedBackend = false;
+  #isStopping = false;
+  #published: InstanceEndpoint | null = null;
+
+  constructor(options: InstanceOptions) {
+    this.#options = options;
+    this.workload = options.workload;
+    this.service = options.service;
+    this.version = options.version;
+    this.#sidecar = options.createSidecar({
+      onListening: () => this.#startBackend(),
+      onReadyChange: () => this.#publish(),
+    });
+    this.#backend = options.createBackend({
+      ports: () => this.#sidecar.ports(),
+      onAcceptingChange: () => this.#publish(),
+    });
+  }
+
+  start(): void {
+    this.#sidecar.start();
+  }
+
+  isReady(): boolean {
+    return !this.#isStopping && this.#sidecar.isReady() && this.#backend.isAccepting();
+  }
+
+  /** For people: "ready", or what it waits for. */
+  state(): string {
+    if (this.#isStopping) return "stops";
+    if (this.isReady()) return "ready";
+    return this.#sidecar.isReady() ? this.#backend.state() : "joins";
+  }
+
+  /** Callers are told to go elsewhere; everything goes on running. */
+  leave(): void {
+    this.#isStopping = true;
+    this.#publish();
+  }
+
+  async stopSidecar(): Promise<void> {
+    await this.#sidecar.stop();
+  }
+
+  async stopBackend(graceMs: number): Promise<void> {
+    await this.#backend.stop(graceMs);
+  }
+
+  /** At once, without draining. */
+  kill(): void {
+    this.#backend.kill();
+    this.#sidecar.kill();
+  }
+
+  /** With other ports than before, the app must be told: its environment holds them. */
+  #startBackend(): void {
+    if (this.#isStopping) return;
+    if (!this.#hasStartedBackend) {
+      this.#hasStartedBackend = true;
+      this.#backend.start();
+      return;
+    }
+    this.#backend.restart();
+    this.#publish();
+  }
+
+  #publish(): void {
+    const inbound = this.#sidecar.ports()?.inbound;
+    if (inbound === undefined || inbound === null) return;
+    const { workload, service, version, protocol } = this.#options;
+    const endpoint: InstanceEndpoint = {
+      workload,
+      service,
+      version,
+      serviceAccount: service,
+      protocol,
+      address: inbound.address,
+      port: inbound.port,
+      ready: this.isReady(),
+      terminating: this.#isStopping,
+    };
+    const isNews = JSON.stringify(endpoint) !== JSON.stringify(this.#published);
+    // Before an instance was ever ready nobody needs to hear that it is not.
+    if (!isNews || (this.#published === null && !endpoint.ready)) return;
+    this.#published = endpoint;
+    this.#options.onEndpoint(endpoint);
+  }
+}
