@@ -1,0 +1,83 @@
+import type { Log } from "../lib/log.ts";
+import { WeftError } from "../lib/weft-error.ts";
+import type { Resource } from "../resources/resource.ts";
+import { encodeKey, toResourceKey } from "../store/store-key.ts";
+import type { Store } from "../store/store.ts";
+import type { Clock, Timer } from "../time/clock.ts";
+
+export interface StaleWorkloadsOptions {
+  readonly store: Store;
+  readonly resources: () => Iterable<Resource>;
+  /** Ids ("<namespace>/<workload>") of the proxies that are connected now. */
+  readonly connected: () => ReadonlySet<string>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** On an EndpointSlice: the workload whose instance it lists. Without the label a slice is never touched. */
+export const WORKLOAD_LABEL = "weft.dev/workload";
+
+/** Long enough for a proxy to restart or reconnect, and for a control plane's restart not to count. */
+export const STALE_AFTER_MS = 30_000;
+const SWEEP_MS = 5_000;
+
+interface Absence {
+  readonly version: string;
+  readonly sinceMs: number;
+}
+
+/**
+ * Deletes what dead runners left behind: an EndpointSlice with the workload label goes when, for 30 s on end as this
+ * control plane saw it, that workload's proxy was not connected and nobody wrote the slice. A control plane that just
+ * started has seen nothing yet, so it waits as long; a write of the slice (its runner refreshing it) starts the 30 s
+ * anew; and the deletion names the version it saw, so a write at the same moment wins. While no proxy at all is
+ * connected nothing is deleted: then it is more likely the control plane that nobody can reach.
+ */
+export class StaleWorkloads {
+  readonly #options: StaleWorkloadsOptions;
+  readonly #absent: Map<string, Absence> = new Map();
+  readonly #timer: Timer;
+
+  constructor(options: StaleWorkloadsOptions) {
+    this.#options = options;
+    this.#timer = options.clock.every(SWEEP_MS, (stale: StaleWorkloads) => void stale.sweep(), this);
+  }
+
+  close(): void {
+    this.#timer.clear();
+  }
+
+  /** Runs every 5 s by itself. */
+  async sweep(): Promise<void> {
+    const { clock, connected, resources } = this.#options;
+    const nowMs = clock.nowMs();
+    const proxies = connected();
+    const seen = new Set<string>();
+    const stale: Resource[] = [];
+    for (const resource of resources()) {
+      const workload = resource.kind === "EndpointSlice" ? resource.metadata.labels?.[WORKLOAD_LABEL] : undefined;
+      if (workload === undefined || proxies.has(`${resource.metadata.namespace}/${workload}`)) continue;
+      const key = encodeKey(toResourceKey(resource));
+      seen.add(key);
+      const version = resource.metadata.resourceVersion ?? "";
+      const absence = this.#absent.get(key);
+      if (absence === undefined || absence.version !== version) this.#absent.set(key, { version, sinceMs: nowMs });
+      else if (nowMs - absence.sinceMs >= STALE_AFTER_MS && proxies.size > 0) stale.push(resource);
+    }
+    for (const key of this.#absent.keys()) if (!seen.has(key)) this.#absent.delete(key);
+    for (const resource of stale) await this.#delete(resource);
+  }
+
+  async #delete(resource: Resource): Promise<void> {
+    const { store, log } = this.#options;
+    const { namespace, name, labels, resourceVersion = "" } = resource.metadata;
+    try {
+      await store.delete(toResourceKey(resource), { ifVersion: resourceVersion });
+      log.info("removed the endpoints of a workload whose proxy is gone", { namespace, name, workload: labels?.[WORKLOAD_LABEL] });
+    } catch (error) {
+      // Refreshed at this moment: its next state is looked at afresh.
+      if (error instanceof WeftError && error.code === "WEFT_STORE_CONFLICT") return;
+      log.warn("cannot remove the endpoints of a workload whose proxy is gone", { namespace, name, error });
+    }
+  }
+}
