@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { setImmediate } from "node:timers";
 import type { Clock, Timer } from "../time/clock.ts";
+import { nextTurn } from "../time/next-turn.ts";
 
 /**
  * A clock that stands still until a test moves it. Timers run in the order they are due, those due together in the
@@ -47,10 +47,10 @@ export class FakeClock implements Clock {
   async elapse(ms: number): Promise<void> {
     assert.ok(ms >= 0, `FakeClock cannot go back: ${ms} ms`);
     const endMs = this.#nowMs + ms;
-    await settle();
+    await nextTurn();
     for (let timer = this.#next(endMs); timer !== null; timer = this.#next(endMs)) {
       this.#fire(timer);
-      await settle();
+      await nextTurn();
     }
     this.#nowMs = endMs;
   }
@@ -128,9 +128,4 @@ class FakeTimer implements Timer {
   clear(): void {
     this.#owner.delete(this);
   }
-}
-
-/** A turn of the event loop: every microtask that was queued, and those they queue, have run when it resolves. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

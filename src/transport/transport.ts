@@ -25,14 +25,22 @@ export interface ConnectionHandler {
   onData(bytes: Uint8Array): void;
   /** The write buffer fell below the low mark after a `write` returned false. */
   onDrain(): void;
-  /** The peer sent FIN (half-close). The handler decides whether to `end()` as well. */
+  /**
+   * The peer sent FIN (half-close), and all its bytes were delivered. The handler decides whether to `end()` as well. May
+   * come while reads are paused. A reset behind unread bytes can look like this on Node, so a length is the only proof
+   * that a body is whole.
+   */
   onEnd(): void;
   onClose(failure: TransportFailure | null): void;
 }
 
 export interface Connection {
   readonly peer: Peer;
-  /** Takes all bytes. False means the buffer is above the high mark: stop until `onDrain`. Ignored after close. */
+  /**
+   * Takes all bytes; before `onOpen` they wait for it. At most `COPIED_BYTES` (16 KiB, `write-queue.ts`) are copied before
+   * this returns; a larger buffer is kept by reference. False means the buffer is above the high mark: stop until `onDrain`. Does nothing
+   * after `end`, `destroy` or close, and then returns true.
+   */
   write(bytes: Uint8Array): boolean;
   /** Sends what is buffered, then FIN. Reading goes on until the peer ends. */
   end(): void;

@@ -1,0 +1,279 @@
+import { constants } from "node:crypto";
+import type { Clock } from "../time/clock.ts";
+import { nextTurn } from "../time/next-turn.ts";
+import type {
+  BunApi,
+  BunConnectOptions,
+  BunListener,
+  BunListenOptions,
+  BunSocket,
+  BunSocketHandlers,
+  BunTls,
+} from "./bun-api.ts";
+import { BunConnection, readPeer } from "./bun-connection.ts";
+import { formatRemote } from "./failure.ts";
+import { Flusher } from "./flusher.ts";
+import { plainAddress } from "./plain-address.ts";
+import { assertSameAlpn, identityError, listenError, TLS_CIPHERS, TLS_SECURE_OPTIONS } from "./tls-settings.ts";
+import type {
+  Connection,
+  ConnectionHandler,
+  ConnectOptions,
+  Listener,
+  ListenOptions,
+  TlsClientOptions,
+  TlsServerOptions,
+  Transport,
+} from "./transport.ts";
+import { HANDSHAKE_TIMEOUT_MS } from "./watermarks.ts";
+import { WriteArena } from "./write-queue.ts";
+
+type Accept = (connection: Connection) => ConnectionHandler;
+
+/** Bun has no `minVersion`; these options of OpenSSL leave TLS 1.3 only. */
+const TLS_13_ONLY = constants.SSL_OP_NO_TLSv1 | constants.SSL_OP_NO_TLSv1_1 | constants.SSL_OP_NO_TLSv1_2;
+
+/**
+ * What Bun says of a chain that it has verified when the host name does not match. SPIFFE certificates name no host, so
+ * this is the answer we expect; any fault of the chain itself is reported instead of it.
+ */
+const ONLY_THE_NAME_DIFFERS = "ERR_TLS_CERT_ALTNAME_INVALID";
+
+/** Sockets of Bun: `Bun.listen` and `Bun.connect`. */
+export class BunTransport implements Transport {
+  readonly name = "bun";
+  readonly #bun: BunApi;
+  readonly #clock: Clock;
+  readonly #flusher: Flusher = new Flusher();
+  readonly #arena: WriteArena = new WriteArena();
+
+  constructor(bun: BunApi, clock: Clock) {
+    this.#bun = bun;
+    this.#clock = clock;
+  }
+
+  async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
+    const handlers = this.#listenHandlers(options.tls !== null, accept);
+    if (options.tls !== null) this.#assertFree(options, handlers);
+    return new BunListening(this.#bun, options, handlers);
+  }
+
+  connect(options: ConnectOptions, handler: ConnectionHandler): Connection {
+    const remote = formatRemote(options.host, options.port);
+    const peer = { remoteAddress: options.host, remotePort: options.port, localPort: 0, tls: null };
+    const secure = options.tls !== null;
+    const connection = new BunConnection(this.#flusher, this.#arena, peer, { remote, secure });
+    const attempt = { connection, timeoutMs: options.timeoutMs };
+    connection.start(handler, this.#clock.after(options.timeoutMs, expireAttempt, attempt));
+    const settings: BunConnectOptions = {
+      hostname: options.host,
+      port: options.port,
+      allowHalfOpen: true,
+      data: connection,
+      socket: CONNECT_HANDLERS,
+      ...(options.tls === null ? {} : { tls: clientTls(options.tls) }),
+    };
+    // A microtask later, because Bun reports some failures before `connect` returns.
+    queueMicrotask(() => {
+      if (connection.isOver()) return;
+      try {
+        this.#bun.connect(settings).catch((error: unknown) => connection.failConnect(error));
+      } catch (error) {
+        if (secure) connection.refuse(error instanceof Error ? error.message : String(error));
+        else connection.failConnect(error);
+      }
+    });
+    return connection;
+  }
+
+  #listenHandlers(secure: boolean, accept: Accept): BunSocketHandlers {
+    return {
+      ...SHARED_HANDLERS,
+      open: (socket) => {
+        const peer = readPeer(socket, null);
+        const remote = formatRemote(plainAddress(peer.remoteAddress), peer.remotePort);
+        const connection = new BunConnection(this.#flusher, this.#arena, peer, { remote, secure });
+        socket.data = connection;
+        const attempt = { connection, timeoutMs: HANDSHAKE_TIMEOUT_MS };
+        const timer = secure ? this.#clock.after(HANDSHAKE_TIMEOUT_MS, expireAttempt, attempt) : null;
+        connection.start(accept(connection), timer);
+        connection.socketOpened(socket);
+      },
+      handshake: (socket, verified, error) => {
+        if (!verified || !socket.authorized) refuse(socket, error);
+        else finishHandshake(socket);
+      },
+    };
+  }
+
+  /** A listener with `reusePort` would share its port with another process of the same user instead of failing. */
+  #assertFree(options: ListenOptions, handlers: BunSocketHandlers): void {
+    if (options.port === 0) return;
+    listenOrThrow(this.#bun, { ...listenSettings(options, handlers, null), reusePort: false }).stop(true);
+  }
+}
+
+/**
+ * Bun's own reload of a listener changes nothing, so a new identity is a second listener on the same port, and the first
+ * one stops once both accept. Connections that the kernel had queued on the first in that instant are reset.
+ */
+class BunListening implements Listener {
+  readonly port: number;
+  readonly address: string;
+  readonly #bun: BunApi;
+  readonly #options: ListenOptions;
+  readonly #handlers: BunSocketHandlers;
+  #listener: BunListener;
+  #tls: TlsServerOptions | null;
+  #closed: boolean = false;
+
+  constructor(bun: BunApi, options: ListenOptions, handlers: BunSocketHandlers) {
+    this.#bun = bun;
+    this.#handlers = handlers;
+    this.#tls = options.tls;
+    this.#listener = listenOrThrow(bun, listenSettings(options, handlers, options.tls));
+    this.port = this.#listener.port;
+    this.address = options.address;
+    this.#options = { ...options, port: this.port };
+  }
+
+  async reloadTls(tls: TlsServerOptions): Promise<void> {
+    if (this.#tls === null) throw identityError(new Error("this listener is plain TCP"));
+    assertSameAlpn(this.#tls, tls);
+    if (this.#closed) return;
+    const previous = this.#listener;
+    this.#listener = listenOrThrow(this.#bun, listenSettings(this.#options, this.#handlers, tls));
+    this.#tls = tls;
+    // What was queued on the first listener is accepted in this turn of the event loop.
+    await nextTurn();
+    previous.stop(false);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#listener.stop(false);
+  }
+}
+
+function listenSettings(
+  options: ListenOptions,
+  handlers: BunSocketHandlers,
+  tls: TlsServerOptions | null,
+): BunListenOptions {
+  return {
+    hostname: options.address,
+    port: options.port,
+    allowHalfOpen: true,
+    reusePort: tls !== null,
+    exclusive: tls === null,
+    socket: handlers,
+    ...(tls === null ? {} : { tls: serverTls(tls) }),
+  };
+}
+
+function listenOrThrow(bun: BunApi, settings: BunListenOptions): BunListener {
+  try {
+    return bun.listen(settings);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    throw settings.tls !== undefined && !code.startsWith("E") ? identityError(error) : listenError(settings.hostname, settings.port, error);
+  }
+}
+
+function serverTls(tls: TlsServerOptions): BunTls {
+  return {
+    key: tls.keyPair.keyPem,
+    cert: tls.keyPair.certificateChainPem,
+    ca: tls.trustBundlePem,
+    requestCert: true,
+    rejectUnauthorized: true,
+    secureOptions: TLS_13_ONLY | TLS_SECURE_OPTIONS,
+    ciphers: TLS_CIPHERS,
+    ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: encodeAlpn(tls.alpn) }),
+  };
+}
+
+function clientTls(tls: TlsClientOptions): BunTls {
+  return {
+    key: tls.keyPair.keyPem,
+    cert: tls.keyPair.certificateChainPem,
+    ca: tls.trustBundlePem,
+    // True would also refuse what only differs in its host name; `handshake` below refuses everything else.
+    rejectUnauthorized: false,
+    secureOptions: TLS_13_ONLY,
+    ciphers: TLS_CIPHERS,
+    ...(tls.serverName === null ? {} : { serverName: tls.serverName }),
+    ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: encodeAlpn(tls.alpn) }),
+  };
+}
+
+function encodeAlpn(protocols: readonly string[]): Uint8Array {
+  return Buffer.concat(protocols.map((name) => Buffer.from([name.length, ...Buffer.from(name, "latin1")])));
+}
+
+const SHARED_HANDLERS: Omit<BunSocketHandlers, "open" | "handshake"> = {
+  binaryType: "uint8array",
+  data(socket, bytes) {
+    (socket.data as BunConnection).socketRead(bytes);
+  },
+  drain(socket) {
+    (socket.data as BunConnection).socketDrained();
+  },
+  end(socket) {
+    (socket.data as BunConnection).socketEnded();
+  },
+  close(socket, error) {
+    (socket.data as BunConnection).socketClosed(error);
+  },
+  error(_socket, error) {
+    // Thrown by a handler: a defect. Outside Bun's own guard it ends the process like any other uncaught error.
+    queueMicrotask(() => {
+      throw error;
+    });
+  },
+};
+
+const CONNECT_HANDLERS: BunSocketHandlers = {
+  ...SHARED_HANDLERS,
+  open(socket) {
+    (socket.data as BunConnection).socketOpened(socket);
+  },
+  handshake(socket, verified, error) {
+    if (verified && socket.authorized) finishHandshake(socket);
+    else if (readCode(error) === ONLY_THE_NAME_DIFFERS) finishHandshake(socket);
+    else refuse(socket, error);
+  },
+  connectError(socket, error) {
+    (socket.data as BunConnection).failConnect(error);
+  },
+};
+
+function finishHandshake(socket: BunSocket): void {
+  const connection = socket.data as BunConnection;
+  const version = socket.getTLSVersion();
+  if (version !== "TLSv1.3") connection.refuse(`the peer speaks ${version}; expected TLSv1.3`);
+  else if (socket.isSessionReused()) connection.refuse("the session was resumed");
+  else if (socket.getPeerX509Certificate() === undefined) connection.refuse("the peer sent no certificate");
+  else connection.socketVerified(socket);
+}
+
+function refuse(socket: BunSocket, error: Error | null): void {
+  const cause = error ?? socket.getAuthorizationError();
+  const code = readCode(cause);
+  const message = cause?.message ?? "";
+  (socket.data as BunConnection).refuse(message === "" ? code || "not verified" : message);
+}
+
+function readCode(error: Error | null): string {
+  return error !== null && error !== undefined && "code" in error ? String(error.code) : "";
+}
+
+interface Attempt {
+  readonly connection: BunConnection;
+  readonly timeoutMs: number;
+}
+
+function expireAttempt(attempt: Attempt): void {
+  attempt.connection.expire(attempt.timeoutMs);
+}

@@ -1,0 +1,283 @@
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { parseSpiffeSan } from "../identity/spiffe-san.ts";
+import {
+  type ConnectionPhase,
+  createTimeoutFailure,
+  createTlsFailure,
+  createVanishedFailure,
+  DESTROYED,
+  toTransportFailure,
+} from "./failure.ts";
+import type { Flushable, Flusher } from "./flusher.ts";
+import { plainAddress } from "./plain-address.ts";
+import type { Connection, ConnectionHandler, Peer, TlsPeer, TransportFailure } from "./transport.ts";
+import { HIGH_MARK_BYTES, LOW_MARK_BYTES } from "./watermarks.ts";
+import { type WriteArena, WriteQueue } from "./write-queue.ts";
+
+/**
+ * One socket of Node, with or without TLS on it. Bytes wait in our own queue and go to the stream when the callback that
+ * wrote them returns; a stream that is full gets nothing more until it drains, so that small writes merge meanwhile.
+ */
+export class NodeConnection implements Connection, Flushable {
+  peer: Peer;
+  readonly #flusher: Flusher;
+  readonly #queue: WriteQueue;
+  readonly #remote: string;
+  #handler: ConnectionHandler | null = null;
+  /** What is read and written: the TCP socket, or TLS on it. */
+  #socket: Socket | null = null;
+  /** The TCP socket, which alone can be reset. */
+  #tcp: Socket | null = null;
+  #phase: ConnectionPhase = "connecting";
+  #closed: boolean = false;
+  /** `end` was called. */
+  #ended: boolean = false;
+  /** FIN was handed to the platform. */
+  #finished: boolean = false;
+  #peerEnded: boolean = false;
+  #destroyed: boolean = false;
+  #paused: boolean = false;
+  /** In the flusher's list. */
+  #dirty: boolean = false;
+  /** The stream holds more than it wants; its "drain" will come. */
+  #blocked: boolean = false;
+  #wantsDrain: boolean = false;
+  #failure: TransportFailure | null = null;
+
+  constructor(flusher: Flusher, arena: WriteArena, peer: Peer, remote: string) {
+    this.#flusher = flusher;
+    this.#queue = new WriteQueue(arena);
+    this.peer = peer;
+    this.#remote = remote;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#closed || this.#destroyed || this.#ended) return true;
+    this.#queue.append(bytes);
+    this.#mark();
+    if (this.bufferedBytes() <= HIGH_MARK_BYTES) return true;
+    this.#wantsDrain = true;
+    return false;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#mark();
+  }
+
+  destroy(): void {
+    if (this.#closed) return;
+    this.#destroyed = true;
+    this.#queue.clear();
+    this.#mark();
+  }
+
+  pauseReads(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    if (this.#phase === "open") this.#socket?.pause();
+  }
+
+  resumeReads(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#phase === "open" && !this.#destroyed) this.#socket?.resume();
+  }
+
+  bufferedBytes(): number {
+    return this.#socket === null ? this.#queue.bytes : this.#queue.bytes + this.#socket.writableLength;
+  }
+
+  /** Called by the transport only, once, before any other of the methods below. */
+  setHandler(handler: ConnectionHandler): void {
+    this.#handler = handler;
+  }
+
+  isOver(): boolean {
+    return this.#closed || this.#destroyed;
+  }
+
+  /** The TCP socket of an outbound connection, which starts to connect. */
+  watchConnect(tcp: Socket): void {
+    this.#tcp = tcp;
+    tcp.on("error", (error) => this.fail(error));
+    tcp.on("close", () => this.#close());
+  }
+
+  /** TCP is there, and TLS comes next. */
+  watchHandshake(tcp: Socket | null, socket: TLSSocket): void {
+    this.#tcp = tcp;
+    this.#socket = socket;
+    this.#phase = "handshaking";
+    socket.on("error", (error) => this.fail(error));
+    socket.on("close", () => this.#close());
+  }
+
+  /** Connected, and the peer verified where there is TLS. `watched` = error and close already reach this object. */
+  open(socket: Socket, peer: Peer, watched: boolean): void {
+    if (this.#closed) return;
+    this.#socket = socket;
+    this.#tcp ??= socket;
+    this.peer = peer;
+    this.#phase = "open";
+    if (!watched) {
+      socket.on("error", (error) => this.fail(error));
+      socket.on("close", () => this.#close());
+    }
+    socket.on("drain", () => this.#drain());
+    socket.on("end", () => this.#end());
+    this.#flusher.enter();
+    try {
+      if (!this.#destroyed) this.#handler?.onOpen(this);
+    } finally {
+      this.#flusher.leave();
+    }
+    socket.on("data", (bytes: Uint8Array) => this.#data(bytes));
+    if (this.#paused) socket.pause();
+    if (this.#queue.bytes > 0 || this.#ended) this.#mark();
+  }
+
+  /** Remembers the first cause; the platform's "close" follows. */
+  fail(error: unknown): void {
+    this.#failure ??= toTransportFailure(error, this.#phase, this.#remote);
+  }
+
+  /** Drops a connection whose peer is not who it must be. */
+  refuse(reason: string): void {
+    this.#failure ??= createTlsFailure(this.#remote, reason);
+    this.#reset();
+  }
+
+  expire(timeoutMs: number): void {
+    this.#failure ??= createTimeoutFailure(this.#remote, this.#phase, timeoutMs);
+    this.#reset();
+  }
+
+  /** For a handshake that failed before there was a socket to watch. */
+  closeFailed(failure: TransportFailure): void {
+    this.#failure ??= failure;
+    this.#close();
+  }
+
+  flush(): void {
+    this.#dirty = false;
+    if (this.#closed) return;
+    if (this.#destroyed) {
+      this.#reset();
+      return;
+    }
+    const socket = this.#socket;
+    if (socket === null || this.#phase !== "open" || this.#blocked) return;
+    this.#send(socket);
+    if (this.#ended && !this.#finished && this.#queue.bytes === 0) {
+      this.#finished = true;
+      socket.end();
+    }
+    if (this.#wantsDrain && this.bufferedBytes() <= LOW_MARK_BYTES) {
+      this.#wantsDrain = false;
+      this.#flusher.enter();
+      try {
+        this.#handler?.onDrain();
+      } finally {
+        this.#flusher.leave();
+      }
+    }
+  }
+
+  #send(socket: Socket): void {
+    const queue = this.#queue;
+    if (queue.bytes === 0) return;
+    const first = queue.take();
+    if (queue.bytes === 0) {
+      socket.write(first);
+    } else {
+      // One writev, and under TLS one run of full records.
+      socket.cork();
+      socket.write(first);
+      while (queue.bytes > 0) socket.write(queue.take());
+      socket.uncork();
+    }
+    // A write that the kernel took at once leaves nothing behind, and the stream may go on although it says "drain later".
+    this.#blocked = socket.writableNeedDrain && socket.writableLength > 0;
+  }
+
+  #mark(): void {
+    if (this.#dirty) return;
+    this.#dirty = true;
+    this.#flusher.add(this);
+  }
+
+  #data(bytes: Uint8Array): void {
+    if (this.#destroyed) return;
+    this.#flusher.enter();
+    try {
+      this.#handler?.onData(bytes);
+    } finally {
+      this.#flusher.leave();
+    }
+  }
+
+  #end(): void {
+    if (this.#destroyed || this.#peerEnded) return;
+    this.#peerEnded = true;
+    this.#flusher.enter();
+    try {
+      this.#handler?.onEnd();
+    } finally {
+      this.#flusher.leave();
+    }
+  }
+
+  #drain(): void {
+    this.#blocked = false;
+    if (this.#queue.bytes > 0 || this.#wantsDrain || this.#ended) this.flush();
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#queue.clear();
+    const bothEnded = this.#peerEnded && this.#ended;
+    const failure = this.#failure ?? (bothEnded ? null : createVanishedFailure(this.#remote, this.#phase));
+    this.#flusher.enter();
+    try {
+      this.#handler?.onClose(this.#destroyed ? DESTROYED : failure);
+    } finally {
+      this.#flusher.leave();
+    }
+  }
+
+  #reset(): void {
+    const tcp = this.#tcp;
+    if (tcp === null || tcp.destroyed) {
+      if (this.#socket === null || this.#socket.destroyed) this.#close();
+      else this.#socket.destroy();
+      return;
+    }
+    // `resetAndDestroy` alone waits until everything is sent; `destroy` behind it makes the reset happen now. libuv
+    // refuses a reset while a FIN waits for its turn, and none is possible before the connection is there.
+    if (!this.#finished && !tcp.connecting) tcp.resetAndDestroy();
+    tcp.destroy();
+  }
+}
+
+/** `null` alpn = the peers agreed on none. */
+export function readTlsPeer(socket: TLSSocket): TlsPeer {
+  const certificate = socket.getPeerX509Certificate();
+  return {
+    spiffeId: parseSpiffeSan(certificate?.subjectAltName),
+    alpn: typeof socket.alpnProtocol === "string" && socket.alpnProtocol !== "" ? socket.alpnProtocol : null,
+    protocol: socket.getProtocol() ?? "",
+  };
+}
+
+/** The peer as Node shows it. */
+export function readPeer(socket: Socket, tls: TlsPeer | null): Peer {
+  return {
+    remoteAddress: plainAddress(socket.remoteAddress ?? ""),
+    remotePort: socket.remotePort ?? 0,
+    localPort: socket.localPort ?? 0,
+    tls,
+  };
+}

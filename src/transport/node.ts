@@ -1,0 +1,294 @@
+import { connect, createServer, type Server, type Socket, type TcpNetConnectOpts } from "node:net";
+import {
+  connect as connectTls,
+  createSecureContext,
+  createServer as createTlsServer,
+  type SecureContext,
+  type Server as TlsServer,
+  type TLSSocket,
+} from "node:tls";
+import type { Clock, Timer } from "../time/clock.ts";
+import { createTlsFailure, formatRemote, toTransportFailure } from "./failure.ts";
+import { Flusher } from "./flusher.ts";
+import { NodeConnection, readPeer, readTlsPeer } from "./node-connection.ts";
+import { plainAddress } from "./plain-address.ts";
+import { assertSameAlpn, identityError, listenError, TLS_CIPHERS, TLS_SECURE_OPTIONS } from "./tls-settings.ts";
+import type {
+  Connection,
+  ConnectionHandler,
+  ConnectOptions,
+  Listener,
+  ListenOptions,
+  TlsClientOptions,
+  TlsServerOptions,
+  Transport,
+} from "./transport.ts";
+import { HANDSHAKE_TIMEOUT_MS, KEEP_ALIVE_IDLE_MS } from "./watermarks.ts";
+import { WriteArena } from "./write-queue.ts";
+
+type Accept = (connection: Connection) => ConnectionHandler;
+
+/** What a stream of Node holds before it asks to wait, either way. One read of libuv is as much. */
+const STREAM_MARK_BYTES = 64 * 1024;
+
+/** Sockets of Node, by its public API only. */
+export class NodeTransport implements Transport {
+  readonly name = "node";
+  readonly #clock: Clock;
+  readonly #flusher: Flusher = new Flusher();
+  readonly #arena: WriteArena = new WriteArena();
+  /** A context costs a millisecond to make, so one serves all connections that share the same options object. */
+  readonly #contexts: WeakMap<TlsClientOptions, SecureContext> = new WeakMap();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
+    const create = (socket: Socket, remote: string): NodeConnection =>
+      new NodeConnection(this.#flusher, this.#arena, readPeer(socket, null), remote);
+    const server = options.tls === null ? createPlainServer(create, accept) : createMutualServer(options.tls, create, accept);
+    await bind(server, options);
+    return new NodeListener(server, options);
+  }
+
+  connect(options: ConnectOptions, handler: ConnectionHandler): Connection {
+    const remote = formatRemote(options.host, options.port);
+    const peer = { remoteAddress: options.host, remotePort: options.port, localPort: 0, tls: null };
+    const connection = new NodeConnection(this.#flusher, this.#arena, peer, remote);
+    connection.setHandler(handler);
+    const attempt = new ConnectAttempt(connection, options, this.#clock);
+    try {
+      const context = options.tls === null ? null : this.#context(options.tls);
+      attempt.start(context);
+    } catch (error) {
+      // A bad key pair or port: no callback may run inside connect.
+      const failure =
+        options.tls === null
+          ? toTransportFailure(error, "connecting", remote)
+          : createTlsFailure(remote, error instanceof Error ? error.message : String(error));
+      attempt.stop();
+      queueMicrotask(() => connection.closeFailed(failure));
+    }
+    return connection;
+  }
+
+  #context(tls: TlsClientOptions): SecureContext {
+    const known = this.#contexts.get(tls);
+    if (known !== undefined) return known;
+    const context = createSecureContext({
+      key: tls.keyPair.keyPem,
+      cert: tls.keyPair.certificateChainPem,
+      ca: tls.trustBundlePem,
+      minVersion: "TLSv1.3",
+      ciphers: TLS_CIPHERS,
+    });
+    this.#contexts.set(tls, context);
+    return context;
+  }
+}
+
+class NodeListener implements Listener {
+  readonly port: number;
+  readonly address: string;
+  readonly #server: Server | TlsServer;
+  #tls: TlsServerOptions | null;
+
+  constructor(server: Server | TlsServer, options: ListenOptions) {
+    const bound = server.address();
+    this.port = typeof bound === "object" && bound !== null ? bound.port : options.port;
+    this.address = options.address;
+    this.#server = server;
+    this.#tls = options.tls;
+  }
+
+  async reloadTls(tls: TlsServerOptions): Promise<void> {
+    if (this.#tls === null || !("setSecureContext" in this.#server)) {
+      throw identityError(new Error("this listener is plain TCP"));
+    }
+    assertSameAlpn(this.#tls, tls);
+    try {
+      this.#server.setSecureContext(serverContext(tls));
+    } catch (error) {
+      throw identityError(error);
+    }
+    this.#tls = tls;
+  }
+
+  async close(): Promise<void> {
+    // Node's own callback waits for the open connections too; accepting stops at once.
+    if (this.#server.listening) this.#server.close();
+  }
+}
+
+/** The stages of one outbound connection: TCP, TLS where asked for, and the clock over both. */
+class ConnectAttempt {
+  readonly #connection: NodeConnection;
+  readonly #options: ConnectOptions;
+  readonly #timer: Timer;
+
+  constructor(connection: NodeConnection, options: ConnectOptions, clock: Clock) {
+    this.#connection = connection;
+    this.#options = options;
+    this.#timer = clock.after(options.timeoutMs, expireAttempt, this);
+  }
+
+  start(context: SecureContext | null): void {
+    const settings: TcpNetConnectOpts & { highWaterMark: number } = {
+      host: this.#options.host,
+      port: this.#options.port,
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_IDLE_MS,
+      highWaterMark: STREAM_MARK_BYTES,
+    };
+    const socket = connect(settings);
+    this.#connection.watchConnect(socket);
+    socket.on("close", () => this.stop());
+    socket.on("connect", () => {
+      if (this.#connection.isOver()) return;
+      if (context === null) {
+        this.stop();
+        this.#connection.open(socket, readPeer(socket, null), true);
+      } else {
+        this.#secure(socket, context);
+      }
+    });
+  }
+
+  stop(): void {
+    this.#timer.clear();
+  }
+
+  expire(): void {
+    this.#connection.expire(this.#options.timeoutMs);
+  }
+
+  #secure(tcp: Socket, context: SecureContext): void {
+    const tls = this.#options.tls as TlsClientOptions;
+    const socket = connectTls({
+      socket: tcp,
+      secureContext: context,
+      minVersion: "TLSv1.3",
+      rejectUnauthorized: true,
+      // Who the peer is, is read from its SPIFFE ID by the caller; its chain is verified by the platform.
+      checkServerIdentity: () => undefined,
+      ...(tls.serverName === null ? {} : { servername: tls.serverName }),
+      ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: [...tls.alpn] }),
+    });
+    this.#connection.watchHandshake(tcp, socket);
+    socket.on("secureConnect", () => {
+      this.stop();
+      if (this.#connection.isOver()) return;
+      if (!socket.authorized || socket.isSessionReused()) {
+        this.#connection.refuse(String(socket.authorizationError ?? "the session was resumed"));
+        return;
+      }
+      this.#connection.open(socket, readPeer(tcp, readTlsPeer(socket)), true);
+    });
+  }
+}
+
+function expireAttempt(attempt: ConnectAttempt): void {
+  attempt.expire();
+}
+
+type Create = (socket: Socket, remote: string) => NodeConnection;
+
+const SERVER_OPTIONS = {
+  allowHalfOpen: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEP_ALIVE_IDLE_MS,
+  highWaterMark: STREAM_MARK_BYTES,
+} as const;
+
+function createPlainServer(create: Create, accept: Accept): Server {
+  return createServer(SERVER_OPTIONS, (socket) => {
+    const connection = create(socket, formatCaller(socket));
+    connection.setHandler(accept(connection));
+    connection.open(socket, connection.peer, false);
+  });
+}
+
+function createMutualServer(tls: TlsServerOptions, create: Create, accept: Accept): TlsServer {
+  let server: TlsServer;
+  try {
+    server = createTlsServer({
+      ...SERVER_OPTIONS,
+      ...serverContext(tls),
+      requestCert: true,
+      rejectUnauthorized: true,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: [...tls.alpn] }),
+    });
+  } catch (error) {
+    throw identityError(error);
+  }
+  // Node shows the TCP socket first and the TLS socket later, each on its own; only the addresses join them. Kept for
+  // as long as the handshake lasts.
+  const handshaking = new Map<string, Socket>();
+  server.on("connection", (tcp: Socket) => {
+    const key = formatPair(tcp);
+    handshaking.set(key, tcp);
+    tcp.on("close", () => handshaking.delete(key));
+  });
+  server.on("secureConnection", (socket: TLSSocket) => {
+    const key = formatPair(socket);
+    const tcp = handshaking.get(key) ?? null;
+    handshaking.delete(key);
+    const connection = create(socket, formatCaller(socket));
+    connection.watchHandshake(tcp, socket);
+    connection.peer = readPeer(socket, readTlsPeer(socket));
+    connection.setHandler(accept(connection));
+    // The platform has refused what it found wrong; this is the second look of two.
+    if (!socket.authorized || socket.isSessionReused()) {
+      connection.refuse(String(socket.authorizationError ?? "the session was resumed"));
+      return;
+    }
+    connection.open(socket, connection.peer, true);
+  });
+  server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
+    const remote = formatCaller(socket);
+    const connection = create(socket, remote);
+    connection.setHandler(accept(connection));
+    const cause: unknown = socket.authorizationError ?? null;
+    const failure =
+      cause === null ? toTransportFailure(error, "handshaking", remote) : createTlsFailure(remote, String(cause));
+    connection.closeFailed(failure);
+  });
+  return server;
+}
+
+function serverContext(tls: TlsServerOptions): object {
+  return {
+    key: tls.keyPair.keyPem,
+    cert: tls.keyPair.certificateChainPem,
+    ca: tls.trustBundlePem,
+    minVersion: "TLSv1.3",
+    ciphers: TLS_CIPHERS,
+    secureOptions: TLS_SECURE_OPTIONS,
+  };
+}
+
+function bind(server: Server, options: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refused = (error: Error): void => reject(listenError(options.address, options.port, error));
+    server.once("error", refused);
+    server.listen({ host: options.address, port: options.port, exclusive: true }, () => {
+      server.off("error", refused);
+      // After this only a failed accept (out of file descriptors) comes here; the next accept tries again.
+      server.on("error", () => {});
+      resolve();
+    });
+  });
+}
+
+function formatCaller(socket: Socket): string {
+  return formatRemote(plainAddress(socket.remoteAddress ?? "unknown"), socket.remotePort ?? 0);
+}
+
+function formatPair(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress}`;
+}

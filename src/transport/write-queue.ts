@@ -1,0 +1,151 @@
+/** Writes up to this size are copied before `write` returns; larger ones are kept by reference until they are sent. */
+export const COPIED_BYTES: number = 16 * 1024;
+
+/** What small writes are copied into. Large enough that a new one is rare, small enough to cost little when retained. */
+const SLAB_BYTES = 64 * 1024;
+
+class Slab {
+  readonly bytes: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  /** Regions given out and not given back. */
+  live: number = 0;
+}
+
+/** Where the small writes of all connections of one transport are gathered. */
+export class WriteArena {
+  slab: Slab = new Slab();
+  position: number = 0;
+
+  /** Makes room for `count` more bytes behind `position`; when it returns, `slab` may be another one. */
+  reserve(count: number): void {
+    if (this.position + count > SLAB_BYTES) {
+      this.slab = new Slab();
+      this.position = 0;
+    }
+  }
+
+  /** A region's bytes are sent. Once none is left the slab is filled from its start again, so nothing is allocated. */
+  release(slab: Slab): void {
+    slab.live -= 1;
+    if (slab.live === 0 && slab === this.slab) this.position = 0;
+  }
+}
+
+/**
+ * The bytes of one connection that wait for the kernel, in order: whole buffers kept by reference, then at most one open
+ * region of the arena, which grows while writes follow one another. The usual flush finds only that region.
+ */
+export class WriteQueue {
+  /** All bytes in the queue. */
+  bytes: number = 0;
+  readonly #arena: WriteArena;
+  /** Finished buffers, from `#next` on. */
+  readonly #buffers: Uint8Array[] = [];
+  #next: number = 0;
+  /** Bytes of the first buffer that are already sent. */
+  #sent: number = 0;
+  #slab: Slab | null = null;
+  #start: number = 0;
+  #end: number = 0;
+
+  constructor(arena: WriteArena) {
+    this.#arena = arena;
+  }
+
+  append(bytes: Uint8Array): void {
+    const count = bytes.length;
+    if (count === 0) return;
+    this.bytes += count;
+    if (count > COPIED_BYTES) {
+      this.#seal();
+      this.#buffers.push(bytes);
+      return;
+    }
+    const arena = this.#arena;
+    if (this.#slab !== arena.slab || this.#end !== arena.position || arena.position + count > SLAB_BYTES) {
+      this.#seal();
+      arena.reserve(count);
+      this.#slab = arena.slab;
+      this.#slab.live += 1;
+      this.#start = arena.position;
+    }
+    arena.slab.bytes.set(bytes, arena.position);
+    arena.position += count;
+    this.#end = arena.position;
+  }
+
+  /** The buffer to send from next; meaningful while `bytes` is above 0. With `frontStart` and `frontLength` no view is made. */
+  frontBuffer(): Uint8Array {
+    const buffer = this.#buffers[this.#next];
+    if (buffer !== undefined) return buffer;
+    return (this.#slab as Slab).bytes;
+  }
+
+  frontStart(): number {
+    return this.#next < this.#buffers.length ? this.#sent : this.#start;
+  }
+
+  frontLength(): number {
+    const buffer = this.#buffers[this.#next];
+    return buffer !== undefined ? buffer.length - this.#sent : this.#end - this.#start;
+  }
+
+  /** The kernel took `count` bytes of the front buffer. They may be overwritten from now on. */
+  consume(count: number): void {
+    this.bytes -= count;
+    const buffer = this.#buffers[this.#next];
+    if (buffer !== undefined) {
+      this.#sent += count;
+      if (this.#sent === buffer.length) this.#shift();
+      return;
+    }
+    this.#start += count;
+    if (this.#start === this.#end) {
+      this.#arena.release(this.#slab as Slab);
+      this.#slab = null;
+    }
+  }
+
+  /** Takes the front out as a view. The platform may hold on to it, so its slab is never filled again from the start. */
+  take(): Uint8Array {
+    const buffer = this.#buffers[this.#next];
+    if (buffer !== undefined) {
+      this.#shift();
+      this.bytes -= buffer.length;
+      return buffer;
+    }
+    const region = (this.#slab as Slab).bytes.subarray(this.#start, this.#end);
+    this.#slab = null;
+    this.bytes -= region.length;
+    return region;
+  }
+
+  clear(): void {
+    this.bytes = 0;
+    this.#buffers.length = 0;
+    this.#next = 0;
+    this.#sent = 0;
+    if (this.#slab !== null) {
+      this.#arena.release(this.#slab);
+      this.#slab = null;
+    }
+  }
+
+  /** Closes the open region, so that a buffer can follow it. */
+  #seal(): void {
+    if (this.#slab === null) return;
+    this.#buffers.push(this.#slab.bytes.subarray(this.#start, this.#end));
+    this.#slab = null;
+  }
+
+  #shift(): void {
+    this.#buffers[this.#next] = NOTHING;
+    this.#next += 1;
+    this.#sent = 0;
+    if (this.#next === this.#buffers.length) {
+      this.#buffers.length = 0;
+      this.#next = 0;
+    }
+  }
+}
+
+const NOTHING: Uint8Array = new Uint8Array(0);
