@@ -109,7 +109,8 @@ function toErrorAnswer(log: Log, request: IncomingMessage, error: unknown): ApiA
 
 function toStatus(log: Log, request: IncomingMessage, error: unknown): Status {
   if (error instanceof StatusError) return error.status;
-  log.error("api request failed", { method: request.method, path: request.url?.split("?", 1)[0], error });
+  const hasLeft = request.destroyed && !request.complete;
+  log[hasLeft ? "debug" : "error"]("api request failed", { method: request.method, path: request.url?.split("?", 1)[0], error });
   const message = error instanceof WeftError ? error.message : "the control plane failed; its log says why";
   return new StatusError("InternalError", `Cannot serve the request: ${message}`).status;
 }

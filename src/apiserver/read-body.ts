@@ -4,6 +4,12 @@ import { StatusError } from "./status.ts";
 /** As in Kubernetes, whose store has the same limit. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
 
+/**
+ * What is too large is read to its end and thrown away, because a sender that is cut off does not see the answer; but
+ * not without limit.
+ */
+const MAX_DISCARDED_BYTES = 32 * 1024 * 1024;
+
 /** The JSON of a request body; null when there is no body. */
 export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
   const text = await readText(request);
@@ -21,23 +27,19 @@ export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
 
 function readText(request: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
-    const declared = Number(request.headers["content-length"] ?? 0);
-    if (declared > MAX_BODY_BYTES) {
-      reject(tooLarge());
-      return;
-    }
     const chunks: Buffer[] = [];
     let bytes = 0;
     request.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
+      if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
+      else if (bytes > MAX_DISCARDED_BYTES) reject(tooLarge());
+      else chunks.length = 0;
+    });
+    request.on("end", () => {
       if (bytes > MAX_BODY_BYTES) {
-        request.removeAllListeners("data");
         reject(tooLarge());
         return;
       }
-      chunks.push(chunk);
-    });
-    request.on("end", () => {
       const body = Buffer.concat(chunks);
       const text = body.toString("utf8");
       if (Buffer.from(text, "utf8").equals(body)) resolve(text);
