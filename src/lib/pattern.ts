@@ -85,7 +85,8 @@ function compileRe2(source: string, mode: PatternMode): (text: string) => boolea
     if (anchored !== null) return (text) => anchored.test(text);
     return (text) => pattern.matcher(text).lookingAt();
   } catch (error) {
-    throw invalid(source, error instanceof Error ? error.message : String(error), error);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw invalid(source, reason.replace(/^error parsing regexp: /, ""), error);
   }
 }
 

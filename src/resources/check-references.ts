@@ -105,7 +105,8 @@ function checkTarget(target: TrafficTarget, index: Index, warn: Warn): void {
     const path = ["spec", "rules", position];
     const found = index.find(rule.kind, namespace, rule.name);
     if (found === null) {
-      warn([...path, "name"], unknownName(rule.name), `a ${rule.kind} of namespace "${namespace}" (the rule allows nothing)`);
+      const article = rule.kind === "HTTPRouteGroup" ? "an HTTPRouteGroup" : "a TCPRoute";
+      warn([...path, "name"], unknownName(rule.name), `${article} of namespace "${namespace}" (the rule allows nothing)`);
       continue;
     }
     if (rule.kind !== "HTTPRouteGroup") continue;

@@ -57,12 +57,15 @@ type WrittenPort = Omit<ServicePort, "targetPort"> & { readonly targetPort?: num
 
 const address = z.string().refine((text) => isIP(text) !== 0, "an IP address");
 const flag = z.boolean("true or false");
+const TARGET_PORT_RULE = "a port of 1 to 65535, or the name of a port";
 const policy = z.enum(["Cluster", "Local"], "Cluster or Local");
 
 const servicePort: z.ZodType<ServicePort> = strictObject<WrittenPort>({
   name: portName.default(""),
   port: portNumber,
-  targetPort: z.union([portNumber, portName], "a port of 1 to 65535, or the name of a port").exactOptional(),
+  targetPort: z
+    .union([portNumber, portName.refine((name) => name !== "", TARGET_PORT_RULE)], TARGET_PORT_RULE)
+    .exactOptional(),
   protocol: transportProtocol.default("TCP"),
   appProtocol: z.string("a string").exactOptional(),
   nodePort: z.int("a port").min(0, "a port").max(65_535, "a port").exactOptional(),

@@ -1,4 +1,4 @@
-import { Composer, type CST, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, Parser } from "yaml";
+import { Composer, type CST, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, Parser, visit } from "yaml";
 import type { Problem } from "./problem.ts";
 import type { Locate, Position } from "./schema-problems.ts";
 
@@ -46,6 +46,7 @@ export function parseYamlDocuments(text: string, file: string): YamlDocuments {
     version: "1.2",
     schema: "core",
     merge: false,
+    resolveKnownTags: false,
     uniqueKeys: true,
     strict: true,
     stringKeys: true,
@@ -81,10 +82,21 @@ class Reader implements YamlDocuments {
     for (const error of wrong.slice(0, MAX_SYNTAX_PROBLEMS)) {
       this.report(error.pos[0], describeSyntax(error.code, error.message), "valid YAML");
     }
-    if (wrong.length > 0 || isEmptyNode(document.contents)) return;
+    if (wrong.length > 0 || isEmptyNode(document.contents) || this.#reportLostAliases(document)) return;
     const { plain, problem } = toPlain(document);
     if (problem !== null) this.report(document.range[0], problem.found, problem.expected);
     else this.documents.push({ value: plain, locate: createLocate(document, (offset) => this.#positionAt(offset)) });
+  }
+
+  #reportLostAliases(document: Document.Parsed): boolean {
+    const before = this.problems.length;
+    visit(document, {
+      Alias: (_key, alias) => {
+        if (alias.resolve(document) !== undefined) return;
+        this.report(alias.range?.[0] ?? document.range[0], `*${alias.source}`, "an anchor set earlier in the same document");
+      },
+    });
+    return this.problems.length > before;
   }
 
   #positionAt(offset: number): Position {
@@ -129,10 +141,8 @@ function toPlain(document: Document.Parsed): PlainValue {
     return { plain: null, problem: { found: "an anchor used inside itself", expected: "anchors that end before they are used" } };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    const problem = message.startsWith("Excessive")
-      ? { found: "an anchor used too often", expected: `at most ${MAX_ALIASES} uses` }
-      : { found: message, expected: "anchors set before they are used" };
-    return { plain: null, problem };
+    const found = message.startsWith("Excessive") ? "an anchor used too often" : message;
+    return { plain: null, problem: { found, expected: `at most ${MAX_ALIASES} uses of an anchor` } };
   }
 }
 
