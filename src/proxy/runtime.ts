@@ -1,7 +1,7 @@
 import type { Clock } from "../time/clock.ts";
 import type { TimerWheel } from "../time/timer-wheel.ts";
 import type { Random } from "../random/random.ts";
-import type { KeyPair, Transport } from "../transport/transport.ts";
+import type { KeyPair, TlsClientOptions, Transport } from "../transport/transport.ts";
 import type { EdgeTable } from "../observe/edge-stats.ts";
 import type { AccessLog } from "../observe/access-log.ts";
 import type { Log } from "../lib/log.ts";
@@ -54,6 +54,15 @@ export interface Drainable {
 export interface Credentials {
   readonly keyPair: KeyPair;
   readonly trustBundlePem: string;
+  /** One object for all links dialled with these credentials, so that the transport makes one context for them. */
+  readonly linkTls: TlsClientOptions;
+}
+
+/** Links speak HTTP/1.1; opaque connections are told apart by the listener they come to. */
+export const LINK_ALPN: readonly string[] = ["http/1.1"];
+
+export function createCredentials(keyPair: KeyPair, trustBundlePem: string): Credentials {
+  return { keyPair, trustBundlePem, linkTls: { keyPair, trustBundlePem, alpn: LINK_ALPN, serverName: null } };
 }
 
 export interface ProxyRuntimeOptions {

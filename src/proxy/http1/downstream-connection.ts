@@ -37,7 +37,7 @@ const CLOSING = 3;
  * One accepted HTTP/1.1 connection: decodes requests one at a time (pipelined ones wait their turn), hands each to the
  * stack as an exchange, and writes the answers in order.
  */
-export class Http1DownstreamConnection implements ConnectionHandler, Http1Sink, DownstreamStream, DeadlineOwner, Drainable {
+export class Http1DownstreamConnection implements ConnectionHandler, DownstreamStream, DeadlineOwner, Drainable {
   readonly #runtime: ProxyRuntime;
   readonly #stack: Stack;
   readonly #origin: HttpOrigin;
@@ -57,7 +57,7 @@ export class Http1DownstreamConnection implements ConnectionHandler, Http1Sink, 
     this.#runtime = runtime;
     this.#stack = stack;
     this.#origin = origin;
-    this.#decoder = new Http1Decoder("request", this, DEFAULT_DECODER_LIMITS);
+    this.#decoder = new Http1Decoder("request", new RequestSink(this), DEFAULT_DECODER_LIMITS);
     this.#exchange = new Exchange(this);
     this.#deadline = new WheelDeadline(this, 0);
     this.#idleMs = origin.direction === "inbound" ? LINK_IDLE_MS : IDLE_MS;
@@ -117,11 +117,7 @@ export class Http1DownstreamConnection implements ConnectionHandler, Http1Sink, 
     if (this.#state === AWAITING_HEAD && this.#decoder.isIdle()) this.#close();
   }
 
-  // Decoded events, as Http1Sink.
-
-  onInterim(): void {
-    // Requests have no interim heads.
-  }
+  // Decoded events, by way of RequestSink.
 
   onHead(head: Head): void {
     this.#state = IN_EXCHANGE;
@@ -262,5 +258,34 @@ export class Http1DownstreamConnection implements ConnectionHandler, Http1Sink, 
     this.#connection?.end();
     this.#runtime.wheel.arm(this.#deadline, LINGER_MS);
     this.#connection?.resumeReads();
+  }
+}
+
+/** Names a decoder's events apart from the transport's, which share words. */
+class RequestSink implements Http1Sink {
+  readonly #owner: Http1DownstreamConnection;
+
+  constructor(owner: Http1DownstreamConnection) {
+    this.#owner = owner;
+  }
+
+  onInterim(): void {
+    // Requests have no interim heads.
+  }
+
+  onHead(head: Head): void {
+    this.#owner.onHead(head);
+  }
+
+  onData(bytes: Uint8Array): void {
+    this.#owner.onBody(bytes);
+  }
+
+  onEnd(trailers: Head | null): void {
+    this.#owner.onMessageEnd(trailers);
+  }
+
+  onFailure(failure: DecodeFailure): void {
+    this.#owner.onFailure(failure);
   }
 }

@@ -31,7 +31,7 @@ const DISCARD_MS = 1_000;
  *                          \                \--cancel before any answer--> closed
  *                           \--idle timeout, peer's close, `connection: close`--> closed
  */
-export class Http1UpstreamConnection implements ConnectionHandler, Http1Sink, UpstreamStream, DeadlineOwner {
+export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStream, DeadlineOwner {
   readonly #endpoint: EndpointState;
   readonly #decoder: Http1Decoder;
   readonly #idleDeadline: Deadline;
@@ -49,7 +49,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, Http1Sink, Up
 
   constructor(endpoint: EndpointState) {
     this.#endpoint = endpoint;
-    this.#decoder = new Http1Decoder("response", this, DEFAULT_DECODER_LIMITS);
+    this.#decoder = new Http1Decoder("response", new ResponseSink(this), DEFAULT_DECODER_LIMITS);
     this.#idleDeadline = new WheelDeadline(this, 0);
     this.#idleMs = endpoint.cluster.config.peerIdentities === null ? APP_IDLE_MS : LINK_IDLE_MS;
   }
@@ -178,7 +178,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, Http1Sink, Up
     return this.#carried > 1 && !this.#responseSeen;
   }
 
-  // Decoded events, as Http1Sink.
+  // Decoded events, by way of ResponseSink.
 
   onInterim(head: Head): void {
     this.#exchange?.onInterim(head);
@@ -240,5 +240,34 @@ export class Http1UpstreamConnection implements ConnectionHandler, Http1Sink, Up
     if (match === null) return;
     const seconds = Number(match[1]);
     this.#idleMs = Math.max(500, seconds * 1000 - 1000);
+  }
+}
+
+/** Names a decoder's events apart from the transport's, which share words. */
+class ResponseSink implements Http1Sink {
+  readonly #owner: Http1UpstreamConnection;
+
+  constructor(owner: Http1UpstreamConnection) {
+    this.#owner = owner;
+  }
+
+  onInterim(head: Head): void {
+    this.#owner.onInterim(head);
+  }
+
+  onHead(head: Head): void {
+    this.#owner.onHead(head);
+  }
+
+  onData(bytes: Uint8Array): void {
+    this.#owner.onBody(bytes);
+  }
+
+  onEnd(trailers: Head | null): void {
+    this.#owner.onMessageEnd(trailers);
+  }
+
+  onFailure(failure: DecodeFailure): void {
+    this.#owner.onFailure(failure);
   }
 }

@@ -3,8 +3,6 @@ import type { Credentials, ProxyRuntime } from "../runtime.ts";
 import type { ClusterConfig, EndpointConfig } from "../snapshot.ts";
 import { APP_UNREACHABLE, CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED } from "../failures.ts";
 
-const LINK_ALPN: readonly string[] = ["http/1.1"];
-
 /** Opens a connection to an endpoint: mutual TLS when the cluster expects identities, else plain (the app beside us, egress). */
 export function dialEndpoint(
   runtime: ProxyRuntime,
@@ -18,15 +16,7 @@ export function dialEndpoint(
       host: endpoint.address,
       port: endpoint.port,
       timeoutMs: cluster.connectTimeoutMs,
-      tls:
-        credentials === null
-          ? null
-          : {
-              keyPair: credentials.keyPair,
-              trustBundlePem: credentials.trustBundlePem,
-              alpn: LINK_ALPN,
-              serverName: null,
-            },
+      tls: credentials === null ? null : credentials.linkTls,
     },
     handler,
   );

@@ -1,0 +1,111 @@
+import type { EdgeStats } from "../../observe/edge-stats.ts";
+import type { MetricFamily, MetricSample } from "../../observe/prometheus-text.ts";
+import type { ProxyRuntime } from "../runtime.ts";
+import { LATENCY_BOUNDS_MS } from "../../observe/latency-buckets.ts";
+import { WEFT_VERSION } from "../../version.ts";
+import { FAILURES } from "../failures.ts";
+
+/** What the metrics say beside traffic. */
+export interface ProxyFacts {
+  readonly runtimeName: string;
+  readonly residentBytes: number;
+  /** Wall clock, null without a certificate. */
+  readonly certificateExpiryMs: number | null;
+  readonly xdsConnected: boolean;
+}
+
+/** Every metric of a proxy, by the names that docs/metrics.md lists. */
+export function collectMetrics(runtime: ProxyRuntime, facts: ProxyFacts): readonly MetricFamily[] {
+  return [...collectEdges([...runtime.edges.all()]), ...collectProcess(runtime, facts)];
+}
+
+function collectEdges(edges: readonly EdgeStats[]): MetricFamily[] {
+  const requests: MetricSample[] = [];
+  const failures: MetricSample[] = [];
+  const durations: MetricSample[] = [];
+  const requestBytes: MetricSample[] = [];
+  const responseBytes: MetricSample[] = [];
+  for (const edge of edges) {
+    const labels = { ...edge.labels };
+    for (let index = 0; index < 6; index += 1) {
+      const count = edge.classes[index] ?? 0;
+      if (count > 0) requests.push(sample({ ...labels, class: index === 0 ? "none" : `${index}xx` }, count));
+    }
+    for (let code = 1; code < FAILURES.length; code += 1) {
+      const count = edge.failures[code] ?? 0;
+      if (count > 0) failures.push(sample({ ...labels, code: FAILURES[code]?.name ?? "" }, count));
+    }
+    durations.push(...histogram(labels, edge));
+    requestBytes.push(sample(labels, edge.requestBytes));
+    responseBytes.push(sample(labels, edge.responseBytes));
+  }
+  return [
+    family("weft_request_total", "counter", "Requests (or TCP connections) that ended, by response class.", requests),
+    family("weft_failure_total", "counter", "Requests (or TCP connections) that weft ended, by failure code.", failures),
+    family("weft_request_duration_seconds", "histogram", "Time from a complete request head to the end of the exchange.", durations),
+    family("weft_request_bytes_total", "counter", "Body bytes from callers.", requestBytes),
+    family("weft_response_bytes_total", "counter", "Body bytes to callers.", responseBytes),
+  ];
+}
+
+function collectProcess(runtime: ProxyRuntime, facts: ProxyFacts): MetricFamily[] {
+  const { counters } = runtime;
+  const expiry = facts.certificateExpiryMs;
+  return [
+    one("weft_connection_open_count", "gauge", "Open downstream connections.", runtime.downstreams.size),
+    one("weft_connection_total", "counter", "Downstream connections accepted.", counters.downstreamTotal),
+    one("weft_upstream_connection_open_count", "gauge", "Open upstream connections.", counters.upstreamOpen),
+    one("weft_upstream_connection_total", "counter", "Upstream connections opened.", counters.upstreamTotal),
+    family("weft_tls_handshake_total", "counter", "Mutual TLS handshakes by side and result.", [
+      sample({ side: "server", result: "ok" }, counters.tlsAccepted),
+      sample({ side: "server", result: "refused" }, counters.tlsRefused),
+      sample({ side: "client", result: "ok" }, counters.tlsConnected),
+      sample({ side: "client", result: "failed" }, counters.tlsConnectFailed),
+    ]),
+    one("weft_exchange_active_count", "gauge", "Requests in flight.", counters.activeExchanges),
+    one("weft_retry_total", "counter", "Attempts made again.", counters.retries),
+    one("weft_retry_over_budget_total", "counter", "Attempts not made again because the budget was spent.", counters.retriesOverBudget),
+    family("weft_access_denied_total", "counter", "Requests that access control denied, or under permissive access would have.", [
+      sample({ mode: "strict" }, counters.accessDenied),
+      sample({ mode: "permissive" }, counters.accessShadowDenied),
+    ]),
+    one("weft_egress_total", "counter", "Requests to hosts outside the mesh.", counters.egress),
+    one("weft_malformed_total", "counter", "Connections ended because what came was not well-formed HTTP.", counters.malformed),
+    family("weft_xds_update_total", "counter", "Configuration resources by what became of them.", [
+      sample({ result: "accepted" }, counters.xdsAccepted),
+      sample({ result: "rejected" }, counters.xdsRejected),
+    ]),
+    one("weft_xds_connected", "gauge", "1 while the control plane's stream is open.", facts.xdsConnected ? 1 : 0),
+    one("weft_snapshot_generation", "gauge", "Configurations applied since the proxy started.", runtime.snapshot?.generation ?? 0),
+    family("weft_certificate_expiry_seconds", "gauge", "When the proxy's certificate ends, seconds since the epoch.", expiry === null ? [] : [sample({}, expiry / 1000)]),
+    one("weft_resident_memory_bytes", "gauge", "Resident memory of the proxy process.", facts.residentBytes),
+    family("weft_build_info", "gauge", "1, with the version and the runtime.", [sample({ version: WEFT_VERSION, runtime: facts.runtimeName }, 1)]),
+  ];
+}
+
+function histogram(labels: Readonly<Record<string, string>>, edge: EdgeStats): MetricSample[] {
+  const samples: MetricSample[] = [];
+  let total = 0;
+  for (let index = 0; index < LATENCY_BOUNDS_MS.length; index += 1) {
+    total += edge.latency[index] ?? 0;
+    const le = String((LATENCY_BOUNDS_MS[index] ?? 0) / 1000);
+    samples.push({ suffix: "_bucket", labels: { ...labels, le }, value: total });
+  }
+  total += edge.latency[LATENCY_BOUNDS_MS.length] ?? 0;
+  samples.push({ suffix: "_bucket", labels: { ...labels, le: "+Inf" }, value: total });
+  samples.push({ suffix: "_sum", labels, value: edge.latencySumMs / 1000 });
+  samples.push({ suffix: "_count", labels, value: total });
+  return samples;
+}
+
+function family(name: string, type: MetricFamily["type"], help: string, samples: readonly MetricSample[]): MetricFamily {
+  return { name, type, help, samples };
+}
+
+function one(name: string, type: MetricFamily["type"], help: string, value: number): MetricFamily {
+  return family(name, type, help, [sample({}, value)]);
+}
+
+function sample(labels: Readonly<Record<string, string>>, value: number): MetricSample {
+  return { suffix: "", labels, value };
+}
