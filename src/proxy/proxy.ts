@@ -151,10 +151,16 @@ export class Proxy {
       this.#held.delete(`${typeUrl} ${name}`);
     }
     if (typeUrl === CLUSTER_TYPE || typeUrl === LISTENER_TYPE) {
-      this.#options.onReferences(this.#builder.endpointNames(), this.#builder.routeNames());
+      const { endpointNames, routeNames } = this.references();
+      this.#options.onReferences(endpointNames, routeNames);
     }
     this.#publish();
     return rejections;
+  }
+
+  /** Which EDS and RDS names the configuration refers to. */
+  references(): { readonly endpointNames: readonly string[]; readonly routeNames: readonly string[] } {
+    return { endpointNames: this.#builder.endpointNames(), routeNames: this.#builder.routeNames() };
   }
 
   /** Every accepted resource, for the disk. */

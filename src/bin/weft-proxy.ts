@@ -1,0 +1,272 @@
+/**
+ * The proxy process: reads its bootstrap from standard input, joins the mesh, serves, and drains when it is told to stop
+ * or when standard input ends, as then its runner is gone.
+ */
+import { appendFile, fstatSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { formatWorkloadId } from "../identity/spiffe-id.ts";
+import { createIdentityClient } from "../identity/identity-client.ts";
+import type { Identity } from "../identity/identity-file.ts";
+import { SvidManager } from "../identity/svid-manager.ts";
+import { JsonLog, type Log } from "../lib/log.ts";
+import { WeftError } from "../lib/weft-error.ts";
+import { AccessLog } from "../observe/access-log.ts";
+import type { ProxyBootstrap, ProxyStatusLine } from "../proxy-node.ts";
+import { loadConfig, saveConfig } from "../proxy/config/config-disk.ts";
+import { getFailure } from "../proxy/failures.ts";
+import { FIELD_B3_TRACE_ID, FIELD_REQUEST_ID } from "../proxy/head.ts";
+import { Proxy } from "../proxy/proxy.ts";
+import { createCredentials, type Credentials } from "../proxy/runtime.ts";
+import { TelemetryReporter } from "../proxy/telemetry-reporter.ts";
+import { systemRandom } from "../random/system-random.ts";
+import type { Timer } from "../time/clock.ts";
+import { systemClock } from "../time/system-clock.ts";
+import { formatWallTime } from "../time/wall-time.ts";
+import { selectTransport } from "../transport/select.ts";
+import { assertSafeTlsEnvironment } from "../transport/tls-environment.ts";
+import { type AdsClient, createAdsClient } from "../xds/ads-client.ts";
+import { GrpcClient } from "../xds/grpc-client.ts";
+import { DELIVERY_ORDER, ENDPOINT_TYPE, ROUTE_TYPE, SECRET_TYPE, TRUST_BUNDLE_SECRET } from "../xds/names.ts";
+
+const STATUS_FD = 3;
+const SAVE_DELAY_MS = 100;
+const MAX_BOOTSTRAP_BYTES = 1024 * 1024;
+const CONTROL_PLANE = { namespace: "weft", serviceAccount: "control-plane" };
+
+const runtimeName = process.versions["bun"] === undefined ? `node ${process.versions.node}` : `bun ${process.versions["bun"]}`;
+
+void main();
+
+async function main(): Promise<void> {
+  try {
+    assertSafeTlsEnvironment(process.env["NODE_TLS_REJECT_UNAUTHORIZED"]);
+    await run(await readBootstrap());
+  } catch (error) {
+    const code = error instanceof WeftError ? error.code : "WEFT_PROXY_START";
+    const message = error instanceof Error ? error.message : String(error);
+    writeStatus({ event: "failed", code, message });
+    process.stderr.write(`weft-proxy: ${message}\n`);
+    process.exit(1);
+  }
+}
+
+async function run(bootstrap: ProxyBootstrap): Promise<void> {
+  const clock = systemClock;
+  const log: Log = new JsonLog({
+    level: bootstrap.logLevel,
+    timestamp: () => formatWallTime(clock.wallMs()),
+    write: (line) => process.stderr.write(line),
+    fields: { component: "proxy", workload: `${bootstrap.namespace}/${bootstrap.workload}` },
+  });
+  const svid = createSvidManager(bootstrap, log);
+  let ads: AdsClient | null = null;
+  const proxy = new Proxy({
+    bootstrap,
+    transport: await selectTransport(clock),
+    clock,
+    random: systemRandom,
+    log,
+    accessLog: createAccessLog(bootstrap),
+    runtimeName,
+    facts: () => ({
+      residentBytes: process.memoryUsage.rss(),
+      certificateExpiryMs: svid.manager.status().notAfterMs,
+      xdsConnected: ads?.state().connected ?? false,
+    }),
+    onMeshNames: (names) => replaceFile(join(bootstrap.stateDir, "names.json"), JSON.stringify({ names })),
+    onReady: () => writeStatus({ event: "ready" }),
+    onReferences: (endpointNames, routeNames) => {
+      ads?.subscribe(ENDPOINT_TYPE, endpointNames);
+      ads?.subscribe(ROUTE_TYPE, routeNames);
+    },
+  });
+  const bound = await proxy.listen(toCredentials(await svid.manager.start()));
+  svid.manager.onChange((identity) => {
+    svid.channel.refresh();
+    void proxy.setIdentity(toCredentials(identity));
+  });
+  writeStatus({ event: "listening", ...bound });
+
+  const held = restoreConfig(proxy, bootstrap, log);
+  const save = createSaver(proxy, bootstrap, log);
+  ads = createAdsClient({
+    channel: svid.channel,
+    clock,
+    random: systemRandom,
+    log,
+    node: proxy.metadata(),
+    held,
+    apply: (typeUrl, upserts, removed) => {
+      const rejections = proxy.apply(typeUrl, upserts, removed);
+      save();
+      return rejections;
+    },
+  });
+  ads.subscribe(SECRET_TYPE, [TRUST_BUNDLE_SECRET]);
+  const references = proxy.references();
+  ads.subscribe(ENDPOINT_TYPE, references.endpointNames);
+  ads.subscribe(ROUTE_TYPE, references.routeNames);
+  ads.start();
+  const telemetry = new TelemetryReporter({
+    workload: bootstrap.workload,
+    channel: svid.channel,
+    edges: proxy.runtime.edges,
+    clock,
+    openConnections: () => proxy.runtime.downstreams.size,
+    residentBytes: () => process.memoryUsage.rss(),
+  });
+  telemetry.start();
+  stopOnSignals(async () => {
+    await proxy.drain(bootstrap.drainMs);
+    telemetry.close();
+    await proxy.close();
+    process.exit(0);
+  });
+}
+
+interface SvidParts {
+  readonly manager: SvidManager;
+  readonly channel: GrpcClient;
+}
+
+/** One channel for signing, configuration and telemetry: it presents the current certificate, or none before the first. */
+function createSvidManager(bootstrap: ProxyBootstrap, log: Log): SvidParts {
+  const { trustDomain, namespace, serviceAccount, trustBundlePem } = bootstrap;
+  const channel = new GrpcClient({
+    host: bootstrap.xds.host,
+    port: bootstrap.xds.port,
+    serverSpiffeId: formatWorkloadId({ trustDomain, ...CONTROL_PLANE }),
+    credentials: () => {
+      const identity = manager.current();
+      return identity === null
+        ? { keyPair: null, trustBundlePem }
+        : { keyPair: toCredentials(identity).keyPair, trustBundlePem: identity.trustBundlePem };
+    },
+    clock: systemClock,
+  });
+  const manager = new SvidManager({
+    workload: bootstrap.workload,
+    spiffeId: formatWorkloadId({ trustDomain, namespace, serviceAccount }),
+    trustBundlePem,
+    stateDir: bootstrap.stateDir,
+    joinCredential: bootstrap.joinCredential,
+    sign: createIdentityClient(channel),
+    clock: systemClock,
+    random: systemRandom,
+    log,
+  });
+  return { manager, channel };
+}
+
+function toCredentials(identity: Identity): Credentials {
+  const keyPair = { keyPem: identity.keyPem, certificateChainPem: identity.certificateChainPem };
+  return createCredentials(keyPair, identity.trustBundlePem);
+}
+
+/** Puts the configuration of the last run in force, and says what it was, so that only differences are sent. */
+function restoreConfig(proxy: Proxy, bootstrap: ProxyBootstrap, log: Log): ReadonlyMap<string, ReadonlyMap<string, string>> {
+  const resources = loadConfig(bootstrap.stateDir, (reason) => log.warn("cannot use the saved configuration", { reason }));
+  const held = new Map<string, Map<string, string>>();
+  for (const typeUrl of DELIVERY_ORDER) {
+    const ofType = resources.filter((resource) => resource.typeUrl === typeUrl);
+    if (ofType.length === 0) continue;
+    const refused = new Set(proxy.apply(typeUrl, ofType, []).map((rejection) => rejection.name));
+    const accepted = ofType.filter((resource) => !refused.has(resource.name));
+    held.set(typeUrl, new Map(accepted.map((resource) => [resource.name, resource.version])));
+  }
+  return held;
+}
+
+function createSaver(proxy: Proxy, bootstrap: ProxyBootstrap, log: Log): () => void {
+  let timer: Timer | null = null;
+  const save = (): void => {
+    timer = null;
+    try {
+      saveConfig(bootstrap.stateDir, proxy.held());
+    } catch (error) {
+      log.error("cannot save the configuration; a restart without the control plane would use an older one", { error });
+    }
+  };
+  return () => {
+    timer ??= systemClock.after(SAVE_DELAY_MS, save, undefined);
+  };
+}
+
+function createAccessLog(bootstrap: ProxyBootstrap): AccessLog | null {
+  const path = bootstrap.accessLog;
+  if (path === null) return null;
+  const write =
+    path === "-"
+      ? (lines: string): void => void process.stdout.write(lines)
+      : (lines: string): void => appendFile(path, lines, { mode: 0o600 }, reportLogFailure);
+  return new AccessLog({
+    clock: systemClock,
+    write,
+    describeFailure: getFailure,
+    traceField: FIELD_B3_TRACE_ID,
+    requestIdField: FIELD_REQUEST_ID,
+  });
+}
+
+function reportLogFailure(error: Error | null): void {
+  if (error !== null) process.stderr.write(`weft-proxy: cannot write the access log: ${error.message}\n`);
+}
+
+function stopOnSignals(stop: () => Promise<void>): void {
+  let stopping = false;
+  const once = (): void => {
+    if (stopping) return;
+    stopping = true;
+    void stop();
+  };
+  process.on("SIGTERM", once);
+  process.on("SIGINT", once);
+  process.stdin.on("end", once);
+  process.stdin.on("close", once);
+}
+
+/** The first line of standard input; what follows is ignored, and its end means that the runner is gone. */
+function readBootstrap(): Promise<ProxyBootstrap> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const onData = (chunk: string): void => {
+      text += chunk;
+      const end = text.indexOf("\n");
+      if (end < 0 && text.length <= MAX_BOOTSTRAP_BYTES) return;
+      process.stdin.off("data", onData);
+      process.stdin.on("data", () => undefined);
+      process.stdin.off("end", onEnd);
+      try {
+        // Written by our own runner in the same version: the shape needs no further check.
+        resolve(JSON.parse(text.slice(0, end)) as ProxyBootstrap);
+      } catch (error) {
+        reject(new WeftError("WEFT_PROXY_BOOTSTRAP", "Cannot read the bootstrap: found no JSON line on standard input; expected what a runner writes", { cause: error }));
+      }
+    };
+    const onEnd = (): void => {
+      reject(
+        new WeftError("WEFT_PROXY_BOOTSTRAP", "Cannot read the bootstrap: standard input ended; expected one line of JSON", {
+          hint: "weft-proxy is started by `weft up` and `weft run`, not by hand",
+        }),
+      );
+    };
+    process.stdin.setEncoding("utf8");
+    process.stdin.on("data", onData);
+    process.stdin.on("end", onEnd);
+  });
+}
+
+function replaceFile(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+function writeStatus(line: ProxyStatusLine): void {
+  try {
+    // Without a runner's pipe the number may belong to something else.
+    const stat = fstatSync(STATUS_FD);
+    if (stat.isFIFO() || stat.isSocket()) writeSync(STATUS_FD, `${JSON.stringify(line)}\n`);
+  } catch {
+    // No runner listens.
+  }
+}
