@@ -1,5 +1,6 @@
 import { validateResource } from "../../resources/validate.ts";
 import type { Resource } from "../../resources/resource.ts";
+import type { MeshModel, ServicePortModel } from "./mesh-model.ts";
 
 // Resources for tests, written short: everything goes through the schemas, so tests see what a store would hold.
 
@@ -104,6 +105,18 @@ export function sampleTarget(name: string, destination: string, options: SampleT
 
 export function sampleMesh(spec: Readonly<Record<string, unknown>>): Resource {
   return validated({ apiVersion: "weft.dev/v1alpha1", kind: "Mesh", metadata: { name: "mesh" }, spec });
+}
+
+/** Each condition as "Kind namespace/name Type Reason". */
+export function listReasons(model: MeshModel): string[] {
+  return model.conditions.map(({ kind, namespace, name, type, reason }) => `${kind} ${namespace}/${name} ${type} ${reason}`);
+}
+
+/** Throws when the Service, "<namespace>/<name>", has no such port. */
+export function findPort(model: MeshModel, service: string, port: number): ServicePortModel {
+  const found = model.services.get(service)?.ports.find((candidate) => candidate.port === port);
+  if (found === undefined) throw new Error(`Cannot find port ${port} of ${service}`);
+  return found;
 }
 
 interface Written {

@@ -50,8 +50,7 @@ class MeshTranslator implements MeshConfigSource {
     this.#clusters.update(listClusters(model, this.#trustDomain));
     this.#endpoints.update(listEndpoints(model));
     this.#secrets.update(listSecrets(trustBundlePem));
-    // A copy: a listener may stop itself or another.
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 
   onChange(listener: () => void): () => void {

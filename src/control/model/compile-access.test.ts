@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Resource } from "../../resources/resource.ts";
+import { compileModel } from "./compile-model.ts";
+import type { TargetModel } from "./mesh-model.ts";
+import { listReasons, sampleGroup, sampleTarget, sampleTcpRoute } from "./sample-resources.ts";
+
+// Names such as S9 and A12 are those of the test list for SMI.
+
+const GROUP = sampleGroup("g", [{ name: "a", pathRegex: "/a" }, { name: "b", pathRegex: "/b" }]);
+
+test("A10 a rule without matches means all matches of its group", () => {
+  assert.deepEqual(paths(targetOf([GROUP, sampleTarget("t", "x", { sources: ["web"], rules: ["HTTPRouteGroup/g"] })])), ["/a", "/b"]);
+});
+
+test("A11 an unknown match is skipped, with a condition", () => {
+  const resources = [GROUP, sampleTarget("t", "x", { sources: ["web"], rules: ["HTTPRouteGroup/g/b/z"] })];
+  assert.deepEqual(paths(targetOf(resources)), ["/b"]);
+  assert.deepEqual(listReasons(compileModel(resources, null)), ["TrafficTarget default/t ResolvedRefs MatchNotFound"]);
+});
+
+test("A12 a dangling group allows nothing, which is not the same as no HTTP rule", () => {
+  const resources = [sampleTarget("t", "x", { sources: ["web"], rules: ["HTTPRouteGroup/gone"] })];
+  const target = targetOf(resources);
+  assert.deepEqual(target.http, []);
+  assert.equal(target.tcp, null);
+  assert.deepEqual(listReasons(compileModel(resources, null)), ["TrafficTarget default/t ResolvedRefs RouteNotFound"]);
+});
+
+test("A2 a TCPRoute without ports means all ports, and TCPRoutes are alternatives", () => {
+  const routes = [sampleTcpRoute("some", [81, 80]), sampleTcpRoute("more", [82]), sampleTcpRoute("all", [])];
+  const target = (rules: readonly string[]): TargetModel => targetOf([...routes, sampleTarget("t", "x", { sources: ["web"], rules })]);
+  assert.deepEqual(target(["TCPRoute/some", "TCPRoute/more"]).tcp, [80, 81, 82]);
+  assert.equal(target(["TCPRoute/some", "TCPRoute/all"]).tcp, "all");
+  assert.deepEqual(target(["TCPRoute/gone"]).tcp, []);
+  assert.equal(target(["TCPRoute/some"]).http, null);
+});
+
+test("A14 a target whose destination is in another namespace is refused", () => {
+  const valid = sampleTarget("t", "x", { sources: ["web"], rules: ["TCPRoute/r"] });
+  const spec = valid.spec as Readonly<Record<string, unknown>>;
+  const foreign = { ...valid, spec: { ...spec, destination: { kind: "ServiceAccount", name: "x", namespace: "b" } } };
+  const model = compileModel([sampleTcpRoute("r", []), foreign], null);
+  assert.equal(model.access.size, 0);
+  assert.deepEqual(listReasons(model), ["TrafficTarget default/t Accepted ForeignDestination"]);
+});
+
+test("A15 A18 sources are in the target's namespace unless they say another", () => {
+  const target = sampleTarget("t", "x", { namespace: "a", sources: ["web", "b/web"], rules: ["TCPRoute/r"] });
+  assert.deepEqual(compileModel([target], null).access.get("a/x")?.targets[0]?.sources, ["a/web", "b/web"]);
+});
+
+test("A16 A17 a target without sources or rules allows nobody, with a condition", () => {
+  const valid = sampleTarget("t", "x", { sources: [], rules: ["HTTPRouteGroup/g"] });
+  const ruleless = { ...valid, spec: { ...(valid.spec as object), rules: [] }, metadata: { ...valid.metadata, name: "u" } };
+  const model = compileModel([GROUP, valid, ruleless], null);
+  assert.deepEqual(model.access.get("default/x")?.targets.map((target) => target.sources), [[]]);
+  assert.deepEqual(listReasons(model), ["TrafficTarget default/t Accepted NoSources", "TrafficTarget default/u Accepted NoRules"]);
+});
+
+function targetOf(resources: readonly Resource[]): TargetModel {
+  const target = compileModel(resources, null).access.get("default/x")?.targets[0];
+  assert.ok(target, "no target for default/x");
+  return target;
+}
+
+function paths(target: TargetModel): string[] | undefined {
+  return target.http?.map((match) => match.pathRegex);
+}
