@@ -1,6 +1,9 @@
 import type { Log } from "../lib/log.ts";
 import { WeftError } from "../lib/weft-error.ts";
+import { formatProblem } from "../resources/problem.ts";
+import { kindOf } from "../resources/registry.ts";
 import type { Resource } from "../resources/resource.ts";
+import { validateResource } from "../resources/validate.ts";
 import { encodeKey, toResourceKey } from "../store/store-key.ts";
 import type { Store, WatchEvent } from "../store/store.ts";
 import type { Clock, Timer } from "../time/clock.ts";
@@ -22,7 +25,8 @@ const GATHER_MS = 5;
 const RELIST_MS = 1_000;
 
 /**
- * Keeps the mesh model in step with the store. A model that cannot be compiled or put in force leaves the last good one
+ * Keeps the mesh model in step with the store. A resource in the store that is not valid (another program or another
+ * version of weft wrote it) counts as its last valid state, or as absent, and is logged; all others are in force. A model that cannot be compiled or put in force leaves the last good one
  * standing, is logged and counted, and is tried again with the next write.
  */
 export class ModelFollower {
@@ -56,7 +60,7 @@ export class ModelFollower {
     return this.#model;
   }
 
-  /** Every resource as of now, in no order. */
+  /** Every valid resource as of now, in no order. */
   resources(): Iterable<Resource> {
     return this.#resources.values();
   }
@@ -77,8 +81,9 @@ export class ModelFollower {
     const { store } = this.#options;
     const { items, resourceVersion } = await store.listAll();
     if (this.#closed) return;
-    this.#resources.clear();
-    for (const resource of items) this.#resources.set(encodeKey(toResourceKey(resource)), resource);
+    const keys = new Set(items.map((resource) => encodeKey(toResourceKey(resource))));
+    for (const key of this.#resources.keys()) if (!keys.has(key)) this.#resources.delete(key);
+    for (const resource of items) this.#admit(resource);
     this.#stopWatch = store.watch({
       fromVersion: resourceVersion,
       onEvent: (event) => this.#onEvent(event),
@@ -87,10 +92,27 @@ export class ModelFollower {
   }
 
   #onEvent({ type, resource }: WatchEvent): void {
-    const key = encodeKey(toResourceKey(resource));
-    if (type === "DELETED") this.#resources.delete(key);
-    else this.#resources.set(key, resource);
+    if (type === "DELETED") this.#resources.delete(encodeKey(toResourceKey(resource)));
+    else this.#admit(resource);
     this.#compileSoon();
+  }
+
+  #admit(stored: Resource): void {
+    const key = encodeKey(toResourceKey(stored));
+    // Kinds that weft does not know are of no concern to the model.
+    if (kindOf(stored) === null) return;
+    const { resource, problems } = validateResource(stored, { file: "store" });
+    if (resource !== null) {
+      this.#resources.set(key, resource);
+      return;
+    }
+    const inForce = this.#resources.has(key) ? "its last valid state stays in force" : "it is left out";
+    this.#options.log.error(`a resource in the store is not valid; ${inForce}`, {
+      kind: stored.kind,
+      namespace: stored.metadata.namespace,
+      name: stored.metadata.name,
+      problems: problems.map(formatProblem),
+    });
   }
 
   /** The watch is over (too old, or the store had trouble): list again, and again until that works. */
