@@ -52,8 +52,19 @@ export function decodeRejections(status: google.rpc.Status, sent: readonly strin
       return reason === undefined ? [] : [{ name, reason: cutReason(reason) }];
     });
   }
-  const named = sent.filter((name) => name !== "" && (status.message ?? "").includes(name));
+  const named = sent.filter((name) => isNamedIn(status.message ?? "", name));
   return (named.length > 0 ? named : sent).map((name) => ({ name, reason: message }));
+}
+
+/** Whether `name` stands in `text` by itself, not as a part of a longer name. */
+function isNamedIn(text: string, name: string): boolean {
+  if (name === "") return false;
+  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
+    const before = text.charAt(at - 1);
+    const after = text.charAt(at + name.length);
+    if (!/[\w/.:-]/.test(before) && !/[\w/-]/.test(after)) return true;
+  }
+  return false;
 }
 
 function decodeDetails(status: google.rpc.Status): ReadonlyMap<string, string> | null {
