@@ -50,3 +50,21 @@ test("checkReferences() names the resource when it does not know the file", () =
 test("checkReferences() takes a new version of a resource for the existing one", () => {
   assert.deepEqual(checkReferences(split, [...services, ...split]), []);
 });
+
+test("checkReferences() takes the full name of a Service for the Service", () => {
+  const [written] = parseResourceFile(
+    `
+apiVersion: split.smi-spec.io/v1alpha4
+kind: TrafficSplit
+metadata: { name: full }
+spec: { service: web.default.svc.cluster.local, backends: [{ service: web, weight: 1 }] }
+`,
+    "full.yaml",
+  ).resources;
+  assert.ok(written !== undefined);
+  assert.deepEqual(checkReferences([written], services), []);
+  assert.deepEqual(
+    checkReferences([written, ...split], services).map((problem) => problem.found),
+    ['another split of "web.default.svc.cluster.local", "a"', 'another split of "web", "full"'],
+  );
+});

@@ -4,7 +4,7 @@ import type { KnownResource } from "./known-resource.ts";
 import type { Problem } from "./problem.ts";
 import type { Resource } from "./resource.ts";
 import { createProblem, type SchemaSource } from "./schema-problems.ts";
-import type { TrafficSplit } from "./traffic-split.ts";
+import { rootServiceName, type TrafficSplit } from "./traffic-split.ts";
 import type { IdentitySubject, TrafficTarget } from "./traffic-target.ts";
 
 export interface ReferenceOptions {
@@ -61,7 +61,7 @@ class Index {
     const { namespace, name } = split.metadata;
     for (const other of this.#splits) {
       if (other.metadata.namespace !== namespace || other.metadata.name === name) continue;
-      if (other.spec.service === split.spec.service && other.spec.matches.length === 0) return other;
+      if (rootServiceName(other) === rootServiceName(split) && other.spec.matches.length === 0) return other;
     }
     return null;
   }
@@ -74,7 +74,7 @@ function keyOf(kind: string, namespace: string, name: string): string {
 function checkSplit(split: TrafficSplit, index: Index, warn: Warn): void {
   const { namespace } = split.metadata;
   const { service, backends, matches } = split.spec;
-  if (index.find("Service", namespace, service) === null) {
+  if (index.find("Service", namespace, rootServiceName(split)) === null) {
     warn(["spec", "service"], unknownName(service), `a Service of namespace "${namespace}"`);
   }
   for (const [position, backend] of backends.entries()) {
@@ -87,7 +87,7 @@ function checkSplit(split: TrafficSplit, index: Index, warn: Warn): void {
   }
   for (const [position, group] of matches.entries()) {
     if (index.find("HTTPRouteGroup", namespace, group.name) !== null) continue;
-    const expected = `an HTTPRouteGroup of namespace "${namespace}" (the split does nothing until all of its groups exist)`;
+    const expected = `an HTTPRouteGroup of namespace "${namespace}" (no request fits it)`;
     warn(["spec", "matches", position, "name"], unknownName(group.name), expected);
   }
   const other = matches.length === 0 ? index.findOtherSplit(split) : null;

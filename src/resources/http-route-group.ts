@@ -10,6 +10,8 @@ import { strictObject } from "./strict-object.ts";
 /** Bounds what one group may cost a proxy. */
 const MAX_MATCHES = 256;
 const MAX_HEADERS = 64;
+/** Half of what `compilePattern` takes: the control plane writes a little around it. */
+const MAX_REGEX_LENGTH = 1024;
 
 /** Names kinds of HTTP requests. Does nothing until a TrafficTarget or a TrafficSplit refers to it. */
 export interface HttpRouteGroup extends Resource {
@@ -41,6 +43,10 @@ const METHODS = ["*", "GET", "HEAD", "PUT", "POST", "DELETE", "CONNECT", "OPTION
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/;
 
 const regex: z.ZodType<string> = z.string("a regular expression (RE2 syntax)").superRefine((source, context) => {
+  if (source.length > MAX_REGEX_LENGTH) {
+    context.addIssue({ code: "custom", message: `a regular expression of at most ${MAX_REGEX_LENGTH} characters` });
+    return;
+  }
   try {
     compilePattern(source, "search");
   } catch (error) {

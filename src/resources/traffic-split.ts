@@ -72,3 +72,13 @@ export const trafficSplitSchema: z.ZodType<TrafficSplit> = strictObject<TrafficS
   spec,
   status: z.unknown().exactOptional(),
 });
+
+/** The root as the name of a Service of the split's namespace, however long it was written. */
+export function rootServiceName(split: TrafficSplit): string {
+  const { namespace } = split.metadata;
+  const root = split.spec.service;
+  for (const suffix of [`.${namespace}.svc.cluster.local`, `.${namespace}.svc`, `.${namespace}`]) {
+    if (root.endsWith(suffix)) return root.slice(0, -suffix.length);
+  }
+  return root;
+}

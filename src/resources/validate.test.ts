@@ -42,6 +42,15 @@ test("validateResource() limits annotations as Kubernetes does", () => {
   ]);
 });
 
+test("validateResource() limits regular expressions", () => {
+  const matches = [{ name: "long", pathRegex: "a".repeat(1025), headers: { x: "a".repeat(1024) } }];
+  const group = { apiVersion: "specs.smi-spec.io/v1alpha4", kind: "HTTPRouteGroup", metadata: { name: "a" }, spec: { matches } };
+  const { problems } = validateResource(group, { file: "request" });
+  assert.deepEqual(problems.map((problem) => [problem.path, problem.expected]), [
+    ["spec.matches[0].pathRegex", "a regular expression of at most 1024 characters"],
+  ]);
+});
+
 test("validateResource() shows at most some of a long value", () => {
   const { problems } = validateResource({ ...split, metadata: { name: "X".repeat(10_000) } }, { file: "request" });
   assert.ok(formatProblem(problems[0] ?? assert.fail("one problem")).length < 300);

@@ -4,7 +4,7 @@ import { systemRandom } from "../random/system-random.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { openLmdbStore } from "./lmdb.ts";
 import { toResourceKey } from "./store-key.ts";
-import { createSplit } from "./store-table.ts";
+import { createSplit } from "./store-samples.ts";
 
 /**
  * The process that `lmdb.test.ts` kills: writes to the store at argv[2] for ever and prints a line for each write as

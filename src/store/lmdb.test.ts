@@ -12,7 +12,8 @@ import { createSeededRandom } from "../random/seeded-random.ts";
 import { FakeClock } from "../testing/fake-clock.ts";
 import { openLmdbStore } from "./lmdb.ts";
 import { toResourceKey } from "./store-key.ts";
-import { createSplit, describeStore, Recording, SPLITS } from "./store-table.ts";
+import { createSplit, Recording, SPLITS } from "./store-samples.ts";
+import { describeStore } from "./store-table.ts";
 import type { Store } from "./store.ts";
 
 function createPath(context: TestContext): string {
