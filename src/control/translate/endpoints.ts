@@ -1,7 +1,7 @@
 import { envoy } from "#gen/protos.js";
 import { formatServiceCluster } from "../../xds/names.ts";
 import type { EndpointModel, MeshModel } from "../model/mesh-model.ts";
-import { createMetadata } from "./metadata.ts";
+import { createMetadata } from "./create-metadata.ts";
 import type { ResourceRecipe } from "./resource-set.ts";
 
 const { ClusterLoadAssignment } = envoy.config.endpoint.v3;

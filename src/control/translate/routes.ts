@@ -8,7 +8,7 @@ import {
   formatServiceCluster,
 } from "../../xds/names.ts";
 import type { MeshModel, ServiceModel, ServicePortModel } from "../model/mesh-model.ts";
-import { toDuration } from "./duration.ts";
+import { toDuration } from "./to-duration.ts";
 import { listAuthorities, listHostnames } from "./hostnames.ts";
 import { toRouteMatch } from "./request-match.ts";
 import type { ResourceRecipe } from "./resource-set.ts";
