@@ -83,7 +83,7 @@ async function runChecks(context: CliContext): Promise<readonly CheckResult[]> {
     ...results,
     ...checkIdentity(facts, { wallMs, certificateLifetimeMs: model.settings.certificateLifetimeMs }),
     ...checkProxies(facts.proxies, wallMs),
-    ...checkResources(model),
+    ...checkResources(model, facts.resources),
     ...checkTraffic(facts.traffic, TRAFFIC_WINDOW_NAME),
   ];
 }

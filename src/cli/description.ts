@@ -3,8 +3,10 @@ import type { StatRow } from "../control/views.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { TrafficTarget } from "../resources/traffic-target.ts";
 import type { CliContext } from "./context.ts";
+import { describeReferences } from "./dangling-references.ts";
 import { paint } from "./output/style.ts";
 import { formatTable } from "./output/table.ts";
+import type { Terminal } from "./output/terminal.ts";
 import { escapeControl } from "./output/text-width.ts";
 import { formatResourceAge, formatShare } from "./resource-columns.ts";
 import { formatStatTable } from "./stat-table.ts";
@@ -14,8 +16,10 @@ export interface Description {
   readonly resource: Resource;
   /** Null for what is not a Service. */
   readonly service: ServiceDescription | null;
-  /** What is wrong with it; empty when nothing is. */
+  /** How it is in force otherwise than written; empty when it is not. */
   readonly conditions: readonly Condition[];
+  /** Names in it that nothing has. */
+  readonly unknownNames: readonly string[];
 }
 
 export interface ServiceDescription {
@@ -46,7 +50,10 @@ export function createDescription(resource: Resource, facts: DescriptionFacts): 
   const conditions = facts.model.conditions.filter(
     (condition) => condition.kind === kind && condition.namespace === metadata.namespace && condition.name === metadata.name,
   );
-  return { resource, service: kind === "Service" ? describeService(resource, facts) : null, conditions };
+  const unknownNames = describeReferences(facts.model, facts.resources)
+    .filter((reference) => reference.resource === `${kind}/${metadata.name}` && reference.namespace === metadata.namespace)
+    .map((reference) => reference.problem);
+  return { resource, service: kind === "Service" ? describeService(resource, facts) : null, conditions, unknownNames };
 }
 
 function describeService(resource: Resource, facts: DescriptionFacts): ServiceDescription {
@@ -77,10 +84,9 @@ export async function formatDescription(context: CliContext, description: Descri
   const lines = [...formatMetadata(context, resource)];
   if (service === null) lines.push(...heading("Content"), ...(await formatContent(resource)));
   else lines.push(...formatService(context, service, heading));
-  if (conditions.length > 0) {
-    lines.push(...heading("Problems"));
-    for (const condition of conditions) lines.push(`  ${paint(context.stdout, "yellow", "‼")} ${condition.reason}: ${escapeControl(condition.message)}`);
-  }
+  const problems = [...conditions.map((condition) => `${condition.reason}: ${condition.message}`), ...description.unknownNames];
+  if (problems.length > 0) lines.push(...heading("Problems"));
+  for (const problem of problems) lines.push(`  ${paint(context.stdout, "yellow", "‼")} ${escapeControl(problem)}`);
   return lines;
 }
 
@@ -110,6 +116,19 @@ async function formatContent(resource: Resource): Promise<readonly string[]> {
 
 type Heading = (text: string) => readonly string[];
 
+/** A terminal two columns narrower, for tables that are indented. */
+function inset(terminal: Terminal): Terminal {
+  return {
+    ...terminal,
+    size: () => {
+      const { columns, rows } = terminal.size();
+      return { columns: columns - INDENT.length, rows };
+    },
+  };
+}
+
+const INDENT = "  ";
+
 function formatService(context: CliContext, service: ServiceDescription, heading: Heading): readonly string[] {
   const lines: string[] = [];
   for (const port of service.ports) {
@@ -125,14 +144,14 @@ function formatService(context: CliContext, service: ServiceDescription, heading
   }
   lines.push(...heading(`Who may call it (access: ${service.access})`), ...formatAccess(service));
   lines.push(...heading("Traffic of the last minute"));
-  lines.push(...indent(service.traffic.length === 0 ? ["none"] : formatStatTable(context.stdout, service.traffic)));
+  lines.push(...indent(service.traffic.length === 0 ? ["none"] : formatStatTable(inset(context.stdout), service.traffic)));
   return lines;
 }
 
 function formatEndpoints(context: CliContext, endpoints: ServiceModel["ports"][number]["endpoints"]): readonly string[] {
   if (endpoints.length === 0) return [];
   return formatTable(
-    context.stdout,
+    inset(context.stdout),
     [
       { title: "address", value: (endpoint) => `${endpoint.address}:${endpoint.port}` },
       { title: "workload", value: (endpoint) => endpoint.workload || "-" },
@@ -153,5 +172,5 @@ function formatAccess(service: ServiceDescription): readonly string[] {
 }
 
 function indent(lines: readonly string[]): readonly string[] {
-  return lines.map((line) => `  ${line}`);
+  return lines.map((line) => INDENT + line);
 }

@@ -5,21 +5,13 @@ import { type Column, formatTable } from "./output/table.ts";
 import type { Terminal } from "./output/terminal.ts";
 import { escapeControl } from "./output/text-width.ts";
 
-/** In the order in which a proxy is told of them. */
-const TYPES: readonly string[] = ["cluster", "endpoint", "secret", "listener", "route"];
-
 export function formatProxyTable(terminal: Terminal, proxies: readonly ProxyStatus[], wallMs: number): readonly string[] {
   const columns: readonly Column<ProxyStatus>[] = [
     { title: "proxy", value: (proxy) => proxy.id, shrinkTo: 20 },
     { title: "role", value: (proxy) => proxy.role },
     { title: "state", value: (proxy) => proxy.state, style: (proxy) => styleState(proxy.state) },
     { title: "connected", value: (proxy) => `${proxy.connected ? "yes" : "no"}, ${formatAge(wallMs - proxy.sinceWallMs)}`, style: (proxy) => (proxy.connected ? null : "red") },
-    ...TYPES.map((type): Column<ProxyStatus> => ({
-      title: `${type}s`,
-      align: "right",
-      value: (proxy) => String(proxy.types.find((candidate) => candidate.type === type)?.resources ?? 0),
-      style: (proxy) => styleState(proxy.types.find((candidate) => candidate.type === type)?.state ?? "SYNCED", null),
-    })),
+    { title: "resources", align: "right", value: (proxy) => String(proxy.types.reduce((sum, type) => sum + type.resources, 0)) },
     { title: "certificate", value: (proxy) => formatCertificate(proxy, wallMs) },
     { title: "runtime", value: (proxy) => proxy.runtime, shrinkTo: 8 },
     { title: "version", value: (proxy) => proxy.weftVersion },
@@ -54,15 +46,16 @@ export function formatConfigTable(terminal: Terminal, config: unknown): readonly
     }
   }
   if (rows.length === 0) return [paint(terminal, "dim", "No resources of this type")];
-  return formatTable(
+  const table = formatTable(
     terminal,
     [
       { title: "type", value: (row) => row.type },
       { title: "name", value: (row) => row.name },
-      { title: "content (all of it: -o yaml)", value: (row) => row.summary, shrinkTo: 16 },
+      { title: "content", value: (row) => row.summary, shrinkTo: 16 },
     ],
     rows,
   );
+  return [...table, paint(terminal, "dim", "All of the content: -o yaml or -o json")];
 }
 
 const MAX_SUMMARY = 100;
@@ -81,7 +74,7 @@ function formatCertificate(proxy: ProxyStatus, wallMs: number): string {
   return endsWallMs <= wallMs ? "expired" : formatAge(endsWallMs - wallMs);
 }
 
-function styleState(state: ProxyStatus["state"], whenSynced: Style | null = "green"): Style | null {
-  if (state === "SYNCED") return whenSynced;
+function styleState(state: ProxyStatus["state"]): Style {
+  if (state === "SYNCED") return "green";
   return state === "STALE" ? "yellow" : "red";
 }

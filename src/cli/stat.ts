@@ -132,5 +132,7 @@ async function watch(context: CliContext, client: ApiClient, options: StatOption
   });
   timer.clear();
   block.close();
+  // The terminal has shown ^C where the cursor stood.
+  if (context.stdout.isTty) context.stdout.write("\n");
 }
 

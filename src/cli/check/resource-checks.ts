@@ -1,16 +1,23 @@
 import type { MeshModel, ServiceModel, ServicePortModel } from "../../control/model/mesh-model.ts";
+import type { Resource } from "../../resources/resource.ts";
+import { describeReferences } from "../dangling-references.ts";
 import { type CheckResult, toResult } from "./check-result.ts";
 
 const SECTION = "resources";
 
 /** What the resources mean together, judged on the same model that the control plane compiles. */
-export function checkResources(model: MeshModel): readonly CheckResult[] {
+export function checkResources(model: MeshModel, resources: readonly Resource[]): readonly CheckResult[] {
   const services = [...model.services].filter(([, service]) => service.exists);
   return [
-    toResult(SECTION, "every resource means what it says", {
+    toResult(SECTION, "every resource is in force as it is written", {
       outcome: "warning",
       found: model.conditions.map((condition) => `${condition.kind}/${condition.name}: ${condition.message}`),
-      hint: "Correct the name, or apply what is missing; until then weft does what the line says",
+      hint: "Correct the resource, or apply what is missing; until then weft does what the line says",
+    }),
+    toResult(SECTION, "every name that resources use is known", {
+      outcome: "warning",
+      found: describeReferences(model, resources).map(({ resource, problem }) => `${resource}: ${problem}`),
+      hint: "Correct the name, or apply what is missing",
     }),
     toResult(SECTION, `every service has a ready endpoint (${services.length} services)`, {
       outcome: "warning",
