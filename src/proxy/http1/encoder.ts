@@ -32,8 +32,10 @@ const CR = 0x0d;
 const LF = 0x0a;
 const SPACE = 0x20;
 const COLON = 0x3a;
-/** Below this a loop is faster than making a view for `set`. */
-const LOOP_BYTES = 96;
+/** Up to this a loop is faster than the native copy, and on Node 20 the native copy makes a view (measured in bench/micro). */
+const LOOP_BYTES = 64;
+// Offsets instead of a `subarray` for `set`: half the time on Bun.
+const copyNatively = Buffer.prototype.copy;
 
 const REQUEST_VERSION: Uint8Array = Buffer.from(" HTTP/1.1\r\n", "latin1");
 const RESPONSE_VERSION: Uint8Array = Buffer.from("HTTP/1.1 ", "latin1");
@@ -268,7 +270,7 @@ function copy(bytes: Uint8Array, start: number, end: number, out: Uint8Array, of
   const length = end - start;
   const last = offset + length;
   if (offset < 0 || last > out.length) return -1;
-  if (length > LOOP_BYTES) out.set(bytes.subarray(start, end), offset);
+  if (length > LOOP_BYTES) copyNatively.call(bytes, out, offset, start, end);
   else for (let from = start, to = offset; from < end; from += 1, to += 1) out[to] = bytes[from] as number;
   return last;
 }

@@ -125,7 +125,7 @@ function slotOf(bytes: Uint8Array, start: number, end: number): number {
   );
 }
 
-// eslint-disable-next-line max-params -- six small integers, inlined; an object would allocate per field
+// Six small integers, inlined; an object would allocate per field
 function slot(length: number, first: number, middle: number, last: number, a: number, b: number): number {
   return (length * a + first * b + middle * 5 + last * 31) & TABLE_MASK;
 }

@@ -416,8 +416,12 @@ export class HeadParser {
         if (!equalsIgnoreCase(head.bytes, start, end, H2C)) this.#upgradeField = true;
         return null;
       case FIELD_EXPECT:
-        // RFC 9110 section 10.1.1: ignored in an HTTP/1.0 request.
-        if (this.#role !== ROLE_REQUEST || head.minorVersion === 0) return null;
+        if (this.#role !== ROLE_REQUEST) return null;
+        if (head.minorVersion === 0) {
+          // RFC 9110 section 10.1.1: ignored in an HTTP/1.0 request, and not passed on as HTTP/1.1.
+          head.ids[index] = FIELD_DROPPED;
+          return null;
+        }
         if (!equalsIgnoreCase(head.bytes, start, end, CONTINUE)) return failures.BAD_EXPECTATION;
         head.expectContinue = true;
         return null;

@@ -317,7 +317,7 @@ export const REQUEST_CASES: readonly RequestCase[] = [
   // Expect and Upgrade (RFC 9110 sections 10.1.1 and 7.8)
   { name: "Expect: 100-continue", bytes: post("Expect: 100-Continue\r\nContent-Length: 1\r\n", "a"), outcome: { expectContinue: true, body: "a" } },
   { name: "another expectation", bytes: get("Expect: 200-ok\r\n"), outcome: "bad_expectation" },
-  { name: "Expect in HTTP/1.0 is ignored", bytes: "GET / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n", outcome: { expectContinue: false } },
+  { name: "Expect in HTTP/1.0 is ignored", bytes: "GET / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n", outcome: { expectContinue: false, forwards: ["host"] } },
   { name: "an upgrade to WebSocket", bytes: get("Connection: Upgrade\r\nUpgrade: websocket\r\n"), outcome: { upgrade: true } },
   { name: "an upgrade to h2c may be ignored", bytes: get("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n"), outcome: { upgrade: false, forwards: ["host"] } },
   { name: "Upgrade without the connection option", bytes: get("Upgrade: websocket\r\n"), outcome: { upgrade: false, forwards: ["host"] } },
@@ -342,7 +342,7 @@ export interface ResponseOutcome {
   readonly keepAlive?: boolean;
   readonly interim?: readonly number[];
   /** What comes after a complete message. */
-  readonly then?: string;
+  readonly afterwards?: string;
 }
 
 const OK = "HTTP/1.1 200 OK\r\n";
@@ -361,8 +361,8 @@ export const RESPONSE_CASES: readonly ResponseCase[] = [
   { name: "304 has no body", bytes: "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", outcome: { body: "" } },
   { name: "the answer to HEAD has no body", bytes: `${OK}Content-Length: 5\r\n\r\n`, toHead: true, outcome: { body: "" } },
   { name: "the answer to HEAD that announces chunks has no body", bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n`, toHead: true, outcome: { body: "" } },
-  { name: "an answer to HEAD that has a body all the same", bytes: `${OK}Content-Length: 2\r\n\r\nhi`, toHead: true, outcome: { body: "", keepAlive: true, then: "unsolicited" } },
-  { name: "bytes after the body", bytes: `${OK}Content-Length: 2\r\n\r\nhi${OK}`, outcome: { body: "hi", then: "unsolicited" } },
+  { name: "an answer to HEAD that has a body all the same", bytes: `${OK}Content-Length: 2\r\n\r\nhi`, toHead: true, outcome: { body: "", keepAlive: true, afterwards: "unsolicited" } },
+  { name: "bytes after the body", bytes: `${OK}Content-Length: 2\r\n\r\nhi${OK}`, outcome: { body: "hi", afterwards: "unsolicited" } },
   { name: "Connection: close", bytes: `${OK}Connection: close\r\nContent-Length: 0\r\n\r\n`, outcome: { keepAlive: false } },
   { name: "HTTP/1.0", bytes: "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", outcome: { keepAlive: false } },
   { name: "HTTP/1.0 with keep-alive", bytes: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n", outcome: { keepAlive: true } },

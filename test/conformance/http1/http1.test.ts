@@ -65,7 +65,7 @@ function checkRequest(events: readonly DecoderEvent[], forwarded: readonly strin
 }
 
 function checkResponse(events: readonly DecoderEvent[], outcome: ResponseOutcome): void {
-  assert.equal(failureOf(events), outcome.then ?? null);
+  assert.equal(failureOf(events), outcome.afterwards ?? null);
   assert.ok(events.some((event) => event.event === "end"), "the message is complete");
   const head = firstHead(events);
   if (outcome.status !== undefined) assert.equal(head.status, outcome.status);
