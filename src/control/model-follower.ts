@@ -147,6 +147,8 @@ export class ModelFollower {
       if (model === this.#model) return;
       onModel(model);
       this.#model = model;
+      const { services, workloads, conditions } = model;
+      log.debug("a new model is in force", { services: services.size, workloads: workloads.size, conditions: conditions.length });
     } catch (error) {
       this.#failures += 1;
       log.error("the resources do not compile; the last good configuration stays in force", { failures: this.#failures, error });
