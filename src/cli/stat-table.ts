@@ -29,7 +29,7 @@ export function formatStatTable(terminal: Terminal, rows: readonly StatRow[]): r
   return formatTable(terminal, columns, rows);
 }
 
-/** `connect-refused 3, timeout 1`, the most frequent first. Failures without a code are the application's own. */
+/** `connect_failed 3, timeout 1, 5xx 2`, the most frequent first; failures without a code are the app's own, `5xx`. */
 function formatFailures(row: StatRow): string {
   const codes = Object.entries(row.failureCodes).filter(([, count]) => count > 0);
   const coded = codes.reduce((sum, [, count]) => sum + count, 0);

@@ -37,15 +37,6 @@ export function formatSuccess(successRatio: number): string {
   return text === "100.00" ? "99.99%" : `${text}%`;
 }
 
-/** `90s`, `5m`, `1h`, `500ms` → milliseconds; null when it is none of these or not above 0. */
-export function parseDurationMs(text: string): number | null {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
-  if (match === null) return null;
-  const unitMs = { ms: 1, s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS }[match[2] as "ms" | "s" | "m" | "h"];
-  const ms = Math.round(Number(match[1]) * unitMs);
-  return ms > 0 ? ms : null;
-}
-
 function joinUnits(ms: number, [bigMs, big]: readonly [number, string], [smallMs, small]: readonly [number, string]): string {
   const bigCount = Math.floor(ms / bigMs);
   const smallCount = Math.floor((ms - bigCount * bigMs) / smallMs);
