@@ -34,7 +34,8 @@ class ControlProcess {
   stderr: string = "";
   readonly #firstStatus: Promise<ControlPlaneStatusLine>;
 
-  constructor(line: string) {
+  /** Null leaves standard input empty. */
+  constructor(line: string | null) {
     const path = fileURLToPath(new URL("./weft-control.js", import.meta.url));
     this.child = spawn(process.execPath, [path], { stdio: ["pipe", "ignore", "pipe", "pipe"] });
     running.add(this);
@@ -45,7 +46,7 @@ class ControlProcess {
     (this.child.stderr as Readable).on("data", (bytes: Buffer) => (this.stderr += bytes.toString()));
     const status = createInterface({ input: this.child.stdio[3] as Readable });
     this.#firstStatus = once(status, "line").then(([text]: string[]) => JSON.parse(text ?? "") as ControlPlaneStatusLine);
-    this.stdin().write(`${line}\n`);
+    if (line !== null) this.stdin().write(`${line}\n`);
   }
 
   stdin(): Writable {
@@ -173,7 +174,7 @@ test("weft-control ends with code 2 when its options cannot be read, and repeats
 });
 
 test("weft-control ends with code 2 when standard input ends before its options", async () => {
-  const child = new ControlProcess("");
+  const child = new ControlProcess(null);
   child.stdin().end();
   const status = await child.status();
   assert.ok(status.event === "failed");

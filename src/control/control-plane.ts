@@ -61,6 +61,9 @@ export interface ControlPlane {
 const CLOSE_GRACE_MS = 1_000;
 const PRUNE_MS = 5_000;
 
+/** A connection without calls ends, so that callers who never say who they are do not pile up. */
+const CONNECTION_IDLE_MS = 300_000;
+
 /**
  * Starts everything of the control plane in one process: store, model, xDS, CA, telemetry and API. Resolves when all of
  * it serves. Rejects with WeftError, having undone what was begun: WEFT_CONTROL_LOCKED when another control plane uses
@@ -102,7 +105,7 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   const lifetimeMs = (): number => follower.model().settings.certificateLifetimeMs;
   const credentials = new JoinCredentials({ folder: join(stateDir, "join"), clock, random });
   const issuer = new SvidIssuer({ authority, credentials, lifetimeMs });
-  const server = new Server({ ...ADS_CHANNEL_OPTIONS });
+  const server = new Server({ ...ADS_CHANNEL_OPTIONS, "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS });
   addIdentityService(server, { issuer, verifier, log });
   addTelemetryService(server, { ring, verifier, clock, log });
   server.addService(ads.definition, ads.implementation);

@@ -149,6 +149,13 @@ test("CertificateAuthority.issue() never outlives its root, and says when the ro
   await assert.rejects(issue(authority, 86_400_000), { code: "WEFT_CA_EXPIRED" });
 });
 
+test("CertificateAuthority.issue() takes a workload name of 253 characters, the longest of Kubernetes", async () => {
+  const authority = await openCertificateAuthority(createOptions());
+  const workload = "a".repeat(253);
+  const issued = await authority.issue({ namespace: "default", serviceAccount: "reviews", workload, publicKeyDer, lifetimeMs: 60_000 });
+  assert.equal(new X509Certificate(issued.certificateChainPem).subject, `CN=${workload}`);
+});
+
 test("CertificateAuthority.issue() gives every certificate another positive serial number", async () => {
   const authority = await openCertificateAuthority(createOptions());
   const serials = await Promise.all(Array.from({ length: 20 }, async () => (await issue(authority, 60_000)).serialNumber));
