@@ -79,7 +79,7 @@ export class DeliveryGates {
     if (name === null || this.#view.get(ENDPOINT_TYPE)?.has(name) !== true) return true;
     const endpoints = this.#subscriptions.get(ENDPOINT_TYPE);
     if (endpoints?.covers(name) !== true) return this.#waitForProxy();
-    return endpoints.isKnown(name);
+    return endpoints.isRunning(name);
   }
 
   #isUsed(typeUrl: string, name: string): boolean {

@@ -137,15 +137,8 @@ export class Subscription {
     return this.#inForce.has(name) && this.holds(name);
   }
 
-  /** The proxy runs `name`, or acknowledged that there is none. */
-  isKnown(name: string): boolean {
-    return this.isRunning(name) || (this.#sent.get(name) === ABSENT && !this.isInFlight(name));
-  }
-
-  isInFlight(name?: string): boolean {
-    if (name === undefined || this.#inFlight === null) return this.#inFlight !== null;
-    const { upserts, removals } = this.#inFlight;
-    return removals.includes(name) || upserts.some((resource) => resource.name === name);
+  isInFlight(): boolean {
+    return this.#inFlight !== null;
   }
 
   /** True when the proxy was given `name`, or brought it along, and has not been told that it is gone. */
