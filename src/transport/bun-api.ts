@@ -51,7 +51,6 @@ export interface BunTls {
   /** In wire format: each name behind its length. Other forms are ignored without a word. */
   readonly ALPNProtocols?: Uint8Array;
   readonly secureOptions: number;
-  readonly ciphers?: string;
 }
 
 export interface BunListenOptions {

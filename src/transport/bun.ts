@@ -14,7 +14,7 @@ import { BunConnection, readPeer } from "./bun-connection.ts";
 import { formatRemote } from "./failure.ts";
 import { Flusher } from "./flusher.ts";
 import { plainAddress } from "./plain-address.ts";
-import { assertSameAlpn, identityError, listenError, TLS_CIPHERS, TLS_SECURE_OPTIONS } from "./tls-settings.ts";
+import { assertSameAlpn, identityError, listenError, TLS_SECURE_OPTIONS } from "./tls-settings.ts";
 import type {
   Connection,
   ConnectionHandler,
@@ -38,6 +38,9 @@ const TLS_13_ONLY = constants.SSL_OP_NO_TLSv1 | constants.SSL_OP_NO_TLSv1_1 | co
  * this is the answer we expect; any fault of the chain itself is reported instead of it.
  */
 const ONLY_THE_NAME_DIFFERS = "ERR_TLS_CERT_ALTNAME_INVALID";
+
+/** How many turns of the event loop a replaced listener goes on accepting. */
+const DRAIN_TURNS = 4;
 
 /** Sockets of Bun: `Bun.listen` and `Bun.connect`. */
 export class BunTransport implements Transport {
@@ -144,8 +147,9 @@ class BunListening implements Listener {
     const previous = this.#listener;
     this.#listener = listenOrThrow(this.#bun, listenSettings(this.#options, this.#handlers, tls));
     this.#tls = tls;
-    // What was queued on the first listener is accepted in this turn of the event loop.
-    await nextTurn();
+    // From here the kernel gives the new listener its share of the callers. What it queued on the first one before is
+    // accepted within a turn or two; a listener that stops resets what is left in its queue.
+    for (let count = 0; count < DRAIN_TURNS; count += 1) await nextTurn();
     previous.stop(false);
   }
 
@@ -177,7 +181,9 @@ function listenOrThrow(bun: BunApi, settings: BunListenOptions): BunListener {
     return bun.listen(settings);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    throw settings.tls !== undefined && !code.startsWith("E") ? identityError(error) : listenError(settings.hostname, settings.port, error);
+    // What is wrong with an identity has a code of BoringSSL; what is wrong with an address one of the system.
+    const isAddress = settings.tls === undefined || /^E(ADDR|ACCES|PERM|INVAL|MFILE|NFILE)/.test(code);
+    throw isAddress ? listenError(settings.hostname, settings.port, error) : identityError(error);
   }
 }
 
@@ -189,7 +195,6 @@ function serverTls(tls: TlsServerOptions): BunTls {
     requestCert: true,
     rejectUnauthorized: true,
     secureOptions: TLS_13_ONLY | TLS_SECURE_OPTIONS,
-    ciphers: TLS_CIPHERS,
     ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: encodeAlpn(tls.alpn) }),
   };
 }
@@ -202,7 +207,6 @@ function clientTls(tls: TlsClientOptions): BunTls {
     // True would also refuse what only differs in its host name; `handshake` below refuses everything else.
     rejectUnauthorized: false,
     secureOptions: TLS_13_ONLY,
-    ciphers: TLS_CIPHERS,
     ...(tls.serverName === null ? {} : { serverName: tls.serverName }),
     ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: encodeAlpn(tls.alpn) }),
   };

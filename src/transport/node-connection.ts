@@ -27,7 +27,7 @@ export class NodeConnection implements Connection, Flushable {
   #handler: ConnectionHandler | null = null;
   /** What is read and written: the TCP socket, or TLS on it. */
   #socket: Socket | null = null;
-  /** The TCP socket, which alone can be reset. */
+  /** The TCP socket, which alone can be reset; null when it is not known. */
   #tcp: Socket | null = null;
   #phase: ConnectionPhase = "connecting";
   #closed: boolean = false;
@@ -118,10 +118,10 @@ export class NodeConnection implements Connection, Flushable {
   open(socket: Socket, peer: Peer, watched: boolean): void {
     if (this.#closed) return;
     this.#socket = socket;
-    this.#tcp ??= socket;
     this.peer = peer;
     this.#phase = "open";
     if (!watched) {
+      this.#tcp = socket;
       socket.on("error", (error) => this.fail(error));
       socket.on("close", () => this.#close());
     }

@@ -218,6 +218,8 @@ function createMutualServer(tls: TlsServerOptions, create: Create, accept: Accep
     server = createTlsServer({
       ...SERVER_OPTIONS,
       ...serverContext(tls),
+      // A caller that hangs up in its handshake is noticed at once only without half-open; an open one may half-close.
+      allowHalfOpen: false,
       requestCert: true,
       rejectUnauthorized: true,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
@@ -238,6 +240,7 @@ function createMutualServer(tls: TlsServerOptions, create: Create, accept: Accep
     const key = formatPair(socket);
     const tcp = handshaking.get(key) ?? null;
     handshaking.delete(key);
+    socket.allowHalfOpen = true;
     const connection = create(socket, formatCaller(socket));
     connection.watchHandshake(tcp, socket);
     connection.peer = readPeer(socket, readTlsPeer(socket));
