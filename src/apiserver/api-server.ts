@@ -157,6 +157,6 @@ function closeServer(server: Server, watches: WatchLimiter, clock: Clock): Promi
       limit.clear();
       resolve();
     });
-    for (const end of [...watches.open]) end();
+    for (const end of watches.open) end();
   });
 }

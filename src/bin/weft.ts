@@ -6,7 +6,10 @@ import { systemRandom } from "../random/system-random.ts";
 import { readEnvironment } from "../runner/environment.ts";
 import { systemClock } from "../time/system-clock.ts";
 
+type InterruptListener = Parameters<CliHost["onInterrupt"]>[0];
+
 const environment = readEnvironment();
+const interruptListeners: Set<InterruptListener> = new Set();
 
 const host: CliHost = {
   stdout: createTerminal(process.stdout),
@@ -17,9 +20,11 @@ const host: CliHost = {
   cwd: process.cwd(),
   environment,
   onInterrupt(listener) {
+    interruptListeners.add(listener);
     process.on("SIGINT", listener);
     process.on("SIGTERM", listener);
     return () => {
+      interruptListeners.delete(listener);
       process.off("SIGINT", listener);
       process.off("SIGTERM", listener);
     };
@@ -33,10 +38,11 @@ process.exitCode = await runCli(process.argv.slice(2), host);
 holder.close();
 
 function createTerminal(stream: NodeJS.WriteStream): Terminal {
-  // The reader went away (`weft get … | head`): nobody is left to tell.
   stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
+    if (error.code !== "EPIPE") throw error;
+    // The reader went away (`weft get … | head`): nobody is left to tell. A command that has something to clean up does.
+    if (interruptListeners.size === 0) process.exit(0);
+    for (const listener of interruptListeners) listener("SIGTERM");
   });
   const isTty = stream.isTTY === true;
   return {

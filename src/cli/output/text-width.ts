@@ -1,9 +1,11 @@
 /** How wide text is on a terminal, and text cut to a width. Understands colour codes, wide and combining characters. */
 
+const ESCAPE = "\u001b";
 // Colour codes are the only escapes this program writes (see style.ts).
-const COLOR_CODE = /\u001b\[[0-9;]*m/y;
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
-const COMBINING = /^[\p{Mn}\p{Me}\u200b-\u200d\ufe0f]$/u;
+const COLOR_CODE = new RegExp(`${ESCAPE}\\[[0-9;]*m`, "y");
+/** Also what turns the direction of the text around it, and the two separators that terminals take for line ends. */
+const CONTROL = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
+const WITHOUT_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 const WIDE = /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1faff}\u{20000}-\u{3fffd}]$/u;
 
 /** Columns the text takes on a terminal; colour codes take none. */
@@ -70,6 +72,6 @@ function matchColorCode(text: string, at: number): string {
 
 function measureCharacter(character: string): number {
   if (character < "\u0300") return 1;
-  if (COMBINING.test(character)) return 0;
+  if (WITHOUT_WIDTH.test(character)) return 0;
   return WIDE.test(character) ? 2 : 1;
 }
