@@ -18,10 +18,16 @@ export function admitResource(body: unknown, target: ResourceTarget): Resource {
   const { definition, namespace } = target;
   const apiVersion = formatApiVersion(definition.group, definition.version);
   if (resource.kind !== definition.kind || resource.apiVersion !== apiVersion) {
-    throw new StatusError("BadRequest", `Cannot take the body: found ${resource.apiVersion} ${resource.kind}; expected ${apiVersion} ${definition.kind}, as in the path`);
+    throw new StatusError(
+      "BadRequest",
+      `Cannot take the body: found ${resource.apiVersion} ${resource.kind}; expected ${apiVersion} ${definition.kind}, as in the path`,
+    );
   }
   if (resource.metadata.namespace !== namespace) {
-    throw new StatusError("BadRequest", `Cannot take the body: found metadata.namespace "${resource.metadata.namespace}"; expected "${namespace}", as in the path`);
+    throw new StatusError(
+      "BadRequest",
+      `Cannot take the body: found metadata.namespace "${resource.metadata.namespace}"; expected "${namespace}", as in the path`,
+    );
   }
   return resource;
 }

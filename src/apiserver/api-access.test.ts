@@ -50,7 +50,10 @@ test("readApiAccess() refuses files that are damaged", () => {
   const home = join(folder, ".weft");
   writeApiAccess({ home, endpoints: ENDPOINTS, token: "secret" });
   writeFileSync(join(home, "token"), "\n");
-  assert.throws(() => readApiAccess(home), { code: "WEFT_API_ACCESS", message: /found an empty file; expected the API token/ });
+  assert.throws(() => readApiAccess(home), {
+    code: "WEFT_API_ACCESS",
+    message: /found an empty file; expected the API token/,
+  });
   for (const text of ["{", "null", "[]", '{"api":"no url","xds":"a:1","pid":1}', '{"api":"http://127.0.0.1:1"}']) {
     writeFileSync(join(home, "endpoints.json"), text);
     assert.throws(() => readApiAccess(home), { code: "WEFT_API_ACCESS" }, text);

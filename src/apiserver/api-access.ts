@@ -67,10 +67,14 @@ function readAccessFile(home: string, path: string): string {
     if (code !== "ENOENT" && code !== "ENOTDIR") {
       throw refuse(path, code ?? String(error), "a file this user can read", error);
     }
-    throw new WeftError("WEFT_API_NOT_STARTED", `Cannot find a mesh in ${home}: ${path} does not exist; expected it to be written by \`weft up\``, {
-      hint: "Start the mesh with `weft up`, go to the folder of its weft.yaml, or name its state folder with WEFT_HOME or --home",
-      cause: error,
-    });
+    throw new WeftError(
+      "WEFT_API_NOT_STARTED",
+      `Cannot find a mesh in ${home}: ${path} does not exist; expected it to be written by \`weft up\``,
+      {
+        hint: "Start the mesh with `weft up`, go to the folder of its weft.yaml, or name its state folder with WEFT_HOME or --home",
+        cause: error,
+      },
+    );
   }
 }
 

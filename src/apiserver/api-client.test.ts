@@ -26,7 +26,12 @@ afterEach(async () => {
 });
 
 function service(name: string, labels: Readonly<Record<string, string>> = {}): Resource {
-  return { apiVersion: "v1", kind: "Service", metadata: { name, namespace: "shop", labels }, spec: { ports: [{ port: 80 }] } };
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name, namespace: "shop", labels },
+    spec: { ports: [{ port: 80 }] },
+  };
 }
 
 test("ApiClient creates, gets, lists, replaces and deletes", async () => {
@@ -41,14 +46,20 @@ test("ApiClient creates, gets, lists, replaces and deletes", async () => {
 });
 
 test("ApiClient keeps the empty namespace of a cluster-scoped resource", async () => {
-  const mesh: Resource = { apiVersion: "weft.dev/v1alpha1", kind: "Mesh", metadata: { name: "mesh", namespace: "" }, spec: { access: "permissive" } };
+  const mesh: Resource = {
+    apiVersion: "weft.dev/v1alpha1",
+    kind: "Mesh",
+    metadata: { name: "mesh", namespace: "" },
+    spec: { access: "permissive" },
+  };
   assert.equal((await client.apply(mesh)).resource.metadata.namespace, "");
   assert.equal((await client.list({ group: "weft.dev", kind: "Mesh" })).items[0]?.metadata.namespace, "");
 });
 
 test("ApiClient.apply() says created, configured or unchanged", async () => {
   const outcomes = [];
-  for (const labels of [{ a: "1" }, { a: "1" }, { a: "2" }]) outcomes.push((await client.apply(service("web", labels))).outcome);
+  for (const labels of [{ a: "1" }, { a: "1" }, { a: "2" }])
+    outcomes.push((await client.apply(service("web", labels))).outcome);
   assert.deepEqual(outcomes, ["created", "unchanged", "configured"]);
 });
 
@@ -60,7 +71,10 @@ test("ApiClient.apply() starts again when another writer came between, five time
     async put(resource: Resource, options?: PutOptions) {
       if (interruptions < times) {
         interruptions += 1;
-        await store.put({ ...resource, metadata: { ...resource.metadata, labels: { interruption: String(interruptions) } } });
+        await store.put({
+          ...resource,
+          metadata: { ...resource.metadata, labels: { interruption: String(interruptions) } },
+        });
       }
       return store.put(resource, options);
     },
@@ -111,7 +125,10 @@ test("ApiClient reads weft's own paths", async () => {
   const grant = await client.grantJoin({ namespace: "shop", workload: "web-0", serviceAccount: "web" });
   assert.equal(grant.spiffeId, "spiffe://test.mesh/ns/shop/sa/web");
   assert.deepEqual([await client.proxies(), await client.stat(5_000), api.views.windowMs], [[], [], 5_000]);
-  assert.deepEqual([await client.proxyConfig("shop/web-0"), await client.proxyConfig("shop/other")], [{ cluster: {} }, null]);
+  assert.deepEqual(
+    [await client.proxyConfig("shop/web-0"), await client.proxyConfig("shop/other")],
+    [{ cluster: {} }, null],
+  );
   assert.equal((await client.mesh()).trustDomain, "test.mesh");
   assert.equal(await client.health(), true);
 });
@@ -151,7 +168,10 @@ test("ApiClient says that a server is not weft's, or does not answer", async () 
     message: `Cannot understand the answer of ${stranger}: found HTTP status 500 with a body that is not the API's; expected JSON`,
   });
   const silent = await listen(createServer(() => undefined));
-  await assert.rejects(createApiClient({ baseUrl: silent, token: "t", timeoutMs: 50 }).mesh(), { code: "WEFT_API_TIMEOUT", message: /no answer in 0\.05 s/ });
+  await assert.rejects(createApiClient({ baseUrl: silent, token: "t", timeoutMs: 50 }).mesh(), {
+    code: "WEFT_API_TIMEOUT",
+    message: /no answer in 0\.05 s/,
+  });
 });
 
 async function listen(server: Server): Promise<string> {

@@ -1,11 +1,4 @@
-import type {
-  ControlPlaneViews,
-  JoinGrant,
-  JoinRequest,
-  MeshView,
-  ProxyStatus,
-  StatRow,
-} from "../control/views.ts";
+import type { ControlPlaneViews, JoinGrant, JoinRequest, MeshView, ProxyStatus, StatRow } from "../control/views.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { GroupKind, ListResult, ResourceKey } from "../store/store.ts";
 import { toResourceKey } from "../store/store-key.ts";

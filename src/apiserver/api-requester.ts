@@ -35,7 +35,11 @@ export function createApiRequester(options: ApiClientOptions): ApiRequester {
   const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS });
 
   async function send(method: string, path: string, body?: unknown): Promise<unknown> {
-    const answer = await exchange(options, agent, { method, path, body: body === undefined ? null : JSON.stringify(body) });
+    const answer = await exchange(options, agent, {
+      method,
+      path,
+      body: body === undefined ? null : JSON.stringify(body),
+    });
     if (answer.statusCode < 300) return parseBody(options, answer);
     throw toError(options, answer);
   }
@@ -68,7 +72,10 @@ interface Call {
 
 function exchange(options: ApiClientOptions, agent: Agent, call: Call, isSecondTry = false): Promise<Answer> {
   const url = new URL(options.baseUrl);
-  const headers: Record<string, string | number> = { accept: "application/json", authorization: `Bearer ${options.token}` };
+  const headers: Record<string, string | number> = {
+    accept: "application/json",
+    authorization: `Bearer ${options.token}`,
+  };
   if (call.body !== null) {
     headers["content-type"] = "application/json";
     headers["content-length"] = Buffer.byteLength(call.body);
@@ -88,7 +95,9 @@ function exchange(options: ApiClientOptions, agent: Agent, call: Call, isSecondT
       if (!isSecondTry && outgoing.reusedSocket && isReset(error)) resolve(exchange(options, agent, call, true));
       else reject(toConnectionError(options, error));
     });
-    outgoing.on("response", (incoming) => collect(incoming, resolve, (error) => reject(toConnectionError(options, error))));
+    outgoing.on("response", (incoming) =>
+      collect(incoming, resolve, (error) => reject(toConnectionError(options, error))),
+    );
     outgoing.end(call.body ?? undefined);
   });
 }
@@ -101,7 +110,9 @@ function collect(incoming: IncomingMessage, onAnswer: (answer: Answer) => void, 
     if (bytes > MAX_ANSWER_BYTES) incoming.destroy(new Error(`an answer of more than ${MAX_ANSWER_BYTES} bytes`));
     else chunks.push(chunk);
   });
-  incoming.on("end", () => onAnswer({ statusCode: incoming.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") }));
+  incoming.on("end", () =>
+    onAnswer({ statusCode: incoming.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") }),
+  );
   incoming.on("error", onError);
 }
 
@@ -118,10 +129,14 @@ function toError(options: ApiClientOptions, answer: Answer): WeftError {
   if (status === null) return notTheApi(options, answer);
   const details: Record<string, unknown> = { ...status.details, status: answer.statusCode };
   if (status.reason === "Unauthorized") {
-    return new WeftError("WEFT_API_UNAUTHORIZED", `The control plane at ${options.baseUrl} refused the token: ${status.message}`, {
-      hint: "The token file belongs to another mesh or another start of this one: use the WEFT_HOME (or --home) of the mesh you mean",
-      details,
-    });
+    return new WeftError(
+      "WEFT_API_UNAUTHORIZED",
+      `The control plane at ${options.baseUrl} refused the token: ${status.message}`,
+      {
+        hint: "The token file belongs to another mesh or another start of this one: use the WEFT_HOME (or --home) of the mesh you mean",
+        details,
+      },
+    );
   }
   return new WeftError(CODE_BY_REASON[status.reason] ?? "WEFT_API_FAILED", status.message, { details });
 }
@@ -156,7 +171,11 @@ function toConnectionError(options: ApiClientOptions, error: Error): WeftError {
   if (error instanceof WeftError) return error;
   const code = (error as NodeJS.ErrnoException).code ?? "";
   const found =
-    code === "ECONNREFUSED" ? "connection refused" : isReset(error) ? "the connection was closed before an answer" : error.message;
+    code === "ECONNREFUSED"
+      ? "connection refused"
+      : isReset(error)
+        ? "the connection was closed before an answer"
+        : error.message;
   return new WeftError(
     "WEFT_API_UNREACHABLE",
     `Cannot reach the control plane at ${options.baseUrl}: ${found}; expected it to be running`,

@@ -54,8 +54,12 @@ export function createRouter(routes: readonly ApiRoute[]): Router {
         if (candidate.route.method === method) return { route: candidate.route, parameters };
         allowed.add(candidate.route.method);
       }
-      if (allowed.size === 0) throw new StatusError("NotFound", `Cannot find the path "${path}"; expected one that /apis or /weft/v1 has`);
-      throw new StatusError("MethodNotAllowed", `Cannot ${method} "${path}"; expected ${[...allowed].sort().join(" or ")}`);
+      if (allowed.size === 0)
+        throw new StatusError("NotFound", `Cannot find the path "${path}"; expected one that /apis or /weft/v1 has`);
+      throw new StatusError(
+        "MethodNotAllowed",
+        `Cannot ${method} "${path}"; expected ${[...allowed].sort().join(" or ")}`,
+      );
     },
   };
 }
@@ -90,6 +94,9 @@ function decodeSegment(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    throw new StatusError("BadRequest", `Cannot read the path: found the segment "${segment}"; expected valid percent-encoding`);
+    throw new StatusError(
+      "BadRequest",
+      `Cannot read the path: found the segment "${segment}"; expected valid percent-encoding`,
+    );
   }
 }

@@ -110,7 +110,11 @@ function toErrorAnswer(log: Log, request: IncomingMessage, error: unknown): ApiA
 function toStatus(log: Log, request: IncomingMessage, error: unknown): Status {
   if (error instanceof StatusError) return error.status;
   const hasLeft = request.destroyed && !request.complete;
-  log[hasLeft ? "debug" : "error"]("api request failed", { method: request.method, path: request.url?.split("?", 1)[0], error });
+  log[hasLeft ? "debug" : "error"]("api request failed", {
+    method: request.method,
+    path: request.url?.split("?", 1)[0],
+    error,
+  });
   const message = error instanceof WeftError ? error.message : "the control plane failed; its log says why";
   return new StatusError("InternalError", `Cannot serve the request: ${message}`).status;
 }
@@ -137,10 +141,14 @@ function listen(server: Server, options: ApiServerOptions): Promise<number> {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const found = error.code === "EADDRINUSE" ? "the port is in use" : (error.code ?? error.message);
       reject(
-        new WeftError("WEFT_API_LISTEN", `Cannot listen on ${options.address}:${options.port} for the API: ${found}; expected a free port`, {
-          hint: "Another mesh may be running on this machine: stop it, or choose another port",
-          cause: error,
-        }),
+        new WeftError(
+          "WEFT_API_LISTEN",
+          `Cannot listen on ${options.address}:${options.port} for the API: ${found}; expected a free port`,
+          {
+            hint: "Another mesh may be running on this machine: stop it, or choose another port",
+            cause: error,
+          },
+        ),
       );
     });
     server.listen(options.port, options.address, () => {

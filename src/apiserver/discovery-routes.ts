@@ -7,11 +7,20 @@ const VERBS: readonly string[] = ["create", "delete", "get", "list", "update", "
 export function createDiscoveryRoutes(weftVersion: string): readonly ApiRoute[] {
   const routes: ApiRoute[] = [
     { method: "GET", path: "/api", answer: () => json({ kind: "APIVersions", versions: versionsOf("") }) },
-    { method: "GET", path: "/apis", answer: () => json({ kind: "APIGroupList", apiVersion: "v1", groups: groups().map(toGroup) }) },
+    {
+      method: "GET",
+      path: "/apis",
+      answer: () => json({ kind: "APIGroupList", apiVersion: "v1", groups: groups().map(toGroup) }),
+    },
     { method: "GET", path: "/version", answer: () => json(toVersion(weftVersion)) },
   ];
   for (const group of ["", ...groups()]) {
-    if (group !== "") routes.push({ method: "GET", path: `/apis/${group}`, answer: () => json({ kind: "APIGroup", apiVersion: "v1", ...toGroup(group) }) });
+    if (group !== "")
+      routes.push({
+        method: "GET",
+        path: `/apis/${group}`,
+        answer: () => json({ kind: "APIGroup", apiVersion: "v1", ...toGroup(group) }),
+      });
     for (const version of versionsOf(group)) {
       const path = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
       routes.push({ method: "GET", path, answer: () => json(toResourceList(group, version)) });
@@ -56,5 +65,10 @@ function toApiResource(kind: KindDefinition): object {
 
 /** The Kubernetes version whose API conventions this server follows, with weft's own behind it. */
 function toVersion(weftVersion: string): object {
-  return { major: "1", minor: "33", gitVersion: `v1.33.0+weft-${weftVersion}`, platform: `${process.platform}/${process.arch}` };
+  return {
+    major: "1",
+    minor: "33",
+    gitVersion: `v1.33.0+weft-${weftVersion}`,
+    platform: `${process.platform}/${process.arch}`,
+  };
 }

@@ -31,6 +31,10 @@ test("parseLabelSelector() follows Kubernetes", () => {
 
 test("parseLabelSelector() refuses what it cannot read, and says so", () => {
   for (const selector of ["a b", "=x", "app in web", "app in (a", "a,,b", "-app", "app>1"]) {
-    assert.throws(() => parseLabelSelector(selector), { name: "SyntaxError", message: /^found ".*"; expected requirements like app=web/ }, selector);
+    assert.throws(
+      () => parseLabelSelector(selector),
+      { name: "SyntaxError", message: /^found ".*"; expected requirements like app=web/ },
+      selector,
+    );
   }
 });

@@ -52,5 +52,7 @@ function parseRequirement(text: string): LabelSelector {
 }
 
 function malformed(text: string): SyntaxError {
-  return new SyntaxError(`found ${JSON.stringify(text)}; expected requirements like app=web, tier!=db, env in (dev,test) or !legacy, with commas between them`);
+  return new SyntaxError(
+    `found ${JSON.stringify(text)}; expected requirements like app=web, tier!=db, env in (dev,test) or !legacy, with commas between them`,
+  );
 }

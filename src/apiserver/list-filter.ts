@@ -20,8 +20,7 @@ export function parseListFilter(query: URLSearchParams): ListFilter {
   const fields = parseFields(query.get("fieldSelector") ?? "");
   return {
     isEmpty: labelText === "" && fields.length === 0,
-    accepts: (resource) =>
-      labels(resource.metadata.labels ?? NO_LABELS) && fields.every((isMet) => isMet(resource)),
+    accepts: (resource) => labels(resource.metadata.labels ?? NO_LABELS) && fields.every((isMet) => isMet(resource)),
   };
 }
 
@@ -38,7 +37,10 @@ function parseFields(text: string): readonly FieldTest[] {
   return text.split(",").map((part): FieldTest => {
     const match = /^metadata\.(name|namespace)(==|=|!=)(.*)$/.exec(part.trim());
     if (match === null) {
-      throw new StatusError("BadRequest", `Cannot read fieldSelector: found "${part}"; expected metadata.name=… or metadata.namespace=…`);
+      throw new StatusError(
+        "BadRequest",
+        `Cannot read fieldSelector: found "${part}"; expected metadata.name=… or metadata.namespace=…`,
+      );
     }
     const [, field, operator, value] = match;
     return (resource) => (resource.metadata[field as "name" | "namespace"] === value) === (operator !== "!=");

@@ -16,12 +16,18 @@ export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
   if (text === "") return null;
   const type = (request.headers["content-type"] ?? "application/json").split(";", 1)[0]?.trim().toLowerCase();
   if (type !== "application/json") {
-    throw new StatusError("UnsupportedMediaType", `Cannot read the body: found content-type "${type}"; expected application/json`);
+    throw new StatusError(
+      "UnsupportedMediaType",
+      `Cannot read the body: found content-type "${type}"; expected application/json`,
+    );
   }
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new StatusError("BadRequest", `Cannot read the body: found text that is not JSON (${(error as Error).message}); expected one object`);
+    throw new StatusError(
+      "BadRequest",
+      `Cannot read the body: found text that is not JSON (${(error as Error).message}); expected one object`,
+    );
   }
 }
 
@@ -43,12 +49,18 @@ function readText(request: IncomingMessage): Promise<string> {
       const body = Buffer.concat(chunks);
       const text = body.toString("utf8");
       if (Buffer.from(text, "utf8").equals(body)) resolve(text);
-      else reject(new StatusError("BadRequest", "Cannot read the body: found bytes that are not UTF-8; expected JSON in UTF-8"));
+      else
+        reject(
+          new StatusError("BadRequest", "Cannot read the body: found bytes that are not UTF-8; expected JSON in UTF-8"),
+        );
     });
     request.on("error", reject);
   });
 }
 
 function tooLarge(): StatusError {
-  return new StatusError("RequestEntityTooLarge", `Cannot read the body: found more than ${MAX_BODY_BYTES} bytes; expected at most that`);
+  return new StatusError(
+    "RequestEntityTooLarge",
+    `Cannot read the body: found more than ${MAX_BODY_BYTES} bytes; expected at most that`,
+  );
 }

@@ -11,7 +11,10 @@ export function assertLocalHost(request: IncomingMessage): void {
   const host = request.headers.host ?? "";
   const name = host.startsWith("[") ? host.slice(1, host.indexOf("]")) : host.replace(/:\d*$/, "");
   if (name.toLowerCase() === "localhost" || isIP(name) !== 0) return;
-  throw new StatusError("MisdirectedRequest", `Cannot answer for the host "${name}"; expected localhost or an IP address in the Host header`);
+  throw new StatusError(
+    "MisdirectedRequest",
+    `Cannot answer for the host "${name}"; expected localhost or an IP address in the Host header`,
+  );
 }
 
 /** Checks `authorization: Bearer`; the time taken says nothing about how much of a wrong token was right. */
@@ -24,7 +27,10 @@ export function createTokenCheck(token: string): (request: IncomingMessage) => v
     }
     const isBearer = scheme.toLowerCase() === "bearer" && found !== undefined && rest.length === 0;
     if (!isBearer || !timingSafeEqual(digest(found), expected)) {
-      throw new StatusError("Unauthorized", "Unauthorized: found a token that is not this mesh's; expected the one in its state folder");
+      throw new StatusError(
+        "Unauthorized",
+        "Unauthorized: found a token that is not this mesh's; expected the one in its state folder",
+      );
     }
   };
 }

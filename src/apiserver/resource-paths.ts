@@ -6,9 +6,13 @@ import type { GroupKind, ResourceKey } from "../store/store.ts";
 export function definitionOf(kind: GroupKind): KindDefinition {
   const found = KINDS.find((definition) => definition.group === kind.group && definition.kind === kind.kind);
   if (found !== undefined) return found;
-  throw new WeftError("WEFT_API_KIND", `Cannot address a resource: found the kind "${kind.kind}" of the group "${kind.group}"; expected one that weft has`, {
-    hint: `Kinds: ${KINDS.map((definition) => definition.kind).join(", ")}`,
-  });
+  throw new WeftError(
+    "WEFT_API_KIND",
+    `Cannot address a resource: found the kind "${kind.kind}" of the group "${kind.group}"; expected one that weft has`,
+    {
+      hint: `Kinds: ${KINDS.map((definition) => definition.kind).join(", ")}`,
+    },
+  );
 }
 
 /** Where resources of a kind are listed and created; `namespace` "" = all namespaces, or a cluster-scoped kind. */

@@ -83,20 +83,34 @@ async function createOne(store: Store, call: ApiCall): Promise<ApiAnswer> {
   const resource = admitResource(await call.readBody(), target);
   const created = { ...target, name: resource.metadata.name };
   if (resource.metadata.resourceVersion !== undefined) {
-    throw new StatusError("BadRequest", "Cannot create a resource: found metadata.resourceVersion; expected none in a new one");
+    throw new StatusError(
+      "BadRequest",
+      "Cannot create a resource: found metadata.resourceVersion; expected none in a new one",
+    );
   }
   if (isDryRun(call)) {
     if ((await store.get(toKey(created))) !== null) throw alreadyExists(created);
     return json(toWire(resource), 201);
   }
-  return json(toWire(await guard(() => store.put(resource, { ifVersion: "absent" }), () => alreadyExists(created))), 201);
+  return json(
+    toWire(
+      await guard(
+        () => store.put(resource, { ifVersion: "absent" }),
+        () => alreadyExists(created),
+      ),
+    ),
+    201,
+  );
 }
 
 async function replaceOne(store: Store, call: ApiCall): Promise<ApiAnswer> {
   const target = readTarget(call);
   const resource = admitResource(await call.readBody(), target);
   if (resource.metadata.name !== target.name) {
-    throw new StatusError("BadRequest", `Cannot replace "${target.name}": found metadata.name "${resource.metadata.name}"; expected the name in the path`);
+    throw new StatusError(
+      "BadRequest",
+      `Cannot replace "${target.name}": found metadata.name "${resource.metadata.name}"; expected the name in the path`,
+    );
   }
   const found = await store.get(toKey(target));
   if (found === null) throw notFound(target);
@@ -107,7 +121,14 @@ async function replaceOne(store: Store, call: ApiCall): Promise<ApiAnswer> {
   }
   if (isDryRun(call)) return json(toWire(resource));
   const options = resourceVersion === undefined ? {} : { ifVersion: resourceVersion };
-  return json(toWire(await guard(() => store.put(resource, options), (version) => conflict(target, version))));
+  return json(
+    toWire(
+      await guard(
+        () => store.put(resource, options),
+        (version) => conflict(target, version),
+      ),
+    ),
+  );
 }
 
 async function removeOne(store: Store, call: ApiCall): Promise<ApiAnswer> {
@@ -119,7 +140,10 @@ async function removeOne(store: Store, call: ApiCall): Promise<ApiAnswer> {
   assertSameObject(target, found, uid);
   if (isDryRun(call)) return json(toWire(found));
   const options = resourceVersion === undefined ? {} : { ifVersion: resourceVersion };
-  const deleted = await guard(() => store.delete(key, options), (version) => conflict(target, version));
+  const deleted = await guard(
+    () => store.delete(key, options),
+    (version) => conflict(target, version),
+  );
   if (deleted === null) throw notFound(target);
   return json(toWire(deleted));
 }
@@ -151,7 +175,8 @@ async function guard<T>(write: () => Promise<T>, toError: (foundVersion: string)
   try {
     return await write();
   } catch (error) {
-    if (error instanceof WeftError && error.code === "WEFT_STORE_CONFLICT") throw toError(String(error.details["found"]));
+    if (error instanceof WeftError && error.code === "WEFT_STORE_CONFLICT")
+      throw toError(String(error.details["found"]));
     throw error;
   }
 }
@@ -161,9 +186,13 @@ function readTarget(call: ApiCall): ResourceTarget {
   const definition = findPlural(group, version, plural);
   // Namespaced objects are addressed with a namespace, cluster-scoped ones without; a collection may span namespaces.
   const isMisplaced =
-    definition !== null && (definition.namespaced ? namespace === "" && (name !== "" || call.method !== "GET") : namespace !== "");
+    definition !== null &&
+    (definition.namespaced ? namespace === "" && (name !== "" || call.method !== "GET") : namespace !== "");
   if (definition === null || isMisplaced) {
-    throw new StatusError("NotFound", `Cannot find the path "${call.path}"; expected a kind that ${formatGroupPath(group, version)} lists`);
+    throw new StatusError(
+      "NotFound",
+      `Cannot find the path "${call.path}"; expected a kind that ${formatGroupPath(group, version)} lists`,
+    );
   }
   return { definition, namespace, name };
 }
@@ -173,5 +202,10 @@ function formatGroupPath(group: string, version: string): string {
 }
 
 function toKey(target: ResourceTarget): ResourceKey {
-  return { group: target.definition.group, kind: target.definition.kind, namespace: target.namespace, name: target.name };
+  return {
+    group: target.definition.group,
+    kind: target.definition.kind,
+    namespace: target.namespace,
+    name: target.name,
+  };
 }

@@ -15,7 +15,11 @@ export function notFound(target: ResourceTarget): StatusError {
 }
 
 export function alreadyExists(target: ResourceTarget): StatusError {
-  return new StatusError("AlreadyExists", `Cannot create ${describeTarget(target)}: it exists already`, detailsOf(target));
+  return new StatusError(
+    "AlreadyExists",
+    `Cannot create ${describeTarget(target)}: it exists already`,
+    detailsOf(target),
+  );
 }
 
 /** `foundVersion` "absent" = deleted meanwhile. */
@@ -28,7 +32,11 @@ export function conflict(target: ResourceTarget, foundVersion: string): StatusEr
   );
 }
 
-export function detailsOf(target: ResourceTarget): { readonly name: string; readonly group: string; readonly kind: string } {
+export function detailsOf(target: ResourceTarget): {
+  readonly name: string;
+  readonly group: string;
+  readonly kind: string;
+} {
   return { name: target.name, group: target.definition.group, kind: target.definition.plural };
 }
 

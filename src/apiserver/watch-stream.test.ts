@@ -30,7 +30,13 @@ interface Watch {
 }
 
 async function watch(query: string, path = PATH): Promise<Watch> {
-  const outgoing = request({ agent: false, host: "127.0.0.1", port: api.port, path: `${path}?watch=1${query}`, headers: { authorization: `Bearer ${api.token}` } });
+  const outgoing = request({
+    agent: false,
+    host: "127.0.0.1",
+    port: api.port,
+    path: `${path}?watch=1${query}`,
+    headers: { authorization: `Bearer ${api.token}` },
+  });
   open.push(outgoing);
   outgoing.on("error", () => undefined);
   outgoing.end();
@@ -47,7 +53,11 @@ async function watch(query: string, path = PATH): Promise<Watch> {
   };
 }
 
-function describeEvent(event: { readonly type?: string; readonly object?: { readonly metadata: { readonly name: string }; readonly code?: number }; readonly code?: number }): string {
+function describeEvent(event: {
+  readonly type?: string;
+  readonly object?: { readonly metadata: { readonly name: string }; readonly code?: number };
+  readonly code?: number;
+}): string {
   if (event.type === undefined) return `Status ${event.code ?? ""}`;
   if (event.type === "ERROR") return `ERROR ${event.object?.code ?? ""}`;
   return `${event.type} ${event.object?.metadata.name ?? ""}`;
@@ -74,10 +84,17 @@ test("watch without a version begins with what exists and goes on with what chan
   assert.equal(await events.next(), "ADDED web");
   await put("web", { a: "1" });
   await put("elsewhere", {}, "default");
-  await api.store.put({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "other-kind", namespace: "shop" } });
+  await api.store.put({
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: { name: "other-kind", namespace: "shop" },
+  });
   await put("reviews");
   await remove("web");
-  assert.deepEqual([await events.next(), await events.next(), await events.next()], ["MODIFIED web", "ADDED reviews", "DELETED web"]);
+  assert.deepEqual(
+    [await events.next(), await events.next(), await events.next()],
+    ["MODIFIED web", "ADDED reviews", "DELETED web"],
+  );
 });
 
 test("watch resumes after a version and misses nothing", async () => {
@@ -118,7 +135,10 @@ test("watch with a selector says DELETED when a resource stops fitting and ADDED
   await put("db", { tier: "front" });
   await remove("web");
   await remove("db");
-  assert.deepEqual([await events.next(), await events.next(), await events.next()], ["DELETED web", "ADDED db", "DELETED db"]);
+  assert.deepEqual(
+    [await events.next(), await events.next(), await events.next()],
+    ["DELETED web", "ADDED db", "DELETED db"],
+  );
 });
 
 test("watch of one name by fieldSelector", async () => {
@@ -142,6 +162,7 @@ test("watch ends after timeoutSeconds", async () => {
 
 test("watch refuses what it does not do", async () => {
   const codes = [];
-  for (const query of ["&sendInitialEvents=true", "&resourceVersion=abc", "&timeoutSeconds=-1", "&labelSelector=%28"]) codes.push((await watch(query)).statusCode);
+  for (const query of ["&sendInitialEvents=true", "&resourceVersion=abc", "&timeoutSeconds=-1", "&labelSelector=%28"])
+    codes.push((await watch(query)).statusCode);
   assert.deepEqual(codes, [422, 400, 400, 400]);
 });

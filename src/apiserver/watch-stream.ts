@@ -38,10 +38,15 @@ export interface WatchOptions {
  */
 export function startWatch(options: WatchOptions): ApiAnswer {
   if (options.query.get("sendInitialEvents") === "true") {
-    throw new StatusError("Invalid", "Cannot watch: found sendInitialEvents; expected a list first, and a watch from its resourceVersion");
+    throw new StatusError(
+      "Invalid",
+      "Cannot watch: found sendInitialEvents; expected a list first, and a watch from its resourceVersion",
+    );
   }
   if (options.watches.open.size >= MAX_WATCHES) {
-    throw new StatusError("TooManyRequests", `Cannot watch: found ${MAX_WATCHES} open watches; expected fewer`, { retryAfterSeconds: 5 });
+    throw new StatusError("TooManyRequests", `Cannot watch: found ${MAX_WATCHES} open watches; expected fewer`, {
+      retryAfterSeconds: 5,
+    });
   }
   const lifetimeMs = readLifetimeMs(options);
   const fromVersion = readFromVersion(options.query);
@@ -138,12 +143,18 @@ function readFromVersion(query: URLSearchParams): string {
   const text = query.get("resourceVersion") ?? "";
   if (text === "") return "0";
   if (/^\d{1,20}$/.test(text)) return text;
-  throw new StatusError("BadRequest", `Cannot watch: found resourceVersion "${text}"; expected one that a list or an event had`);
+  throw new StatusError(
+    "BadRequest",
+    `Cannot watch: found resourceVersion "${text}"; expected one that a list or an event had`,
+  );
 }
 
 function toStatusError(error: Error): StatusError {
   if (error instanceof WeftError && error.code === "WEFT_STORE_TOO_OLD") {
-    return new StatusError("Expired", `Cannot watch from there: ${error.message}; list again and watch from the new resourceVersion`);
+    return new StatusError(
+      "Expired",
+      `Cannot watch from there: ${error.message}; list again and watch from the new resourceVersion`,
+    );
   }
   return new StatusError("InternalError", `Cannot watch: ${error.message}`);
 }

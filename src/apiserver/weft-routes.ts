@@ -14,9 +14,17 @@ export function createWeftRoutes(views: ControlPlaneViews): readonly ApiRoute[] 
   return [
     { method: "GET", path: "/weft/v1/mesh", answer: () => json(views.mesh()) },
     { method: "GET", path: "/weft/v1/proxies", answer: () => json({ items: views.proxies() }) },
-    { method: "GET", path: "/weft/v1/proxies/{namespace}/{workload}/config", answer: (call) => proxyConfig(views, call) },
+    {
+      method: "GET",
+      path: "/weft/v1/proxies/{namespace}/{workload}/config",
+      answer: (call) => proxyConfig(views, call),
+    },
     { method: "GET", path: "/weft/v1/stat", answer: (call) => json({ items: views.stat(readWindowMs(call)) }) },
-    { method: "POST", path: "/weft/v1/workloads", answer: async (call) => json(await views.grantJoin(readJoin(await call.readBody())), 201) },
+    {
+      method: "POST",
+      path: "/weft/v1/workloads",
+      answer: async (call) => json(await views.grantJoin(readJoin(await call.readBody())), 201),
+    },
   ];
 }
 
@@ -24,10 +32,14 @@ function proxyConfig(views: ControlPlaneViews, call: ApiCall): ApiAnswer {
   const { namespace = "", workload = "" } = call.parameters;
   const config = views.proxyConfig(`${namespace}/${workload}`);
   if (config !== null) return json(config);
-  throw new StatusError("NotFound", `Cannot find the proxy "${namespace}/${workload}"; expected one that GET /weft/v1/proxies lists`, {
-    name: workload,
-    kind: "proxies",
-  });
+  throw new StatusError(
+    "NotFound",
+    `Cannot find the proxy "${namespace}/${workload}"; expected one that GET /weft/v1/proxies lists`,
+    {
+      name: workload,
+      kind: "proxies",
+    },
+  );
 }
 
 function readWindowMs(call: ApiCall): number {
@@ -35,7 +47,10 @@ function readWindowMs(call: ApiCall): number {
   if (text === null) return DEFAULT_WINDOW_MS;
   const windowMs = Number(text);
   if (/^\d+$/.test(text) && windowMs >= MIN_WINDOW_MS && windowMs <= MAX_WINDOW_MS) return windowMs;
-  throw new StatusError("BadRequest", `Cannot read windowMs: found "${text}"; expected a whole number of ${MIN_WINDOW_MS} to ${MAX_WINDOW_MS}`);
+  throw new StatusError(
+    "BadRequest",
+    `Cannot read windowMs: found "${text}"; expected a whole number of ${MIN_WINDOW_MS} to ${MAX_WINDOW_MS}`,
+  );
 }
 
 function readJoin(body: unknown): JoinRequest {

@@ -30,7 +30,8 @@ test("weft apply creates, leaves unchanged and configures, what is referred to f
   const files = ["apply", "-f", cli.file("split.yaml", SPLIT), "-f", cli.file("services.yaml", SERVICES)];
   assert.deepEqual(await cli.run(...files), {
     exitCode: 0,
-    stdout: "service/reviews created\nservice/reviews-v1 created\nservice/reviews-v2 created\ntrafficsplit/reviews created\n",
+    stdout:
+      "service/reviews created\nservice/reviews-v1 created\nservice/reviews-v2 created\ntrafficsplit/reviews created\n",
     stderr: "",
   });
   cli.file("split.yaml", SPLIT.replace("weight: 3", "weight: 2"));
@@ -42,13 +43,19 @@ test("weft apply creates, leaves unchanged and configures, what is referred to f
 
 test("weft apply prints every problem of every file and applies nothing", async () => {
   const good = cli.file("services.yaml", SERVICES);
-  const bad = cli.file("bad.yaml", SPLIT.replace("weight: 3", "weight: -3").replace("service: reviews\n", "servce: reviews\n"));
+  const bad = cli.file(
+    "bad.yaml",
+    SPLIT.replace("weight: 3", "weight: -3").replace("service: reviews\n", "servce: reviews\n"),
+  );
   const worse = cli.file("worse.yaml", "kind: [\n");
   const run = await cli.run("apply", "-f", good, bad, worse);
   assert.equal(run.exitCode, 1);
   assert.equal(run.stdout, "");
   const lines = run.stderr.trimEnd().split("\n");
-  assert.ok(lines.includes("bad.yaml:7:38: error: spec.backends[0].weight: found -3; expected a whole number of 0 to 1000000"), run.stderr);
+  assert.ok(
+    lines.includes("bad.yaml:7:38: error: spec.backends[0].weight: found -3; expected a whole number of 0 to 1000000"),
+    run.stderr,
+  );
   assert.match(run.stderr, /^bad\.yaml:5:3: error: spec: found unknown field "servce"; expected `service`$/m);
   assert.match(run.stderr, /^worse\.yaml:/m);
   assert.match(lines.at(-1) ?? "", /^Nothing was applied: found \d+ errors$/);
@@ -59,7 +66,10 @@ test("weft apply warns of names that neither the files nor the mesh have", async
   const run = await cli.run("apply", "-f", cli.file("split.yaml", SPLIT));
   assert.equal(run.exitCode, 0);
   assert.equal(run.stdout, "trafficsplit/reviews created\n");
-  assert.match(run.stderr, /^split\.yaml:5:12: warning: spec\.service: found unknown name "reviews"; expected a Service of namespace "default"$/m);
+  assert.match(
+    run.stderr,
+    /^split\.yaml:5:12: warning: spec\.service: found unknown name "reviews"; expected a Service of namespace "default"$/m,
+  );
   await cli.run("apply", "-f", cli.file("services.yaml", SERVICES));
   assert.equal((await cli.run("apply", "-f", "split.yaml")).stderr, "");
 });
@@ -76,13 +86,19 @@ test("weft apply reads folders and standard input, and refuses a resource that s
   assert.equal(stdin.stdout, "trafficsplit/reviews unchanged\n");
   const twice = await cli.runWith({ stdin: SPLIT }, "apply", "-f", "policies", "-");
   assert.equal(twice.exitCode, 1);
-  assert.match(twice.stderr, /^stdin:3:19: error: metadata\.name: found a second TrafficSplit "reviews"; expected each resource once \(the first is at policies\/deep\/split\.yml:3\)$/m);
+  assert.match(
+    twice.stderr,
+    /^stdin:3:19: error: metadata\.name: found a second TrafficSplit "reviews"; expected each resource once \(the first is at policies\/deep\/split\.yml:3\)$/m,
+  );
 });
 
 test("weft apply says what it cannot read", async () => {
   const run = await cli.run("apply", "-f", "nowhere.yaml");
   assert.equal(run.exitCode, 1);
-  assert.equal(run.stderr, 'error: Cannot read "nowhere.yaml": found no such file or folder; expected a file or folder with resources\n code: WEFT_CLI_FILE\n');
+  assert.equal(
+    run.stderr,
+    'error: Cannot read "nowhere.yaml": found no such file or folder; expected a file or folder with resources\n code: WEFT_CLI_FILE\n',
+  );
 });
 
 test("weft apply with the control plane dead fails with what to do", async () => {
@@ -99,12 +115,22 @@ test("weft apply with the control plane dead fails with what to do", async () =>
 
 test("weft apply -o json says what became of each resource", async () => {
   const run = await cli.run("apply", "-o", "json", "-f", cli.file("services.yaml", SERVICES));
-  assert.deepEqual(JSON.parse(run.stdout).items[0], { kind: "Service", name: "reviews", namespace: "default", outcome: "created", resourceVersion: "1" });
+  assert.deepEqual(JSON.parse(run.stdout).items[0], {
+    kind: "Service",
+    name: "reviews",
+    namespace: "default",
+    outcome: "created",
+    resourceVersion: "1",
+  });
 });
 
 test("weft delete removes by name and by file, and says what was not there", async () => {
   await cli.run("apply", "-f", cli.file("services.yaml", SERVICES), cli.file("split.yaml", SPLIT));
-  assert.deepEqual(await cli.run("delete", "ts/reviews"), { exitCode: 0, stdout: "trafficsplit/reviews deleted\n", stderr: "" });
+  assert.deepEqual(await cli.run("delete", "ts/reviews"), {
+    exitCode: 0,
+    stdout: "trafficsplit/reviews deleted\n",
+    stderr: "",
+  });
   const run = await cli.run("delete", "-f", "services.yaml", "split.yaml");
   assert.equal(run.stdout, "service/reviews-v2 deleted\nservice/reviews-v1 deleted\nservice/reviews deleted\n");
   assert.equal(run.exitCode, 1);

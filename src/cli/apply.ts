@@ -54,7 +54,9 @@ async function apply(context: CliContext, paths: readonly string[], format: Outp
 
 function refuse(context: CliContext, problems: readonly Problem[]): void {
   printProblems(context.stderr, problems);
-  context.stderr.write(`${paint(context.stderr, "red", "Nothing was applied:")} found ${summarizeProblems(problems)}\n`);
+  context.stderr.write(
+    `${paint(context.stderr, "red", "Nothing was applied:")} found ${summarizeProblems(problems)}\n`,
+  );
   context.fail();
 }
 
@@ -90,7 +92,8 @@ async function applyAll(
       if (format === "table") context.stdout.write(`${formatOutcome(context, result)}\n`);
       else items.push(toItem(result));
     } catch (error) {
-      if (!(error instanceof WeftError) || HOPELESS.includes(error.code)) throw afterSome(error, position, resources.length);
+      if (!(error instanceof WeftError) || HOPELESS.includes(error.code))
+        throw afterSome(error, position, resources.length);
       printError(context.stderr, error, { debug: false });
       context.fail();
     }

@@ -77,7 +77,9 @@ interface Line {
   readonly hint: string | null;
 }
 
-async function check(...argv: readonly string[]): Promise<{ readonly exitCode: number; readonly bad: readonly Line[] }> {
+async function check(
+  ...argv: readonly string[]
+): Promise<{ readonly exitCode: number; readonly bad: readonly Line[] }> {
   const run = await cli.run("check", "-o", "json", ...argv);
   const lines = JSON.parse(run.stdout).checks as readonly Line[];
   // Whether Bun is there depends on the machine.
@@ -94,7 +96,10 @@ test("weft check of a healthy mesh is all √ and exits 0", async () => {
   await applyHealthy();
   assert.deepEqual(await check(), { exitCode: 0, bad: [] });
   const { stdout } = await cli.run("check");
-  assert.match(stdout, /\n\ncontrol plane\n√ a mesh was started in .*\.weft\n√ only this user can read the token\n√ it answers at http/);
+  assert.match(
+    stdout,
+    /\n\ncontrol plane\n√ a mesh was started in .*\.weft\n√ only this user can read the token\n√ it answers at http/,
+  );
   assert.match(stdout, /\n√ the root certificate of test\.mesh is valid \(for 400d\)\n/);
 });
 
@@ -103,7 +108,9 @@ test("weft check says that the mesh is not running, and checks nothing that need
   const { exitCode, bad } = await check();
   assert.equal(exitCode, 1);
   assert.equal(bad.length, 1);
-  assert.deepEqual(bad[0]?.found, [`Cannot reach the control plane at ${cli.api.baseUrl}: connection refused; expected it to be running`]);
+  assert.deepEqual(bad[0]?.found, [
+    `Cannot reach the control plane at ${cli.api.baseUrl}: connection refused; expected it to be running`,
+  ]);
   assert.match(bad[0]?.hint ?? "", /weft up/);
   const { stdout } = await cli.run("check");
   assert.match(stdout, /\n× it answers at .*\n {4}Cannot reach .*\n {4}→ Start the mesh with `weft up`/);
@@ -116,20 +123,27 @@ test("weft check says that no mesh was started", async () => {
   assert.match(run.stdout, /a mesh was started in .*nowhere/);
 });
 
-test("weft check finds a token that others can read", { skip: process.platform === "win32" && "Windows has no such modes" }, async () => {
-  await applyHealthy();
-  const token = join(cli.folder, ".weft", "token");
-  chmodSync(token, 0o644);
-  const { exitCode, bad } = await check();
-  assert.equal(exitCode, 1);
-  assert.deepEqual(bad[0]?.found, [`${token} has mode 0644; expected 0600`]);
-});
+test(
+  "weft check finds a token that others can read",
+  { skip: process.platform === "win32" && "Windows has no such modes" },
+  async () => {
+    await applyHealthy();
+    const token = join(cli.folder, ".weft", "token");
+    chmodSync(token, 0o644);
+    const { exitCode, bad } = await check();
+    assert.equal(exitCode, 1);
+    assert.deepEqual(bad[0]?.found, [`${token} has mode 0644; expected 0600`]);
+  },
+);
 
 test("weft check finds proxies that are away, reject, lag, are of another version or hold a dying certificate", async () => {
   await applyHealthy();
   cli.api.views.proxyList = [
     proxy("away", { connected: false, state: "STALE", sinceWallMs: WALL_MS - 90_000 }),
-    proxy("rejects", { state: "REJECTED", types: [{ type: "route", state: "REJECTED", resources: 1, reason: "regex ( is bad" }] }),
+    proxy("rejects", {
+      state: "REJECTED",
+      types: [{ type: "route", state: "REJECTED", resources: 1, reason: "regex ( is bad" }],
+    }),
     proxy("lags", { state: "STALE", types: [{ type: "cluster", state: "STALE", resources: 3, reason: null }] }),
     proxy("old", { weftVersion: "0.0.9" }),
     proxy("expired", { certificateNotAfterWallMs: WALL_MS - 120_000 }),
@@ -154,7 +168,12 @@ test("weft check finds proxies that are away, reject, lag, are of another versio
 test("weft check finds services without endpoints, splits to nowhere, unknown names and services nobody may call", async () => {
   await applyHealthy();
   await cli.run("delete", "tt", "reviews");
-  await cli.run("apply", "-f", cli.file("more.yaml", `
+  await cli.run(
+    "apply",
+    "-f",
+    cli.file(
+      "more.yaml",
+      `
 apiVersion: v1
 kind: Service
 metadata: { name: empty }
@@ -177,13 +196,18 @@ spec:
   destination: { kind: ServiceAccount, name: web }
   rules: [{ kind: HTTPRouteGroup, name: all }]
   sources: [{ kind: ServiceAccount, name: ghost }]
-`));
+`,
+    ),
+  );
   const { exitCode, bad } = await check();
   assert.equal(exitCode, 1);
   assert.deepEqual(
     bad.map((line) => [line.outcome, ...line.found]),
     [
-      ["warning", 'TrafficTarget/other: spec.sources[0].name: found unknown name "ghost"; expected a ServiceAccount of namespace "default"'],
+      [
+        "warning",
+        'TrafficTarget/other: spec.sources[0].name: found unknown name "ghost"; expected a ServiceAccount of namespace "default"',
+      ],
       ["warning", "default/empty:80 has none, so requests are answered with 503 (no_endpoint)"],
       ["error", "TrafficSplit default/nowhere leaves default/split-root:80 without a ready endpoint"],
       ["warning", "default/reviews: no TrafficTarget has the destination ServiceAccount default/reviews"],
@@ -195,15 +219,33 @@ test("weft check under permissive access does not ask who may call", async () =>
   await applyHealthy();
   await cli.run("delete", "tt", "reviews");
   assert.equal((await check()).bad.length, 1);
-  await cli.run("apply", "-f", cli.file("mesh.yaml", "apiVersion: weft.dev/v1alpha1\nkind: Mesh\nmetadata: { name: mesh }\nspec: { access: permissive }\n"));
+  await cli.run(
+    "apply",
+    "-f",
+    cli.file(
+      "mesh.yaml",
+      "apiVersion: weft.dev/v1alpha1\nkind: Mesh\nmetadata: { name: mesh }\nspec: { access: permissive }\n",
+    ),
+  );
   assert.deepEqual((await check()).bad, []);
 });
 
 test("weft check finds denied calls and failures of the mesh, not those of apps", async () => {
   await applyHealthy();
   const row = {
-    source: "default/web", destination: "default/reviews", version: "", protocol: "http", requests: 10, failures: 9, rate: 1, successRatio: 0.1,
-    p50Ms: 1, p90Ms: 1, p99Ms: 1, requestBytes: 0, responseBytes: 0,
+    source: "default/web",
+    destination: "default/reviews",
+    version: "",
+    protocol: "http",
+    requests: 10,
+    failures: 9,
+    rate: 1,
+    successRatio: 0.1,
+    p50Ms: 1,
+    p90Ms: 1,
+    p99Ms: 1,
+    requestBytes: 0,
+    responseBytes: 0,
   } as const;
   cli.api.views.statRows = [
     { ...row, direction: "inbound", failureCodes: { access_denied: 3 } },
@@ -212,10 +254,13 @@ test("weft check finds denied calls and failures of the mesh, not those of apps"
   const { exitCode, bad } = await check();
   assert.equal(exitCode, 0);
   assert.equal(cli.api.views.windowMs, 300_000);
-  assert.deepEqual(bad.map((line) => line.found), [
-    ["default/web → default/reviews: 3 × access_denied. No policy allows this caller to make this request."],
-    ["default/web → default/reviews: 2 × no_endpoint. The service has no ready instance."],
-  ]);
+  assert.deepEqual(
+    bad.map((line) => line.found),
+    [
+      ["default/web → default/reviews: 3 × access_denied. No policy allows this caller to make this request."],
+      ["default/web → default/reviews: 2 × no_endpoint. The service has no ready instance."],
+    ],
+  );
   assert.equal((await check("--fail-on-warning")).exitCode, 1);
 });
 
@@ -251,16 +296,37 @@ test("weft check --wait checks again until nothing fails", async () => {
 
 test("checkIdentity() tells an ended root from one that ends soon", () => {
   const outcome = (leftMs: number): readonly string[] => {
-    const mesh = { name: "m", trustDomain: "m.mesh", access: "strict", egress: "allow", weftVersion: "", startedWallMs: 0, trustRootNotAfterWallMs: WALL_MS + leftMs } as const;
-    const root = checkIdentity({ mesh, proxies: [], resources: [], traffic: [] }, { wallMs: WALL_MS, certificateLifetimeMs: 1 })[0];
+    const mesh = {
+      name: "m",
+      trustDomain: "m.mesh",
+      access: "strict",
+      egress: "allow",
+      weftVersion: "",
+      startedWallMs: 0,
+      trustRootNotAfterWallMs: WALL_MS + leftMs,
+    } as const;
+    const root = checkIdentity(
+      { mesh, proxies: [], resources: [], traffic: [] },
+      { wallMs: WALL_MS, certificateLifetimeMs: 1 },
+    )[0];
     return [root?.outcome ?? "", ...(root?.found ?? [])];
   };
-  assert.deepEqual([outcome(-7_200_000), outcome(86_400_000 * 3), outcome(86_400_000 * 31)], [["error", "it ended 2h ago"], ["warning", "it ends in 3d"], ["ok"]]);
+  assert.deepEqual(
+    [outcome(-7_200_000), outcome(86_400_000 * 3), outcome(86_400_000 * 31)],
+    [["error", "it ended 2h ago"], ["warning", "it ends in 3d"], ["ok"]],
+  );
 });
 
 test("checkMachine() refuses an old Node and warns without Bun", () => {
-  const outcomes = (nodeVersion: string, bun: string | null): readonly string[] => checkMachine({ nodeVersion, bun }).map((line) => line.outcome);
+  const outcomes = (nodeVersion: string, bun: string | null): readonly string[] =>
+    checkMachine({ nodeVersion, bun }).map((line) => line.outcome);
   assert.deepEqual(outcomes("20.19.0", "/bun"), ["ok", "ok"]);
   assert.deepEqual(outcomes("24.1.0", null), ["ok", "warning"]);
-  assert.deepEqual([outcomes("20.18.3", "/bun"), outcomes("18.20.0", "/bun")], [["error", "ok"], ["error", "ok"]]);
+  assert.deepEqual(
+    [outcomes("20.18.3", "/bun"), outcomes("18.20.0", "/bun")],
+    [
+      ["error", "ok"],
+      ["error", "ok"],
+    ],
+  );
 });

@@ -27,7 +27,9 @@ export function registerCheckCommand(program: Command, context: CliContext): voi
   const command = program
     .command("check")
     .summary("find what is wrong with the mesh, and what to do")
-    .description("Checks this machine, the control plane, certificates, proxies, resources and recent traffic, and says what to do about each fault.")
+    .description(
+      "Checks this machine, the control plane, certificates, proxies, resources and recent traffic, and says what to do about each fault.",
+    )
     .option("--wait <duration>", "check again until nothing fails, for at most this long, e.g. 30s")
     .option("--fail-on-warning", "warnings fail, too")
     .addHelpText("after", EXAMPLES);
@@ -53,29 +55,39 @@ async function check(context: CliContext, options: CheckOptions): Promise<void> 
 
 async function parseWait(text: string | undefined): Promise<number> {
   if (text === undefined) return 0;
-  const [{ parseDurationMs }, { createUsageError }] = await Promise.all([import("../lib/duration.ts"), import("./usage-error.ts")]);
+  const [{ parseDurationMs }, { createUsageError }] = await Promise.all([
+    import("../lib/duration.ts"),
+    import("./usage-error.ts"),
+  ]);
   const waitMs = parseDurationMs(text);
-  if (waitMs === null) throw createUsageError(`Cannot read --wait: found "${text}"; expected a duration`, "For example 30s or 2m");
+  if (waitMs === null)
+    throw createUsageError(`Cannot read --wait: found "${text}"; expected a duration`, "For example 30s or 2m");
   return waitMs;
 }
 
 function hasFailed(results: readonly CheckResult[], options: CheckOptions): boolean {
-  return results.some((result) => result.outcome === "error" || (options.failOnWarning === true && result.outcome === "warning"));
+  return results.some(
+    (result) => result.outcome === "error" || (options.failOnWarning === true && result.outcome === "warning"),
+  );
 }
 
 async function runChecks(context: CliContext): Promise<readonly CheckResult[]> {
-  const [machine, controlPlane] = await Promise.all([import("./check/machine-checks.ts"), import("./check/control-plane-checks.ts")]);
+  const [machine, controlPlane] = await Promise.all([
+    import("./check/machine-checks.ts"),
+    import("./check/control-plane-checks.ts"),
+  ]);
   const bun = machine.findBundledBun(process.platform, process.arch);
   const ofMachine = machine.checkMachine({ nodeVersion: process.versions.node, bun });
   const { results, facts } = await controlPlane.checkControlPlane(context, TRAFFIC_WINDOW_MS);
   if (facts === null) return [...ofMachine, ...results];
-  const [{ checkIdentity }, { checkProxies }, { checkResources }, { checkTraffic }, { compileModel }] = await Promise.all([
-    import("./check/identity-checks.ts"),
-    import("./check/proxy-checks.ts"),
-    import("./check/resource-checks.ts"),
-    import("./check/traffic-checks.ts"),
-    import("../control/model/compile-model.ts"),
-  ]);
+  const [{ checkIdentity }, { checkProxies }, { checkResources }, { checkTraffic }, { compileModel }] =
+    await Promise.all([
+      import("./check/identity-checks.ts"),
+      import("./check/proxy-checks.ts"),
+      import("./check/resource-checks.ts"),
+      import("./check/traffic-checks.ts"),
+      import("../control/model/compile-model.ts"),
+    ]);
   const wallMs = context.clock.wallMs();
   const model = compileModel(facts.resources, null);
   return [

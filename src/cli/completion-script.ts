@@ -28,7 +28,10 @@ _weft() {
 ${commands.map(formatBashCase).join("\n")}
   esac
   case "$path $previous" in
-${commands.map(formatBashValues).filter((text) => text !== "").join("\n")}
+${commands
+  .map(formatBashValues)
+  .filter((text) => text !== "")
+  .join("\n")}
   esac
   if [[ "$current" == -* ]]; then
     COMPREPLY=($(compgen -W "$options" -- "$current"))
@@ -53,7 +56,9 @@ function formatBashValues(command: CommandWords): string {
   const lines = command.options
     .filter((option) => option.takesValue)
     .map((option) => {
-      const patterns = listOptions([option]).map((name) => quote(`${command.path} ${name}`)).join("|");
+      const patterns = listOptions([option])
+        .map((name) => quote(`${command.path} ${name}`))
+        .join("|");
       const action = option.values.length === 0 ? "-f" : `-W ${quote(option.values.join(" "))}`;
       return `    ${patterns}) COMPREPLY=($(compgen ${action} -- "$current")); return ;;`;
     });
@@ -64,7 +69,8 @@ function formatFish(commands: readonly CommandWords[]): string {
   const lines = ["# weft completion for fish", "complete -c weft -f"];
   for (const command of commands) {
     const condition = formatFishCondition(command, commands);
-    for (const word of command.words) lines.push(`complete -c weft -n ${condition} -a ${quote(word.text)} -d ${quote(word.summary)}`);
+    for (const word of command.words)
+      lines.push(`complete -c weft -n ${condition} -a ${quote(word.text)} -d ${quote(word.summary)}`);
     for (const option of command.options) lines.push(`complete -c weft -n ${condition}${formatFishOption(option)}`);
   }
   return `${lines.join("\n")}\n`;
@@ -75,7 +81,9 @@ function formatFishCondition(command: CommandWords, commands: readonly CommandWo
   const seen = parts.map((part) => `__fish_seen_subcommand_from ${part}`);
   const depth = parts.length;
   const below = commands
-    .filter((other) => other.path !== command.path && other.path.startsWith(command.path === "" ? "" : `${command.path} `))
+    .filter(
+      (other) => other.path !== command.path && other.path.startsWith(command.path === "" ? "" : `${command.path} `),
+    )
     .map((other) => other.path.split(" ")[depth])
     .filter((name) => name !== undefined);
   if (below.length > 0) seen.push(`not __fish_seen_subcommand_from ${[...new Set(below)].join(" ")}`);
@@ -84,7 +92,11 @@ function formatFishCondition(command: CommandWords, commands: readonly CommandWo
 
 function formatFishOption(option: OptionWords): string {
   const short = option.short === "" ? "" : ` -s ${option.short.replace(/^-/, "")}`;
-  const values = !option.takesValue ? "" : option.values.length === 0 ? " -r -F" : ` -x -a ${quote(option.values.join(" "))}`;
+  const values = !option.takesValue
+    ? ""
+    : option.values.length === 0
+      ? " -r -F"
+      : ` -x -a ${quote(option.values.join(" "))}`;
   return `${short} -l ${option.long.replace(/^--/, "")}${values} -d ${quote(option.summary)}`;
 }
 

@@ -43,7 +43,8 @@ export function listCompletions(program: Command): readonly CommandWords[] {
 }
 
 function listWords(command: Command): readonly Word[] {
-  if (command.commands.length > 0) return command.commands.map((child) => ({ text: child.name(), summary: child.summary() || child.description() }));
+  if (command.commands.length > 0)
+    return command.commands.map((child) => ({ text: child.name(), summary: child.summary() || child.description() }));
   const first = command.registeredArguments[0];
   if (first === undefined) return [];
   if (first.name() === "kind") return KINDS.map((kind) => ({ text: kind.plural, summary: kind.kind }));

@@ -28,23 +28,27 @@ test("weft completion names every command in every shell's script", async () => 
 
 const hasBash = spawnSync("bash", ["--version"]).status === 0;
 
-test("weft completion bash completes commands, kinds, options and their values", { skip: !hasBash && "bash is not installed" }, async () => {
-  const script = await print("bash");
-  const complete = (...words: readonly string[]): readonly string[] => {
-    const line = words.map((word) => `'${word}'`).join(" ");
-    const source = `${script}\nCOMP_WORDS=(weft ${line}); COMP_CWORD=${words.length}; _weft; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const { stdout, status, stderr } = spawnSync("bash", ["--norc", "-c", source], { encoding: "utf8" });
-    assert.deepEqual([status, stderr], [0, ""]);
-    return stdout.split("\n").filter((word) => word !== "");
-  };
-  assert.deepEqual(complete("de"), ["describe", "delete"]);
-  assert.deepEqual(complete("get", "traffic"), ["trafficsplits", "traffictargets"]);
-  assert.deepEqual(complete("--home", "/x", "proxy", ""), ["list", "config"]);
-  assert.deepEqual(complete("proxy", "config", "web-0", "--type", "l"), ["listener"]);
-  assert.deepEqual(complete("stat", "-o", ""), ["table", "json", "yaml"]);
-  assert.deepEqual(complete("check", "--fail"), ["--fail-on-warning"]);
-  assert.deepEqual(complete("completion", ""), ["bash", "zsh", "fish"]);
-});
+test(
+  "weft completion bash completes commands, kinds, options and their values",
+  { skip: !hasBash && "bash is not installed" },
+  async () => {
+    const script = await print("bash");
+    const complete = (...words: readonly string[]): readonly string[] => {
+      const line = words.map((word) => `'${word}'`).join(" ");
+      const source = `${script}\nCOMP_WORDS=(weft ${line}); COMP_CWORD=${words.length}; _weft; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      const { stdout, status, stderr } = spawnSync("bash", ["--norc", "-c", source], { encoding: "utf8" });
+      assert.deepEqual([status, stderr], [0, ""]);
+      return stdout.split("\n").filter((word) => word !== "");
+    };
+    assert.deepEqual(complete("de"), ["describe", "delete"]);
+    assert.deepEqual(complete("get", "traffic"), ["trafficsplits", "traffictargets"]);
+    assert.deepEqual(complete("--home", "/x", "proxy", ""), ["list", "config"]);
+    assert.deepEqual(complete("proxy", "config", "web-0", "--type", "l"), ["listener"]);
+    assert.deepEqual(complete("stat", "-o", ""), ["table", "json", "yaml"]);
+    assert.deepEqual(complete("check", "--fail"), ["--fail-on-warning"]);
+    assert.deepEqual(complete("completion", ""), ["bash", "zsh", "fish"]);
+  },
+);
 
 test("formatCompletion() keeps quotes in summaries inside their word", () => {
   const words = [{ path: "", words: [{ text: "up", summary: "the mesh's own" }], options: [] }];

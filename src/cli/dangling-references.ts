@@ -13,8 +13,12 @@ export interface DanglingReference {
 
 /** Names that nothing has, of resources that no condition of the model speaks of already. */
 export function describeReferences(model: MeshModel, resources: readonly Resource[]): readonly DanglingReference[] {
-  const spoken = new Set(model.conditions.map((condition) => `${condition.kind} ${condition.namespace}/${condition.name}`));
-  const silent = resources.filter(({ kind, metadata }) => !spoken.has(`${kind} ${metadata.namespace}/${metadata.name}`));
+  const spoken = new Set(
+    model.conditions.map((condition) => `${condition.kind} ${condition.namespace}/${condition.name}`),
+  );
+  const silent = resources.filter(
+    ({ kind, metadata }) => !spoken.has(`${kind} ${metadata.namespace}/${metadata.name}`),
+  );
   // What the API server has was validated when it was stored. The "file" of a problem tells whose it is.
   const sources = new Map(silent.map((resource, index) => [resource, { file: String(index) }]));
   return checkReferences(silent as readonly KnownResource[], resources, { sources }).flatMap((problem) => {

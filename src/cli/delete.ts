@@ -39,8 +39,16 @@ export function registerDeleteCommand(program: Command, context: CliContext): vo
   );
 }
 
-async function run(context: CliContext, kind: string | undefined, name: string | undefined, options: DeleteOptions): Promise<void> {
-  const keys = options.filename === undefined ? await readArgument(kind, name, options) : await readFiles(context, kind, options.filename);
+async function run(
+  context: CliContext,
+  kind: string | undefined,
+  name: string | undefined,
+  options: DeleteOptions,
+): Promise<void> {
+  const keys =
+    options.filename === undefined
+      ? await readArgument(kind, name, options)
+      : await readFiles(context, kind, options.filename);
   if (keys === null) return;
   const client = await context.openApi();
   try {
@@ -50,20 +58,39 @@ async function run(context: CliContext, kind: string | undefined, name: string |
   }
 }
 
-async function readArgument(word: string | undefined, name: string | undefined, options: DeleteOptions): Promise<readonly ResourceKey[]> {
-  if (word === undefined) throw createUsageError("Cannot delete: found neither a kind nor a file; expected KIND NAME or -f", "See `weft delete --help`");
+async function readArgument(
+  word: string | undefined,
+  name: string | undefined,
+  options: DeleteOptions,
+): Promise<readonly ResourceKey[]> {
+  if (word === undefined)
+    throw createUsageError(
+      "Cannot delete: found neither a kind nor a file; expected KIND NAME or -f",
+      "See `weft delete --help`",
+    );
   const { parseKindArgument } = await import("./kind-argument.ts");
   const argument = parseKindArgument(word, name);
   const { group, kind, plural, namespaced } = argument.definition;
   if (argument.name === null) {
-    throw createUsageError(`Cannot delete ${plural}: found no name; expected one, so that a slip does not delete them all`, `Names: \`weft get ${plural}\``);
+    throw createUsageError(
+      `Cannot delete ${plural}: found no name; expected one, so that a slip does not delete them all`,
+      `Names: \`weft get ${plural}\``,
+    );
   }
   return [{ group, kind, namespace: namespaced ? options.namespace : "", name: argument.name }];
 }
 
 /** In the opposite order of `apply`: what refers goes before what it refers to. Null when a file has an error. */
-async function readFiles(context: CliContext, kind: string | undefined, paths: readonly string[]): Promise<readonly ResourceKey[] | null> {
-  if (kind !== undefined) throw createUsageError(`Cannot delete "${kind}" and files at once; expected one or the other`, "Run the command twice");
+async function readFiles(
+  context: CliContext,
+  kind: string | undefined,
+  paths: readonly string[],
+): Promise<readonly ResourceKey[] | null> {
+  if (kind !== undefined)
+    throw createUsageError(
+      `Cannot delete "${kind}" and files at once; expected one or the other`,
+      "Run the command twice",
+    );
   const [{ readResourceFiles }, { toResourceKey }] = await Promise.all([
     import("./resource-files.ts"),
     import("../store/store-key.ts"),
@@ -71,18 +98,30 @@ async function readFiles(context: CliContext, kind: string | undefined, paths: r
   const read = await readResourceFiles(context, paths);
   if (read.problems.some((problem) => problem.severity === "error")) {
     printProblems(context.stderr, read.problems);
-    context.stderr.write(`${paint(context.stderr, "red", "Nothing was deleted:")} found ${summarizeProblems(read.problems)}\n`);
+    context.stderr.write(
+      `${paint(context.stderr, "red", "Nothing was deleted:")} found ${summarizeProblems(read.problems)}\n`,
+    );
     context.fail();
     return null;
   }
   return read.resources.map(toResourceKey).reverse();
 }
 
-async function deleteAll(context: CliContext, client: ApiClient, keys: readonly ResourceKey[], options: DeleteOptions): Promise<void> {
+async function deleteAll(
+  context: CliContext,
+  client: ApiClient,
+  keys: readonly ResourceKey[],
+  options: DeleteOptions,
+): Promise<void> {
   const items: object[] = [];
   for (const key of keys) {
     const isDeleted = (await client.delete(key)) !== null;
-    items.push({ kind: key.kind, name: key.name, namespace: key.namespace, outcome: isDeleted ? "deleted" : "not found" });
+    items.push({
+      kind: key.kind,
+      name: key.name,
+      namespace: key.namespace,
+      outcome: isDeleted ? "deleted" : "not found",
+    });
     if (isDeleted) {
       if (options.output === "table") context.stdout.write(`${key.kind.toLowerCase()}/${key.name} deleted\n`);
     } else if (options.ignoreNotFound !== true) {

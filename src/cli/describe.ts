@@ -30,8 +30,20 @@ export function registerDescribeCommand(program: Command, context: CliContext): 
   );
 }
 
-async function describe(context: CliContext, word: string, name: string | undefined, options: DescribeOptions): Promise<void> {
-  const [{ parseKindArgument }, { createUsageError }, { findResource }, { listEverything }, { compileModel }, description] = await Promise.all([
+async function describe(
+  context: CliContext,
+  word: string,
+  name: string | undefined,
+  options: DescribeOptions,
+): Promise<void> {
+  const [
+    { parseKindArgument },
+    { createUsageError },
+    { findResource },
+    { listEverything },
+    { compileModel },
+    description,
+  ] = await Promise.all([
     import("./kind-argument.ts"),
     import("./usage-error.ts"),
     import("./find-resource.ts"),
@@ -42,7 +54,10 @@ async function describe(context: CliContext, word: string, name: string | undefi
   const argument = parseKindArgument(word, name);
   const { definition } = argument;
   if (argument.name === null) {
-    throw createUsageError(`Cannot describe ${definition.plural}: found no name; expected one`, `Names: \`weft get ${definition.plural}\``);
+    throw createUsageError(
+      `Cannot describe ${definition.plural}: found no name; expected one`,
+      `Names: \`weft get ${definition.plural}\``,
+    );
   }
   const client = await context.openApi();
   try {

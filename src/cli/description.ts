@@ -48,10 +48,13 @@ export interface DescriptionFacts {
 export function createDescription(resource: Resource, facts: DescriptionFacts): Description {
   const { kind, metadata } = resource;
   const conditions = facts.model.conditions.filter(
-    (condition) => condition.kind === kind && condition.namespace === metadata.namespace && condition.name === metadata.name,
+    (condition) =>
+      condition.kind === kind && condition.namespace === metadata.namespace && condition.name === metadata.name,
   );
   const unknownNames = describeReferences(facts.model, facts.resources)
-    .filter((reference) => reference.resource === `${kind}/${metadata.name}` && reference.namespace === metadata.namespace)
+    .filter(
+      (reference) => reference.resource === `${kind}/${metadata.name}` && reference.namespace === metadata.namespace,
+    )
     .map((reference) => reference.problem);
   return { resource, service: kind === "Service" ? describeService(resource, facts) : null, conditions, unknownNames };
 }
@@ -65,16 +68,23 @@ function describeService(resource: Resource, facts: DescriptionFacts): ServiceDe
   return {
     access: facts.model.settings.access,
     ports,
-    allowedBy: targets.map((target) => ({ target: target.key, sources: target.sources, rules: listRules(facts.resources, target.key) })),
+    allowedBy: targets.map((target) => ({
+      target: target.key,
+      sources: target.sources,
+      rules: listRules(facts.resources, target.key),
+    })),
     traffic: facts.traffic.filter((row) => row.destination === key),
   };
 }
 
 function listRules(resources: readonly Resource[], targetKey: string): readonly string[] {
   const target = resources.find(
-    (resource) => resource.kind === "TrafficTarget" && `${resource.metadata.namespace}/${resource.metadata.name}` === targetKey,
+    (resource) =>
+      resource.kind === "TrafficTarget" && `${resource.metadata.namespace}/${resource.metadata.name}` === targetKey,
   ) as TrafficTarget | undefined;
-  return (target?.spec.rules ?? []).map((rule) => (rule.matches.length === 0 ? rule.name : `${rule.name}[${rule.matches.join(",")}]`));
+  return (target?.spec.rules ?? []).map((rule) =>
+    rule.matches.length === 0 ? rule.name : `${rule.name}[${rule.matches.join(",")}]`,
+  );
 }
 
 /** For people; sections that have nothing to say are left out. */
@@ -84,14 +94,24 @@ export async function formatDescription(context: CliContext, description: Descri
   const lines = [...formatMetadata(context, resource)];
   if (service === null) lines.push(...heading("Content"), ...(await formatContent(resource)));
   else lines.push(...formatService(context, service, heading));
-  const problems = [...conditions.map((condition) => `${condition.reason}: ${condition.message}`), ...description.unknownNames];
+  const problems = [
+    ...conditions.map((condition) => `${condition.reason}: ${condition.message}`),
+    ...description.unknownNames,
+  ];
   if (problems.length > 0) lines.push(...heading("Problems"));
   for (const problem of problems) lines.push(`  ${paint(context.stdout, "yellow", "‼")} ${escapeControl(problem)}`);
   return lines;
 }
 
 function formatMetadata(context: CliContext, resource: Resource): readonly string[] {
-  const { name, namespace, labels = {}, annotations = {}, creationTimestamp = "", resourceVersion = "" } = resource.metadata;
+  const {
+    name,
+    namespace,
+    labels = {},
+    annotations = {},
+    creationTimestamp = "",
+    resourceVersion = "",
+  } = resource.metadata;
   const lines = [paint(context.stdout, "bold", `${resource.kind} ${name}`)];
   const add = (title: string, value: string): void => {
     if (value !== "") lines.push(`  ${`${title}:`.padEnd(13)}${escapeControl(value)}`);
@@ -105,13 +125,18 @@ function formatMetadata(context: CliContext, resource: Resource): readonly strin
 }
 
 function formatMap(map: Readonly<Record<string, string>>): string {
-  return Object.entries(map).map(([key, value]) => `${key}=${value}`).join(", ");
+  return Object.entries(map)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(", ");
 }
 
 async function formatContent(resource: Resource): Promise<readonly string[]> {
   const { stringify } = await import("yaml");
   const { apiVersion: _apiVersion, kind: _kind, metadata: _metadata, ...content } = resource;
-  return stringify(content, { lineWidth: 0 }).trimEnd().split("\n").map((line) => `  ${escapeControl(line)}`);
+  return stringify(content, { lineWidth: 0 })
+    .trimEnd()
+    .split("\n")
+    .map((line) => `  ${escapeControl(line)}`);
 }
 
 type Heading = (text: string) => readonly string[];
@@ -137,18 +162,25 @@ function formatService(context: CliContext, service: ServiceDescription, heading
     lines.push(...indent(formatEndpoints(context, port.endpoints)));
     for (const split of port.splits) {
       const total = split.backends.reduce((sum, backend) => sum + backend.weight, 0);
-      const backends = split.backends.map((backend) => `${formatShare(backend.weight, total)} ${backend.service}`).join(", ");
+      const backends = split.backends
+        .map((backend) => `${formatShare(backend.weight, total)} ${backend.service}`)
+        .join(", ");
       const condition = split.matches === null ? "" : ", of the requests that match";
       lines.push(`  split by TrafficSplit ${split.key}: ${backends === "" ? "to nobody" : backends}${condition}`);
     }
   }
   lines.push(...heading(`Who may call it (access: ${service.access})`), ...formatAccess(service));
   lines.push(...heading("Traffic of the last minute"));
-  lines.push(...indent(service.traffic.length === 0 ? ["none"] : formatStatTable(inset(context.stdout), service.traffic)));
+  lines.push(
+    ...indent(service.traffic.length === 0 ? ["none"] : formatStatTable(inset(context.stdout), service.traffic)),
+  );
   return lines;
 }
 
-function formatEndpoints(context: CliContext, endpoints: ServiceModel["ports"][number]["endpoints"]): readonly string[] {
+function formatEndpoints(
+  context: CliContext,
+  endpoints: ServiceModel["ports"][number]["endpoints"],
+): readonly string[] {
   if (endpoints.length === 0) return [];
   return formatTable(
     inset(context.stdout),
@@ -163,7 +195,11 @@ function formatEndpoints(context: CliContext, endpoints: ServiceModel["ports"][n
 
 function formatAccess(service: ServiceDescription): readonly string[] {
   if (service.allowedBy.length === 0) {
-    return [service.access === "strict" ? "  nobody: no TrafficTarget has its service account as destination" : "  everybody, and what strict would have denied is counted"];
+    return [
+      service.access === "strict"
+        ? "  nobody: no TrafficTarget has its service account as destination"
+        : "  everybody, and what strict would have denied is counted",
+    ];
   }
   return service.allowedBy.map(({ target, sources, rules }) => {
     const who = sources.length === 0 ? "nobody" : sources.join(", ");

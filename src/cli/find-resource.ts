@@ -16,15 +16,28 @@ export async function findResource(
   if (found !== null) return found;
   const { items } = await client.list(kind);
   const place = namespace === "" ? "" : ` in namespace "${namespace}"`;
-  throw new WeftError("WEFT_CLI_NOT_FOUND", `Cannot find ${definition.kind} "${wanted.name}"${place}; expected a name that \`weft get ${definition.plural}\` shows`, {
-    ...hintFor(items, { namespace, name: wanted.name }),
-  });
+  throw new WeftError(
+    "WEFT_CLI_NOT_FOUND",
+    `Cannot find ${definition.kind} "${wanted.name}"${place}; expected a name that \`weft get ${definition.plural}\` shows`,
+    {
+      ...hintFor(items, { namespace, name: wanted.name }),
+    },
+  );
 }
 
-function hintFor(items: readonly Resource[], wanted: { readonly namespace: string; readonly name: string }): { readonly hint?: string } {
+function hintFor(
+  items: readonly Resource[],
+  wanted: { readonly namespace: string; readonly name: string },
+): { readonly hint?: string } {
   const elsewhere = items.find((item) => item.metadata.name === wanted.name);
-  if (elsewhere !== undefined) return { hint: `There is one in namespace "${elsewhere.metadata.namespace}": add -n ${elsewhere.metadata.namespace}` };
+  if (elsewhere !== undefined)
+    return {
+      hint: `There is one in namespace "${elsewhere.metadata.namespace}": add -n ${elsewhere.metadata.namespace}`,
+    };
   const here = items.filter((item) => item.metadata.namespace === wanted.namespace);
-  const nearest = findNearestName(wanted.name, here.map((item) => item.metadata.name));
+  const nearest = findNearestName(
+    wanted.name,
+    here.map((item) => item.metadata.name),
+  );
   return nearest === null ? {} : { hint: `Did you mean ${nearest}?` };
 }

@@ -71,7 +71,8 @@ function lines(text: string): readonly string[] {
 }
 
 test("weft get shows a table with what matters of each kind", async () => {
-  const table = async (...argv: readonly string[]): Promise<readonly string[]> => lines((await cli.run("get", ...argv)).stdout);
+  const table = async (...argv: readonly string[]): Promise<readonly string[]> =>
+    lines((await cli.run("get", ...argv)).stdout);
   assert.deepEqual(await table("services"), [
     "NAME         PORTS         SELECTOR   AGE",
     "reviews      80→8080/TCP   -          0s",
@@ -111,20 +112,43 @@ test("weft get -o yaml and json print the stored resource", async () => {
 test("weft get of an unknown kind or name says which was probably meant", async () => {
   const kind = await cli.run("get", "trafficsplitz");
   assert.equal(kind.exitCode, 2);
-  assert.match(kind.stderr, /^error: Cannot find the kind "trafficsplitz"; expected one that weft has\n hint: Did you mean trafficsplits\?/);
+  assert.match(
+    kind.stderr,
+    /^error: Cannot find the kind "trafficsplitz"; expected one that weft has\n hint: Did you mean trafficsplits\?/,
+  );
   const name = await cli.run("get", "svc", "reveiws");
   assert.equal(name.exitCode, 1);
-  assert.equal(name.stderr, 'error: Cannot find Service "reveiws" in namespace "default"; expected a name that `weft get services` shows\n hint: Did you mean reviews?\n code: WEFT_CLI_NOT_FOUND\n');
+  assert.equal(
+    name.stderr,
+    'error: Cannot find Service "reveiws" in namespace "default"; expected a name that `weft get services` shows\n hint: Did you mean reviews?\n code: WEFT_CLI_NOT_FOUND\n',
+  );
   assert.match((await cli.run("get", "svc", "web")).stderr, /hint: There is one in namespace "front": add -n front/);
-  assert.deepEqual(await cli.run("get", "tcproutes"), { exitCode: 0, stdout: "", stderr: 'No tcproutes found in namespace "default"\n' });
+  assert.deepEqual(await cli.run("get", "tcproutes"), {
+    exitCode: 0,
+    stdout: "",
+    stderr: 'No tcproutes found in namespace "default"\n',
+  });
   assert.match((await cli.run("get", "svc", "-l", "a b")).stderr, /Cannot read labelSelector: found "a b"/);
 });
 
 test("weft describe service shows endpoints, splits, who may call it, and problems", async () => {
   cli.api.views.statRows = [
     {
-      direction: "inbound", source: "front/web", destination: "default/reviews-v1", version: "v1", protocol: "http", requests: 600, failures: 6, rate: 10,
-      successRatio: 0.99, p50Ms: 1.25, p90Ms: 12, p99Ms: 1500, requestBytes: 0, responseBytes: 0, failureCodes: { upstream_reset: 6 },
+      direction: "inbound",
+      source: "front/web",
+      destination: "default/reviews-v1",
+      version: "v1",
+      protocol: "http",
+      requests: 600,
+      failures: 6,
+      rate: 10,
+      successRatio: 0.99,
+      p50Ms: 1.25,
+      p90Ms: 12,
+      p99Ms: 1500,
+      requestBytes: 0,
+      responseBytes: 0,
+      failureCodes: { upstream_reset: 6 },
     },
   ];
   assert.equal(

@@ -32,7 +32,9 @@ export function registerGetCommand(program: Command, context: CliContext): void 
     .option("-A, --all-namespaces", "look in every namespace")
     .option("-l, --selector <labels>", "only those with these labels, e.g. app=web,tier!=db")
     .addHelpText("after", EXAMPLES);
-  addOutputOption(command).action((kind: string, name: string | undefined, options: GetOptions) => get(context, kind, name, options));
+  addOutputOption(command).action((kind: string, name: string | undefined, options: GetOptions) =>
+    get(context, kind, name, options),
+  );
 }
 
 async function get(context: CliContext, word: string, name: string | undefined, options: GetOptions): Promise<void> {
@@ -52,14 +54,24 @@ interface NamedKind {
   readonly name: string;
 }
 
-async function showOne(context: CliContext, client: ApiClient, argument: NamedKind, options: GetOptions): Promise<void> {
+async function showOne(
+  context: CliContext,
+  client: ApiClient,
+  argument: NamedKind,
+  options: GetOptions,
+): Promise<void> {
   const { findResource } = await import("./find-resource.ts");
   const found = await findResource(client, argument.definition, { namespace: options.namespace, name: argument.name });
   if (options.output === "table") await writeTable(context, argument.definition, [found], false);
   else await writeValue(context.stdout, options.output, found);
 }
 
-async function showList(context: CliContext, client: ApiClient, definition: KindDefinition, options: GetOptions): Promise<void> {
+async function showList(
+  context: CliContext,
+  client: ApiClient,
+  definition: KindDefinition,
+  options: GetOptions,
+): Promise<void> {
   const isEverywhere = options.allNamespaces === true || !definition.namespaced;
   const { items, resourceVersion } = await client.list(
     { group: definition.group, kind: definition.kind },
@@ -69,7 +81,12 @@ async function showList(context: CliContext, client: ApiClient, definition: Kind
     },
   );
   if (options.output !== "table") {
-    await writeValue(context.stdout, options.output, { apiVersion: "v1", kind: "List", metadata: { resourceVersion }, items });
+    await writeValue(context.stdout, options.output, {
+      apiVersion: "v1",
+      kind: "List",
+      metadata: { resourceVersion },
+      items,
+    });
     return;
   }
   if (items.length === 0) {
@@ -86,7 +103,10 @@ async function writeTable(
   items: readonly Resource[],
   hasNamespace: boolean,
 ): Promise<void> {
-  const [{ formatTable }, { chooseColumns }] = await Promise.all([import("./output/table.ts"), import("./resource-columns.ts")]);
+  const [{ formatTable }, { chooseColumns }] = await Promise.all([
+    import("./output/table.ts"),
+    import("./resource-columns.ts"),
+  ]);
   const columns = chooseColumns(definition.kind, { clock: context.clock, hasNamespace });
   writeLines(context.stdout, formatTable(context.stdout, columns, items));
 }

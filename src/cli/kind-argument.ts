@@ -12,7 +12,10 @@ export interface KindArgument {
 export function parseKindArgument(word: string, name: string | undefined): KindArgument {
   const slash = word.indexOf("/");
   if (slash !== -1 && name !== undefined) {
-    throw createUsageError(`Cannot read "${word}" with "${name}": found two names; expected KIND NAME or KIND/NAME`, "Leave one of them out");
+    throw createUsageError(
+      `Cannot read "${word}" with "${name}": found two names; expected KIND NAME or KIND/NAME`,
+      "Leave one of them out",
+    );
   }
   const definition = findCliName(slash === -1 ? word : word.slice(0, slash));
   if (definition === null) throw unknownKind(slash === -1 ? word : word.slice(0, slash));
@@ -22,11 +25,16 @@ export function parseKindArgument(word: string, name: string | undefined): KindA
 
 /** `services (svc), trafficsplits (ts), …`: what a KIND argument may be. */
 export function listKinds(): string {
-  return KINDS.map((kind) => (kind.shortNames.length === 0 ? kind.plural : `${kind.plural} (${kind.shortNames.join(", ")})`)).join(", ");
+  return KINDS.map((kind) =>
+    kind.shortNames.length === 0 ? kind.plural : `${kind.plural} (${kind.shortNames.join(", ")})`,
+  ).join(", ");
 }
 
 function unknownKind(word: string): Error {
-  const nearest = findNearestName(word.toLowerCase(), KINDS.flatMap((kind) => [kind.plural, kind.singular, ...kind.shortNames]));
+  const nearest = findNearestName(
+    word.toLowerCase(),
+    KINDS.flatMap((kind) => [kind.plural, kind.singular, ...kind.shortNames]),
+  );
   const hint = nearest === null ? `Kinds: ${listKinds()}` : `Did you mean ${nearest}? Kinds: ${listKinds()}`;
   return createUsageError(`Cannot find the kind "${word}"; expected one that weft has`, hint);
 }

@@ -20,7 +20,13 @@ test("weft --help names every command, and weft alone shows it", async () => {
 
 test("weft COMMAND --help shows examples, for every command", async () => {
   for (const name of Object.keys(COMMANDS)) {
-    const argv = name === "proxy" ? [["proxy", "list"], ["proxy", "config"]] : [[name]];
+    const argv =
+      name === "proxy"
+        ? [
+            ["proxy", "list"],
+            ["proxy", "config"],
+          ]
+        : [[name]];
     for (const command of argv) {
       const help = await cli.run(...command, "--help");
       assert.equal(help.exitCode, 0);
@@ -36,13 +42,24 @@ test("weft with a wrong command line exits 2 and says the nearest command", asyn
   const wrong = await cli.run("aply", "-f", "x");
   assert.deepEqual([wrong.exitCode, wrong.stdout], [2, ""]);
   assert.match(wrong.stderr, /unknown command 'aply'\n\(Did you mean apply\?\)/);
-  for (const argv of [["get"], ["get", "svc", "--nope"], ["get", "svc", "-o", "xml"], ["apply"], ["proxy", "lst"], ["completion", "tcsh"], ["stat", "-w", "soon"]]) {
+  for (const argv of [
+    ["get"],
+    ["get", "svc", "--nope"],
+    ["get", "svc", "-o", "xml"],
+    ["apply"],
+    ["proxy", "lst"],
+    ["completion", "tcsh"],
+    ["stat", "-w", "soon"],
+  ]) {
     assert.equal((await cli.run(...argv)).exitCode, 2, argv.join(" "));
   }
 });
 
 test("weft without a mesh says where it looked", async () => {
-  for (const argv of [["--home", "elsewhere", "get", "svc"], ["get", "svc", "--home", "elsewhere"]]) {
+  for (const argv of [
+    ["--home", "elsewhere", "get", "svc"],
+    ["get", "svc", "--home", "elsewhere"],
+  ]) {
     const run = await cli.run(...argv);
     assert.equal(run.exitCode, 1);
     assert.ok(run.stderr.startsWith(`error: Cannot find a mesh in ${cli.folder}/elsewhere: `), run.stderr);
@@ -58,10 +75,16 @@ test("weft --debug adds the stack", async () => {
 });
 
 test("weft version shows both versions, and that nothing runs", async () => {
-  assert.equal((await cli.run("version")).stdout, `weft 0.1.0 (node ${process.version})\ncontrol plane: 0.1.0 at ${cli.api.baseUrl}\n`);
+  assert.equal(
+    (await cli.run("version")).stdout,
+    `weft 0.1.0 (node ${process.version})\ncontrol plane: 0.1.0 at ${cli.api.baseUrl}\n`,
+  );
   assert.equal((await cli.run("version", "--client")).stdout, `weft 0.1.0 (node ${process.version})\n`);
   assert.equal((await cli.run("--version")).stdout, "weft 0.1.0\n");
   await cli.api.close();
   const without = await cli.run("version", "-o", "json");
-  assert.deepEqual([without.exitCode, JSON.parse(without.stdout).controlPlane], [0, { version: null, url: cli.api.baseUrl, problem: "not running" }]);
+  assert.deepEqual(
+    [without.exitCode, JSON.parse(without.stdout).controlPlane],
+    [0, { version: null, url: cli.api.baseUrl, problem: "not running" }],
+  );
 });

@@ -5,13 +5,25 @@ import { type Column, formatTable } from "./output/table.ts";
 import type { Terminal } from "./output/terminal.ts";
 import { escapeControl } from "./output/text-width.ts";
 
-export function formatProxyTable(terminal: Terminal, proxies: readonly ProxyStatus[], wallMs: number): readonly string[] {
+export function formatProxyTable(
+  terminal: Terminal,
+  proxies: readonly ProxyStatus[],
+  wallMs: number,
+): readonly string[] {
   const columns: readonly Column<ProxyStatus>[] = [
     { title: "proxy", value: (proxy) => proxy.id, shrinkTo: 20 },
     { title: "role", value: (proxy) => proxy.role },
     { title: "state", value: (proxy) => proxy.state, style: (proxy) => styleState(proxy.state) },
-    { title: "connected", value: (proxy) => `${proxy.connected ? "yes" : "no"}, ${formatAge(wallMs - proxy.sinceWallMs)}`, style: (proxy) => (proxy.connected ? null : "red") },
-    { title: "resources", align: "right", value: (proxy) => String(proxy.types.reduce((sum, type) => sum + type.resources, 0)) },
+    {
+      title: "connected",
+      value: (proxy) => `${proxy.connected ? "yes" : "no"}, ${formatAge(wallMs - proxy.sinceWallMs)}`,
+      style: (proxy) => (proxy.connected ? null : "red"),
+    },
+    {
+      title: "resources",
+      align: "right",
+      value: (proxy) => String(proxy.types.reduce((sum, type) => sum + type.resources, 0)),
+    },
     { title: "certificate", value: (proxy) => formatCertificate(proxy, wallMs) },
     { title: "runtime", value: (proxy) => proxy.runtime, shrinkTo: 8 },
     { title: "version", value: (proxy) => proxy.weftVersion },
@@ -25,7 +37,9 @@ export function formatRejections(terminal: Terminal, proxies: readonly ProxyStat
   for (const proxy of proxies) {
     for (const { type, state, reason } of proxy.types) {
       if (state !== "REJECTED") continue;
-      lines.push(`${paint(terminal, "red", "rejected:")} ${proxy.id}: ${type}: ${escapeControl(reason ?? "no reason given")}`);
+      lines.push(
+        `${paint(terminal, "red", "rejected:")} ${proxy.id}: ${type}: ${escapeControl(reason ?? "no reason given")}`,
+      );
     }
   }
   return lines.length === 0 ? lines : ["", ...lines];

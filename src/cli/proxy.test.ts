@@ -15,8 +15,18 @@ afterEach(() => cli.close());
 
 function proxy(name: string, change: Partial<ProxyStatus> = {}): ProxyStatus {
   return {
-    id: `default/${name}`, role: "sidecar", spiffeId: `spiffe://test.mesh/ns/default/sa/${name}`, runtime: "node 20.19.0", weftVersion: "0.1.0", connected: true,
-    sinceWallMs: WALL_MS - 3_600_000, state: "SYNCED", types: [{ type: "route", state: "SYNCED", resources: 2, reason: null }, { type: "cluster", state: "SYNCED", resources: 5, reason: null }],
+    id: `default/${name}`,
+    role: "sidecar",
+    spiffeId: `spiffe://test.mesh/ns/default/sa/${name}`,
+    runtime: "node 20.19.0",
+    weftVersion: "0.1.0",
+    connected: true,
+    sinceWallMs: WALL_MS - 3_600_000,
+    state: "SYNCED",
+    types: [
+      { type: "route", state: "SYNCED", resources: 2, reason: null },
+      { type: "cluster", state: "SYNCED", resources: 5, reason: null },
+    ],
     ...change,
   };
 }
@@ -25,7 +35,10 @@ test("weft proxy list shows state and certificate, and why a proxy rejects", asy
   cli.api.views.proxyList = [
     proxy("web-0", { certificateNotAfterWallMs: WALL_MS + 82_800_000 }),
     proxy("ingress", { role: "ingress", connected: false, state: "STALE", certificateNotAfterWallMs: WALL_MS - 1 }),
-    proxy("reviews-0", { state: "REJECTED", types: [{ type: "route", state: "REJECTED", resources: 2, reason: "outbound/default: bad \u001b[31mregex" }] }),
+    proxy("reviews-0", {
+      state: "REJECTED",
+      types: [{ type: "route", state: "REJECTED", resources: 2, reason: "outbound/default: bad \u001b[31mregex" }],
+    }),
   ];
   assert.equal(
     (await cli.run("proxy", "list")).stdout,
@@ -43,7 +56,10 @@ rejected: default/reviews-0: route: outbound/default: bad \\x1b[31mregex
 });
 
 test("weft proxy config shows names by type, and everything in JSON", async () => {
-  const config = { cluster: { "default/web:80": { name: "default/web:80", type: "EDS" } }, route: { "outbound/default": { name: "outbound/default", virtualHosts: [] } } };
+  const config = {
+    cluster: { "default/web:80": { name: "default/web:80", type: "EDS" } },
+    route: { "outbound/default": { name: "outbound/default", virtualHosts: [] } },
+  };
   cli.api.views.configs = { "default/web-0": config };
   cli.api.views.proxyList = [proxy("web-0")];
   assert.equal(
@@ -55,7 +71,9 @@ All of the content: -o yaml or -o json
 `,
   );
   assert.deepEqual(JSON.parse((await cli.run("proxy", "config", "default/web-0", "-o", "json")).stdout), config);
-  assert.deepEqual(JSON.parse((await cli.run("proxy", "config", "web-0", "--type", "route", "-o", "json")).stdout), { route: config.route });
+  assert.deepEqual(JSON.parse((await cli.run("proxy", "config", "web-0", "--type", "route", "-o", "json")).stdout), {
+    route: config.route,
+  });
   assert.match((await cli.run("proxy", "config", "web-0", "--type", "secret")).stdout, /^No resources of this type\n/);
   const unknown = await cli.run("proxy", "config", "wbe-0");
   assert.equal(unknown.exitCode, 1);

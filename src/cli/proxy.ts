@@ -31,7 +31,10 @@ interface ConfigOptions {
 }
 
 export function registerProxyCommand(program: Command, context: CliContext): void {
-  const proxy = program.command("proxy").summary("look at the proxies and what they were told").description("Shows the proxies and their configuration.");
+  const proxy = program
+    .command("proxy")
+    .summary("look at the proxies and what they were told")
+    .description("Shows the proxies and their configuration.");
   const list = proxy
     .command("list")
     .summary("every proxy and whether it follows")
@@ -42,7 +45,7 @@ export function registerProxyCommand(program: Command, context: CliContext): voi
     .command("config")
     .summary("the configuration one proxy acknowledged")
     .description("Shows the xDS configuration that one proxy acknowledged.")
-    .argument("<proxy>", "namespace/workload, as in `weft proxy list`; a workload alone is in \"default\"")
+    .argument("<proxy>", 'namespace/workload, as in `weft proxy list`; a workload alone is in "default"')
     .addOption(new Option("--type <type>", "only this type").choices(TYPES))
     .addHelpText("after", CONFIG_EXAMPLES);
   addOutputOption(config).action((id: string, options: ConfigOptions) => showConfig(context, id, options));
@@ -69,13 +72,17 @@ async function writeProxies(context: CliContext, proxies: readonly ProxyStatus[]
 async function showConfig(context: CliContext, argument: string, options: ConfigOptions): Promise<void> {
   const id = argument.includes("/") ? argument : `default/${argument}`;
   if (id.split("/").length !== 2) {
-    throw createUsageError(`Cannot read the proxy "${argument}"; expected namespace/workload`, "Names: `weft proxy list`");
+    throw createUsageError(
+      `Cannot read the proxy "${argument}"; expected namespace/workload`,
+      "Names: `weft proxy list`",
+    );
   }
   const client = await context.openApi();
   try {
     const config = await client.proxyConfig(id);
     if (config === null) throw await createUnknownProxy(client, id);
-    const chosen = options.type === undefined ? config : { [options.type]: (config as Record<string, unknown>)[options.type] ?? {} };
+    const chosen =
+      options.type === undefined ? config : { [options.type]: (config as Record<string, unknown>)[options.type] ?? {} };
     if (options.output !== "table") {
       await writeValue(context.stdout, options.output, chosen);
       return;
@@ -91,7 +98,11 @@ async function createUnknownProxy(client: ApiClient, id: string): Promise<WeftEr
   const { findNearestName } = await import("./nearest-name.ts");
   const ids = (await client.proxies()).map((proxy) => proxy.id);
   const nearest = findNearestName(id, ids);
-  return new WeftError("WEFT_CLI_NOT_FOUND", `Cannot find the proxy "${id}"; expected one that \`weft proxy list\` shows`, {
-    hint: nearest === null ? `There are ${ids.length} proxies` : `Did you mean ${nearest}?`,
-  });
+  return new WeftError(
+    "WEFT_CLI_NOT_FOUND",
+    `Cannot find the proxy "${id}"; expected one that \`weft proxy list\` shows`,
+    {
+      hint: nearest === null ? `There are ${ids.length} proxies` : `Did you mean ${nearest}?`,
+    },
+  );
 }

@@ -36,23 +36,34 @@ export function formatResourceAge(resource: Resource, clock: Clock): string {
 const BY_KIND: Readonly<Record<KnownResource["kind"], readonly Column<Resource>[]>> = {
   Service: [
     column<Service>("ports", (service) => list(service.spec.ports.map(formatServicePort))),
-    column<Service>("selector", (service) => list(Object.entries(service.spec.selector).map(([key, value]) => `${key}=${value}`))),
+    column<Service>("selector", (service) =>
+      list(Object.entries(service.spec.selector).map(([key, value]) => `${key}=${value}`)),
+    ),
   ],
   ServiceAccount: [],
   EndpointSlice: [
     column<EndpointSlice>("service", (slice) => slice.metadata.labels?.[SERVICE_NAME_LABEL] ?? "-"),
-    column<EndpointSlice>("ready", (slice) => `${slice.endpoints.filter((endpoint) => endpoint.conditions.ready).length}/${slice.endpoints.length}`),
+    column<EndpointSlice>(
+      "ready",
+      (slice) => `${slice.endpoints.filter((endpoint) => endpoint.conditions.ready).length}/${slice.endpoints.length}`,
+    ),
     column<EndpointSlice>("addresses", formatSliceAddresses),
   ],
   HTTPRouteGroup: [column<HttpRouteGroup>("matches", (group) => list(group.spec.matches.map((match) => match.name)))],
-  TCPRoute: [column<TcpRoute>("ports", (route) => (route.spec.matches.ports.length === 0 ? "every port" : list(route.spec.matches.ports.map(String))))],
+  TCPRoute: [
+    column<TcpRoute>("ports", (route) =>
+      route.spec.matches.ports.length === 0 ? "every port" : list(route.spec.matches.ports.map(String)),
+    ),
+  ],
   TrafficSplit: [
     column<TrafficSplit>("service", (split) => split.spec.service),
     column<TrafficSplit>("backends", formatSplitBackends),
     column<TrafficSplit>("matches", (split) => list(split.spec.matches.map((match) => match.name))),
   ],
   TrafficTarget: [
-    column<TrafficTarget>("sources", (target) => list(target.spec.sources.map((source) => formatSubject(source, target)))),
+    column<TrafficTarget>("sources", (target) =>
+      list(target.spec.sources.map((source) => formatSubject(source, target))),
+    ),
     column<TrafficTarget>("destination", (target) => formatSubject(target.spec.destination, target)),
     column<TrafficTarget>("rules", (target) => list(target.spec.rules.map(formatRule))),
   ],

@@ -56,9 +56,13 @@ async function readPath(context: CliContext, path: string): Promise<readonly Nam
   const isFolder = guardRead(path, () => statSync(absolute).isDirectory());
   const files = isFolder ? listFiles(absolute) : [absolute];
   if (files.length === 0) {
-    throw new WeftError("WEFT_CLI_FILE", `Cannot read resources from "${path}": found no .yaml, .yml or .json file; expected at least one`, {
-      hint: "Name the files themselves, or another folder",
-    });
+    throw new WeftError(
+      "WEFT_CLI_FILE",
+      `Cannot read resources from "${path}": found no .yaml, .yml or .json file; expected at least one`,
+      {
+        hint: "Name the files themselves, or another folder",
+      },
+    );
   }
   return files.map((file) => ({ file: displayPath(context.cwd, file), text: guardRead(path, () => readText(file)) }));
 }
@@ -77,11 +81,20 @@ function readText(file: string): string {
 
 function listFiles(folder: string): readonly string[] {
   const entries = readdirSync(folder, { withFileTypes: true, recursive: true });
-  if (entries.length > MAX_FILES) throw new WeftError("WEFT_CLI_FILE", `Cannot read resources from "${folder}": found more than ${MAX_FILES} files; expected a folder of resources`);
+  if (entries.length > MAX_FILES)
+    throw new WeftError(
+      "WEFT_CLI_FILE",
+      `Cannot read resources from "${folder}": found more than ${MAX_FILES} files; expected a folder of resources`,
+    );
   return entries
     .filter((entry) => entry.isFile() && EXTENSIONS.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) => !relative(folder, file).split("/").some((part) => part.startsWith(".") || part === "node_modules"))
+    .filter(
+      (file) =>
+        !relative(folder, file)
+          .split("/")
+          .some((part) => part.startsWith(".") || part === "node_modules"),
+    )
     .sort();
 }
 
@@ -91,8 +104,13 @@ function guardRead<T>(path: string, read: () => T): T {
   } catch (error) {
     if (error instanceof WeftError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
-    const found = code === "ENOENT" ? "no such file or folder" : code === "EACCES" ? "permission denied" : (error as Error).message;
-    throw new WeftError("WEFT_CLI_FILE", `Cannot read "${path}": found ${found}; expected a file or folder with resources`, { cause: error });
+    const found =
+      code === "ENOENT" ? "no such file or folder" : code === "EACCES" ? "permission denied" : (error as Error).message;
+    throw new WeftError(
+      "WEFT_CLI_FILE",
+      `Cannot read "${path}": found ${found}; expected a file or folder with resources`,
+      { cause: error },
+    );
   }
 }
 
@@ -100,7 +118,10 @@ function describeRepeat(resource: KnownResource, source: SchemaSource, places: M
   const { namespace, name } = resource.metadata;
   const key = `${resource.kind} ${namespace}/${name}`;
   const earlier = places.get(key);
-  const text = { found: `a second ${resource.kind} "${name}"`, expected: `each resource once (the first is at ${earlier ?? ""})` };
+  const text = {
+    found: `a second ${resource.kind} "${name}"`,
+    expected: `each resource once (the first is at ${earlier ?? ""})`,
+  };
   const problem = createProblem(["metadata", "name"], text, source);
   if (earlier !== undefined) return problem;
   places.set(key, problem.line === 0 ? source.file : `${source.file}:${problem.line}`);

@@ -19,7 +19,12 @@ export function formatStatTable(terminal: Terminal, rows: readonly StatRow[]): r
     { title: "source", value: (row) => show(row.source), shrinkTo: 10 },
     { title: "destination", value: (row) => show(row.destination), shrinkTo: 12 },
     { title: "version", value: (row) => (row.version === "" ? "-" : row.version), shrinkTo: 8 },
-    { title: "success", align: "right", value: (row) => (row.requests === 0 ? "-" : formatSuccess(row.successRatio)), style: styleSuccess },
+    {
+      title: "success",
+      align: "right",
+      value: (row) => (row.requests === 0 ? "-" : formatSuccess(row.successRatio)),
+      style: styleSuccess,
+    },
     { title: "rps", align: "right", value: (row) => formatRate(row.rate) },
     { title: "p50", align: "right", value: (row) => formatLatency(row.p50Ms) },
     { title: "p90", align: "right", value: (row) => formatLatency(row.p90Ms) },

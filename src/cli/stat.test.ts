@@ -11,18 +11,49 @@ beforeEach(async () => {
 
 afterEach(() => cli.close());
 
-function row(direction: StatRow["direction"], source: string, destination: string, change: Partial<StatRow> = {}): StatRow {
+function row(
+  direction: StatRow["direction"],
+  source: string,
+  destination: string,
+  change: Partial<StatRow> = {},
+): StatRow {
   return {
-    direction, source, destination, version: "", protocol: "http", requests: 60, failures: 0, rate: 1, successRatio: 1,
-    p50Ms: 0.4, p90Ms: 12.4, p99Ms: 1234, requestBytes: 0, responseBytes: 0, failureCodes: {}, ...change,
+    direction,
+    source,
+    destination,
+    version: "",
+    protocol: "http",
+    requests: 60,
+    failures: 0,
+    rate: 1,
+    successRatio: 1,
+    p50Ms: 0.4,
+    p90Ms: 12.4,
+    p99Ms: 1234,
+    requestBytes: 0,
+    responseBytes: 0,
+    failureCodes: {},
+    ...change,
   };
 }
 
 test("weft stat shows who called whom, outbound first, with failure codes", async () => {
   cli.api.views.statRows = [
     row("inbound", "", "default/web"),
-    row("outbound", "default/web", "default/reviews", { version: "v2", requests: 100_000, failures: 1, rate: 1666.7, successRatio: 0.99999, failureCodes: { timeout: 1 } }),
-    row("outbound", "default/web", "default/reviews", { version: "v1", failures: 9, successRatio: 0.85, failureCodes: { connect_failed: 2, upstream_reset: 4 } }),
+    row("outbound", "default/web", "default/reviews", {
+      version: "v2",
+      requests: 100_000,
+      failures: 1,
+      rate: 1666.7,
+      successRatio: 0.99999,
+      failureCodes: { timeout: 1 },
+    }),
+    row("outbound", "default/web", "default/reviews", {
+      version: "v1",
+      failures: 9,
+      successRatio: 0.85,
+      failureCodes: { connect_failed: 2, upstream_reset: 4 },
+    }),
     row("outbound", "default/web", "default/idle", { requests: 0, rate: 0, p50Ms: null, p90Ms: null, p99Ms: null }),
   ];
   const run = await cli.run("stat", "-w", "5m");
@@ -43,11 +74,22 @@ test("weft stat chooses by source, destination and direction, and names namespac
     row("outbound", "default/reviews", "default/ratings"),
   ];
   const edges = async (...argv: readonly string[]): Promise<readonly string[]> =>
-    (await cli.run("stat", ...argv)).stdout.trimEnd().split("\n").slice(1).map((line) => line.split(/\s+/).slice(0, 3).join(" "));
-  assert.deepEqual(await edges("--to", "reviews"), ["outbound front/web default/reviews", "inbound front/web default/reviews"]);
+    (await cli.run("stat", ...argv)).stdout
+      .trimEnd()
+      .split("\n")
+      .slice(1)
+      .map((line) => line.split(/\s+/).slice(0, 3).join(" "));
+  assert.deepEqual(await edges("--to", "reviews"), [
+    "outbound front/web default/reviews",
+    "inbound front/web default/reviews",
+  ]);
   assert.deepEqual(await edges("--from", "front/web", "--inbound"), ["inbound front/web default/reviews"]);
   assert.deepEqual(await edges("--outbound", "--to", "default/ratings"), ["outbound reviews ratings"]);
-  assert.deepEqual(await cli.run("stat", "--to", "nobody"), { exitCode: 0, stdout: "", stderr: "No traffic in the last 1m\n" });
+  assert.deepEqual(await cli.run("stat", "--to", "nobody"), {
+    exitCode: 0,
+    stdout: "",
+    stderr: "No traffic in the last 1m\n",
+  });
 });
 
 test("weft stat -o json passes the numbers on", async () => {
@@ -83,7 +125,10 @@ test("weft stat --watch draws again every two seconds until interrupted, also wh
   );
   await first;
   await cli.clock.runUntilIdle();
-  cli.api.views.statRows = [row("outbound", "default/web", "default/reviews"), row("outbound", "default/web", "default/ratings")];
+  cli.api.views.statRows = [
+    row("outbound", "default/web", "default/reviews"),
+    row("outbound", "default/web", "default/ratings"),
+  ];
   const second = nextDraw();
   cli.clock.advance(2_000);
   await second;

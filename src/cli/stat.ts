@@ -50,7 +50,10 @@ export function registerStatCommand(program: Command, context: CliContext): void
 async function stat(context: CliContext, options: StatOptions): Promise<void> {
   const windowMs = parseDurationMs(options.window);
   if (windowMs === null || windowMs < MIN_WINDOW_MS || windowMs > MAX_WINDOW_MS) {
-    throw createUsageError(`Cannot read --window: found "${options.window}"; expected a duration of 1s to 24h`, "For example 10s, 5m or 1h30m");
+    throw createUsageError(
+      `Cannot read --window: found "${options.window}"; expected a duration of 1s to 24h`,
+      "For example 10s, 5m or 1h30m",
+    );
   }
   const client = await context.openApi();
   try {
@@ -78,7 +81,8 @@ function isNamed(qualified: string, name: string): boolean {
 }
 
 function compareRows(a: StatRow, b: StatRow): number {
-  const order = (row: StatRow): string => [row.direction === "outbound" ? 0 : 1, row.destination, row.version, row.source].join("\u0000");
+  const order = (row: StatRow): string =>
+    [row.direction === "outbound" ? 0 : 1, row.destination, row.version, row.source].join("\u0000");
   return order(a) < order(b) ? -1 : 1;
 }
 
@@ -94,7 +98,11 @@ async function print(context: CliContext, options: StatOptions, rows: readonly S
 }
 
 /** Until interrupted. A control plane that is away is said in the block, and asked again. */
-async function watch(context: CliContext, client: ApiClient, options: StatOptions & { readonly windowMs: number }): Promise<void> {
+async function watch(
+  context: CliContext,
+  client: ApiClient,
+  options: StatOptions & { readonly windowMs: number },
+): Promise<void> {
   const [{ openLiveBlock }, { formatStatTable }, { formatWallTime }] = await Promise.all([
     import("./output/live-block.ts"),
     import("./stat-table.ts"),
@@ -135,4 +143,3 @@ async function watch(context: CliContext, client: ApiClient, options: StatOption
   // The terminal has shown ^C where the cursor stood.
   if (context.stdout.isTty) context.stdout.write("\n");
 }
-

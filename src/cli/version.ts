@@ -36,7 +36,10 @@ async function version(context: CliContext, options: VersionOptions): Promise<vo
   const runtime = `${process.release.name} ${process.version}`;
   const controlPlane = options.client === true ? null : await askControlPlane(context);
   if (options.output !== "table") {
-    await writeValue(context.stdout, options.output, { client: { version: WEFT_VERSION, runtime }, ...(controlPlane === null ? {} : { controlPlane }) });
+    await writeValue(context.stdout, options.output, {
+      client: { version: WEFT_VERSION, runtime },
+      ...(controlPlane === null ? {} : { controlPlane }),
+    });
     return;
   }
   context.stdout.write(`weft ${WEFT_VERSION} (${runtime})\n`);

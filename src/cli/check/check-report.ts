@@ -29,7 +29,8 @@ function formatResult(terminal: Terminal, result: CheckResult): readonly string[
   const [symbol, style] = SYMBOL[result.outcome];
   const lines = [`${paint(terminal, style, symbol)} ${escapeControl(result.name)}`];
   for (const found of result.found.slice(0, MAX_FOUND)) lines.push(`    ${escapeControl(found)}`);
-  if (result.found.length > MAX_FOUND) lines.push(`    and ${result.found.length - MAX_FOUND} more (-o json lists them)`);
+  if (result.found.length > MAX_FOUND)
+    lines.push(`    and ${result.found.length - MAX_FOUND} more (-o json lists them)`);
   if (result.hint !== null) lines.push(`    ${paint(terminal, "cyan", "→")} ${escapeControl(result.hint)}`);
   return lines;
 }

@@ -39,11 +39,26 @@ export async function checkControlPlane(context: CliContext, trafficWindowMs: nu
   try {
     const isReady = await client.health();
     results.push(toResult(SECTION, `it answers at ${client.baseUrl}`, null));
-    results.push(toResult(SECTION, "its store can be read", isReady ? null : { found: ["/readyz says no"], hint: "Read the control plane's log: the disk may be full, or the files damaged" }));
+    results.push(
+      toResult(
+        SECTION,
+        "its store can be read",
+        isReady
+          ? null
+          : {
+              found: ["/readyz says no"],
+              hint: "Read the control plane's log: the disk may be full, or the files damaged",
+            },
+      ),
+    );
     if (!isReady) return { results, facts: null };
     const mesh = await client.mesh();
     results.push(toResult(SECTION, "it accepts the token", null), checkVersion(mesh));
-    const [proxies, resources, traffic] = await Promise.all([client.proxies(), listEverything(client), client.stat(trafficWindowMs)]);
+    const [proxies, resources, traffic] = await Promise.all([
+      client.proxies(),
+      listEverything(client),
+      client.stat(trafficWindowMs),
+    ]);
     return { results, facts: { mesh, proxies, resources, traffic } };
   } catch (error) {
     const name = isUnauthorized(error) ? "it accepts the token" : `it answers at ${client.baseUrl}`;
@@ -68,11 +83,17 @@ function checkPrivacy(home: string): CheckResult {
 
 function checkVersion(mesh: MeshView): CheckResult {
   const isSame = mesh.weftVersion === WEFT_VERSION;
-  return toResult(SECTION, `it has the version of this program, ${WEFT_VERSION}`, isSame ? null : {
-    outcome: "warning",
-    found: [`weft ${mesh.weftVersion}`],
-    hint: "Start the mesh again with this version, or use the program that started it",
-  });
+  return toResult(
+    SECTION,
+    `it has the version of this program, ${WEFT_VERSION}`,
+    isSame
+      ? null
+      : {
+          outcome: "warning",
+          found: [`weft ${mesh.weftVersion}`],
+          hint: "Start the mesh again with this version, or use the program that started it",
+        },
+  );
 }
 
 function isUnauthorized(error: unknown): boolean {

@@ -8,7 +8,10 @@ const ROOT_WARNING_MS = 30 * 24 * 3_600_000;
 /** Renewal is due at half of a lifetime; with less than this left, several attempts have failed. */
 const LATE_RATIO = 0.25;
 
-export function checkIdentity(facts: MeshFacts, options: { readonly wallMs: number; readonly certificateLifetimeMs: number }): readonly CheckResult[] {
+export function checkIdentity(
+  facts: MeshFacts,
+  options: { readonly wallMs: number; readonly certificateLifetimeMs: number },
+): readonly CheckResult[] {
   return [checkRoot(facts, options.wallMs), ...checkCertificates(facts, options)];
 }
 
@@ -16,13 +19,27 @@ function checkRoot({ mesh }: MeshFacts, wallMs: number): CheckResult {
   const name = `the root certificate of ${mesh.trustDomain} is valid`;
   const endsWallMs = mesh.trustRootNotAfterWallMs;
   const hint = "Start a new root: without one no certificate can be renewed";
-  if (endsWallMs === undefined) return toResult(SECTION, name, { outcome: "warning", found: ["the control plane does not say when it ends"], hint: "Start the mesh again with this version of weft" });
-  if (endsWallMs <= wallMs) return toResult(SECTION, name, { found: [`it ended ${formatAge(wallMs - endsWallMs)} ago`], hint });
-  if (endsWallMs - wallMs < ROOT_WARNING_MS) return toResult(SECTION, name, { outcome: "warning", found: [`it ends in ${formatAge(endsWallMs - wallMs)}`], hint });
+  if (endsWallMs === undefined)
+    return toResult(SECTION, name, {
+      outcome: "warning",
+      found: ["the control plane does not say when it ends"],
+      hint: "Start the mesh again with this version of weft",
+    });
+  if (endsWallMs <= wallMs)
+    return toResult(SECTION, name, { found: [`it ended ${formatAge(wallMs - endsWallMs)} ago`], hint });
+  if (endsWallMs - wallMs < ROOT_WARNING_MS)
+    return toResult(SECTION, name, {
+      outcome: "warning",
+      found: [`it ends in ${formatAge(endsWallMs - wallMs)}`],
+      hint,
+    });
   return toResult(SECTION, `${name} (for ${formatAge(endsWallMs - wallMs)})`, null);
 }
 
-function checkCertificates(facts: MeshFacts, options: { readonly wallMs: number; readonly certificateLifetimeMs: number }): readonly CheckResult[] {
+function checkCertificates(
+  facts: MeshFacts,
+  options: { readonly wallMs: number; readonly certificateLifetimeMs: number },
+): readonly CheckResult[] {
   const expired: string[] = [];
   const late: string[] = [];
   for (const proxy of facts.proxies) {
@@ -30,7 +47,8 @@ function checkCertificates(facts: MeshFacts, options: { readonly wallMs: number;
     if (endsWallMs === null) continue;
     const leftMs = endsWallMs - options.wallMs;
     if (leftMs <= 0) expired.push(`${proxy.id}: ended ${formatAge(-leftMs)} ago`);
-    else if (leftMs < options.certificateLifetimeMs * LATE_RATIO) late.push(`${proxy.id}: ends in ${formatAge(leftMs)}`);
+    else if (leftMs < options.certificateLifetimeMs * LATE_RATIO)
+      late.push(`${proxy.id}: ends in ${formatAge(leftMs)}`);
   }
   return [
     toResult(SECTION, "no proxy's certificate has expired", {

@@ -29,13 +29,21 @@ export function checkMachine(machine: Machine): readonly CheckResult[] {
   const isOld = major < MIN_NODE[0] || (major === MIN_NODE[0] && minor < MIN_NODE[1]);
   const minimum = MIN_NODE.join(".");
   return [
-    toResult(SECTION, `Node is ${minimum} or newer`, isOld ? { found: [`Node ${machine.nodeVersion}`], hint: `Install Node ${minimum} or newer` } : null),
+    toResult(
+      SECTION,
+      `Node is ${minimum} or newer`,
+      isOld ? { found: [`Node ${machine.nodeVersion}`], hint: `Install Node ${minimum} or newer` } : null,
+    ),
     toResult(
       SECTION,
       "Bun is installed, so proxies use the fast transport",
       machine.bun !== null
         ? null
-        : { outcome: "warning", found: ["no @oven/bun package for this platform: proxies run on Node"], hint: "Run `npm install` with optional dependencies; weft works without, with less throughput" },
+        : {
+            outcome: "warning",
+            found: ["no @oven/bun package for this platform: proxies run on Node"],
+            hint: "Run `npm install` with optional dependencies; weft works without, with less throughput",
+          },
     ),
   ];
 }

@@ -6,11 +6,17 @@ import { type CheckResult, toResult } from "./check-result.ts";
 const SECTION = "proxies";
 
 export function checkProxies(proxies: readonly ProxyStatus[], wallMs: number): readonly CheckResult[] {
-  const none = { outcome: "warning", found: ["no proxy has joined"], hint: "Run a service: `weft up`, or `weft run SERVICE -- COMMAND`" } as const;
+  const none = {
+    outcome: "warning",
+    found: ["no proxy has joined"],
+    hint: "Run a service: `weft up`, or `weft run SERVICE -- COMMAND`",
+  } as const;
   if (proxies.length === 0) return [toResult(SECTION, "workloads have joined the mesh", none)];
   return [
     toResult(SECTION, `every proxy is connected (${proxies.length} known)`, {
-      found: proxies.filter((proxy) => !proxy.connected).map((proxy) => `${proxy.id}: not connected for ${formatAge(wallMs - proxy.sinceWallMs)}`),
+      found: proxies
+        .filter((proxy) => !proxy.connected)
+        .map((proxy) => `${proxy.id}: not connected for ${formatAge(wallMs - proxy.sinceWallMs)}`),
       hint: "It serves on with its last configuration. If its process has ended, start the workload again; else read the proxy's log",
     }),
     toResult(SECTION, "no proxy rejects its configuration", {
@@ -19,12 +25,16 @@ export function checkProxies(proxies: readonly ProxyStatus[], wallMs: number): r
     }),
     toResult(SECTION, "every proxy has the newest configuration", {
       outcome: "warning",
-      found: proxies.filter((proxy) => proxy.connected && proxy.state === "STALE").map((proxy) => `${proxy.id}: ${listStale(proxy)} sent, not acknowledged yet`),
+      found: proxies
+        .filter((proxy) => proxy.connected && proxy.state === "STALE")
+        .map((proxy) => `${proxy.id}: ${listStale(proxy)} sent, not acknowledged yet`),
       hint: "Normal for a moment after a change: run `weft check` again; if it stays, the proxy is overloaded or stopped",
     }),
     toResult(SECTION, `every proxy has the version of this program, ${WEFT_VERSION}`, {
       outcome: "warning",
-      found: proxies.filter((proxy) => proxy.weftVersion !== WEFT_VERSION).map((proxy) => `${proxy.id}: weft ${proxy.weftVersion}`),
+      found: proxies
+        .filter((proxy) => proxy.weftVersion !== WEFT_VERSION)
+        .map((proxy) => `${proxy.id}: weft ${proxy.weftVersion}`),
       hint: "Restart these workloads when it suits",
     }),
   ];

@@ -25,12 +25,17 @@ export function checkResources(model: MeshModel, resources: readonly Resource[])
       hint: "Start an instance: `weft run SERVICE -- COMMAND`; one that runs may not be ready yet",
     }),
     toResult(SECTION, "every traffic split has somewhere to send", {
-      found: services.concat([...model.services].filter(([, service]) => !service.exists)).flatMap(([key, service]) => listDeadSplits(key, service, model)),
+      found: services
+        .concat([...model.services].filter(([, service]) => !service.exists))
+        .flatMap(([key, service]) => listDeadSplits(key, service, model)),
       hint: "Give a backend with ready endpoints a weight above 0: until then these requests are answered with 503",
     }),
     toResult(SECTION, "every service may be called by somebody", {
       outcome: "warning",
-      found: model.settings.access === "strict" ? services.flatMap(([key, service]) => listUncallable(key, service, model)) : [],
+      found:
+        model.settings.access === "strict"
+          ? services.flatMap(([key, service]) => listUncallable(key, service, model))
+          : [],
       hint: "Under `access: strict` only a TrafficTarget opens a service: write one, or `allow:` in weft.yaml",
     }),
   ];
@@ -50,7 +55,10 @@ function isAlwaysSplit(port: ServicePortModel): boolean {
 function listDeadSplits(key: string, service: ServiceModel, model: MeshModel): readonly string[] {
   return service.ports.flatMap((port) =>
     port.splits
-      .filter((split) => !split.backends.some((backend) => hasEndpoints(model, `${service.namespace}/${backend.service}`, port.port)))
+      .filter(
+        (split) =>
+          !split.backends.some((backend) => hasEndpoints(model, `${service.namespace}/${backend.service}`, port.port)),
+      )
       .map((split) => `TrafficSplit ${split.key} leaves ${key}:${port.port} without a ready endpoint`),
   );
 }
@@ -67,5 +75,7 @@ function listUncallable(key: string, service: ServiceModel, model: MeshModel): r
     model.access.get(`${service.namespace}/${account}`)?.targets.some((target) => target.sources.length > 0),
   );
   if (accounts.length === 0 || isOpen) return [];
-  return [`${key}: no TrafficTarget has the destination ${accounts.map((account) => `ServiceAccount ${service.namespace}/${account}`).join(" or ")}`];
+  return [
+    `${key}: no TrafficTarget has the destination ${accounts.map((account) => `ServiceAccount ${service.namespace}/${account}`).join(" or ")}`,
+  ];
 }

@@ -9,7 +9,9 @@ export function checkTraffic(rows: readonly StatRow[], windowName: string): read
   return [
     toResult(SECTION, `no call was denied in the last ${windowName}`, {
       outcome: "warning",
-      found: rows.filter((row) => row.direction === "inbound").flatMap((row) => describe(row, (code) => code === "access_denied")),
+      found: rows
+        .filter((row) => row.direction === "inbound")
+        .flatMap((row) => describe(row, (code) => code === "access_denied")),
       hint: "If the call is meant, allow it: a TrafficTarget with this source and destination",
     }),
     toResult(SECTION, `the mesh failed no call in the last ${windowName}`, {

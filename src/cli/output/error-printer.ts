@@ -19,7 +19,9 @@ export function printError(terminal: Terminal, error: unknown, options: { readon
     if (error.hint !== null) lines.push(`${paint(terminal, "cyan", " hint:")} ${escapeLines(error.hint)}`);
     lines.push(`${paint(terminal, "dim", " code:")} ${error.code}`);
   } else {
-    lines.push(`${paint(terminal, "cyan", " hint:")} This is a fault in weft itself: please report it with what --debug prints`);
+    lines.push(
+      `${paint(terminal, "cyan", " hint:")} This is a fault in weft itself: please report it with what --debug prints`,
+    );
     lines.push(`${paint(terminal, "dim", " code:")} WEFT_INTERNAL`);
   }
   if (options.debug) lines.push(...formatStacks(error));

@@ -12,7 +12,14 @@ interface Recorded extends Terminal {
   readonly written: string[];
 }
 
-function createTerminal(options: { readonly isTty?: boolean; readonly hasColor?: boolean; readonly columns?: number; readonly rows?: number } = {}): Recorded {
+function createTerminal(
+  options: {
+    readonly isTty?: boolean;
+    readonly hasColor?: boolean;
+    readonly columns?: number;
+    readonly rows?: number;
+  } = {},
+): Recorded {
   const written: string[] = [];
   return {
     isTty: options.isTty ?? false,
@@ -24,7 +31,15 @@ function createTerminal(options: { readonly isTty?: boolean; readonly hasColor?:
 }
 
 test("measureText() counts columns: wide characters two, marks and colours none", () => {
-  for (const [text, width] of [["web", 3], ["é", 1], ["e\u0301", 1], ["日本", 4], ["🙂", 2], ["\u001b[31mred\u001b[39m", 3], ["", 0]] as const) {
+  for (const [text, width] of [
+    ["web", 3],
+    ["é", 1],
+    ["e\u0301", 1],
+    ["日本", 4],
+    ["🙂", 2],
+    ["\u001b[31mred\u001b[39m", 3],
+    ["", 0],
+  ] as const) {
     assert.equal(measureText(text), width, JSON.stringify(text));
   }
 });
@@ -49,7 +64,10 @@ test("escapeControl() makes what others wrote harmless", () => {
 });
 
 test("formatTable() aligns, and gives way where it may on a narrow terminal", () => {
-  const rows = [{ name: "reviews", note: "a long note about it", count: 5 }, { name: "web", note: "-", count: 12_345 }];
+  const rows = [
+    { name: "reviews", note: "a long note about it", count: 5 },
+    { name: "web", note: "-", count: 12_345 },
+  ];
   const columns = [
     { title: "name", value: (row: (typeof rows)[number]) => row.name },
     { title: "note", value: (row: (typeof rows)[number]) => row.note, shrinkTo: 6 },
@@ -65,7 +83,8 @@ test("formatTable() aligns, and gives way where it may on a narrow terminal", ()
     "reviews   a long …       5",
     "web       -          12345",
   ]);
-  for (const line of formatTable(createTerminal({ isTty: true, columns: 15 }), columns, rows)) assert.ok(measureText(line) <= 15, line);
+  for (const line of formatTable(createTerminal({ isTty: true, columns: 15 }), columns, rows))
+    assert.ok(measureText(line) <= 15, line);
 });
 
 test("openLiveBlock() redraws in place, prints above, and leaves the cursor shown", () => {
@@ -96,18 +115,42 @@ test("openLiveBlock() in a pipe prints lines and draws nothing", () => {
 });
 
 test("quantities read well and never round a failure away", () => {
-  assert.deepEqual([0, 119_999, 120_000, 7_199_999, 7_200_000, 12_060_000, 90_000_000, 864_000_000, -5].map(formatAge), ["0s", "119s", "2m", "119m", "2h", "3h21m", "1d1h", "10d", "0s"]);
-  assert.deepEqual([null, 0.04, 9.94, 9.96, 999.4, 999.6, 12_345].map(formatLatency), ["-", "0.0ms", "9.9ms", "10ms", "999ms", "1.00s", "12.35s"]);
+  assert.deepEqual(
+    [0, 119_999, 120_000, 7_199_999, 7_200_000, 12_060_000, 90_000_000, 864_000_000, -5].map(formatAge),
+    ["0s", "119s", "2m", "119m", "2h", "3h21m", "1d1h", "10d", "0s"],
+  );
+  assert.deepEqual([null, 0.04, 9.94, 9.96, 999.4, 999.6, 12_345].map(formatLatency), [
+    "-",
+    "0.0ms",
+    "9.9ms",
+    "10ms",
+    "999ms",
+    "1.00s",
+    "12.35s",
+  ]);
   assert.deepEqual([0, 0.04, 99.94, 99.96, 1234.5].map(formatRate), ["0", "0.0", "99.9", "100", "1235"]);
   assert.deepEqual([1, 0.999999, 0.5, 0].map(formatSuccess), ["100%", "99.99%", "50.00%", "0.00%"]);
 });
 
 test("printError() shows message, causes, hint and code, and the stack only when asked", () => {
   const terminal = createTerminal();
-  const causes = [{ field: "spec.a", message: "found 1; expected 2" }, { field: "", message: "found \u001b[31m" }];
-  printError(terminal, new WeftError("WEFT_X_Y", "Cannot do it", { hint: "Do that", details: { causes }, cause: new Error("inner") }), { debug: false });
-  assert.equal(terminal.written.join(""), "error: Cannot do it\n  spec.a: found 1; expected 2\n  found \\x1b[31m\n hint: Do that\n code: WEFT_X_Y\n");
+  const causes = [
+    { field: "spec.a", message: "found 1; expected 2" },
+    { field: "", message: "found \u001b[31m" },
+  ];
+  printError(
+    terminal,
+    new WeftError("WEFT_X_Y", "Cannot do it", { hint: "Do that", details: { causes }, cause: new Error("inner") }),
+    { debug: false },
+  );
+  assert.equal(
+    terminal.written.join(""),
+    "error: Cannot do it\n  spec.a: found 1; expected 2\n  found \\x1b[31m\n hint: Do that\n code: WEFT_X_Y\n",
+  );
   const debug = createTerminal();
   printError(debug, new TypeError("x is not a function"), { debug: true });
-  assert.match(debug.written.join(""), /^error: x is not a function\n hint: This is a fault in weft itself.*\n code: WEFT_INTERNAL\n\nTypeError: x is not a function\n {4}at /);
+  assert.match(
+    debug.written.join(""),
+    /^error: x is not a function\n hint: This is a fault in weft itself.*\n code: WEFT_INTERNAL\n\nTypeError: x is not a function\n {4}at /,
+  );
 });

@@ -37,7 +37,11 @@ export function formatSuccess(successRatio: number): string {
   return text === "100.00" ? "99.99%" : `${text}%`;
 }
 
-function joinUnits(ms: number, [bigMs, big]: readonly [number, string], [smallMs, small]: readonly [number, string]): string {
+function joinUnits(
+  ms: number,
+  [bigMs, big]: readonly [number, string],
+  [smallMs, small]: readonly [number, string],
+): string {
   const bigCount = Math.floor(ms / bigMs);
   const smallCount = Math.floor((ms - bigCount * bigMs) / smallMs);
   return smallCount === 0 ? `${bigCount}${big}` : `${bigCount}${big}${smallCount}${small}`;

@@ -6,12 +6,13 @@ const COLOR_CODE = new RegExp(`${ESCAPE}\\[[0-9;]*m`, "y");
 /** Also what turns the direction of the text around it, and the two separators that terminals take for line ends. */
 const CONTROL = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
 const WITHOUT_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
-const WIDE = /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1faff}\u{20000}-\u{3fffd}]$/u;
+const WIDE =
+  /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1faff}\u{20000}-\u{3fffd}]$/u;
 
 /** Columns the text takes on a terminal; colour codes take none. */
 export function measureText(text: string): number {
   let width = 0;
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     const code = matchColorCode(text, i);
     if (code !== "") {
       i += code.length;
@@ -42,7 +43,7 @@ function cut(text: string, width: number): string {
   let kept = "";
   let used = 0;
   let isFull = width < 1;
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     const code = matchColorCode(text, i);
     if (code !== "") {
       kept += code;
