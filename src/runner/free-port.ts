@@ -29,8 +29,9 @@ export class FreePorts {
   }
 }
 
-/** True when both 127.0.0.1 and, where there is IPv6, all addresses could be bound. */
-export async function isPortFree(port: number): Promise<boolean> {
+/** True when `host` can be bound; by default when both 127.0.0.1 and, where there is IPv6, all addresses can. */
+export async function isPortFree(port: number, host?: string): Promise<boolean> {
+  if (host !== undefined) return canBind(port, host);
   return (await canBind(port, "127.0.0.1")) && (await canBind(port, "::"));
 }
 

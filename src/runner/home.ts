@@ -1,0 +1,63 @@
+import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { formatEndpointsPath, formatTokenPath, writeApiAccess } from "../apiserver/api-access.ts";
+import { openPrivateFolder, readPrivateFile } from "../lib/private-files.ts";
+import { createApiToken } from "./control-plane.ts";
+import { type HomeLock, lockHome } from "./home-lock.ts";
+import { ProcessJournal } from "./process-journal.ts";
+
+/** One mesh's state folder, 0700: state of the control plane and the proxies, token, logs. */
+export interface Home {
+  readonly path: string;
+  /** The API's token; kept over restarts of the mesh. */
+  readonly token: string;
+  readonly journal: ProcessJournal;
+  /** What a killed runner left behind and what was ended now. */
+  readonly leftovers: readonly string[];
+  /** Tells the CLI where the control plane is. */
+  publish(address: { readonly api: string; readonly xds: string }): void;
+  close(): void;
+}
+
+/** A log that has grown past this is moved aside when the mesh starts. */
+const MAX_LOG_BYTES = 16 * 1024 * 1024;
+
+/** Opens the home for `weft up`. Throws WEFT_UP_RUNNING when another one has it, WEFT_STATE_PERMISSIONS when others may enter it. */
+export function openHome(path: string): Home {
+  openPrivateFolder(path);
+  const lock: HomeLock = lockHome(path);
+  try {
+    mkdirSync(join(path, "logs"), { recursive: true, mode: 0o700 });
+    const journal = new ProcessJournal(path);
+    const leftovers = journal.endLeftovers();
+    rmSync(formatEndpointsPath(path), { force: true });
+    const token = readPrivateFile(formatTokenPath(path))?.trim() || createApiToken();
+    return {
+      path,
+      token,
+      journal,
+      leftovers,
+      publish: ({ api, xds }) => writeApiAccess({ home: path, token, endpoints: { api, xds, pid: process.pid } }),
+      close() {
+        rmSync(formatEndpointsPath(path), { force: true });
+        journal.close();
+        lock.release();
+      },
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+export function formatProxyStateDir(home: string, workload: string): string {
+  return join(home, "proxies", workload);
+}
+
+/** The path of a log file, with room in it. */
+export function openLog(home: string, name: string): string {
+  const path = join(home, "logs", `${name}.log`);
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
+  return path;
+}
