@@ -8,6 +8,8 @@ export interface EndpointPublisherOptions {
   /** Called when writing begins to fail and when it works again, not for each failure. */
   readonly onFailing: (error: unknown) => void;
   readonly onRecovered: () => void;
+  /** All that was published is acknowledged. */
+  readonly onIdle: () => void;
 }
 
 const FIRST_RETRY_MS = 50;
@@ -98,7 +100,9 @@ export class EndpointPublisher {
       }
       this.#scheduleRetry();
     }
-    if (this.isIdle()) for (const listener of this.#onIdle.splice(0)) listener();
+    if (!this.isIdle()) return;
+    for (const listener of this.#onIdle.splice(0)) listener();
+    this.#options.onIdle();
   }
 
   #scheduleRetry(): void {

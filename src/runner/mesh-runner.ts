@@ -104,8 +104,8 @@ export class MeshRunner {
       apply: async (slice) => {
         await this.#canJoin;
         await this.#control.api().apply(slice);
-        this.#onProgress();
       },
+      onIdle: () => this.#onProgress(),
       onFailing: (error) => onProblem(`endpoints wait for the control plane: ${error instanceof Error ? error.message : String(error)}`),
       onRecovered: () => onNotice("endpoints are up to date again"),
     });
