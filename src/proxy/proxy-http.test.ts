@@ -13,7 +13,7 @@ import {
   createRoutes,
 } from "../testing/xds-fixture.ts";
 import { systemClock } from "../time/system-clock.ts";
-import { NodeTransport } from "../transport/node.ts";
+import { selectTransport } from "../transport/select.ts";
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from "../xds/names.ts";
 
 const WEB = "spiffe://test.mesh/ns/default/sa/web";
@@ -57,7 +57,7 @@ describe("a pair of proxies", () => {
     await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
     appPort = (app.address() as AddressInfo).port;
     const ca = await createMeshCa();
-    const transport = new NodeTransport(systemClock);
+    const transport = await selectTransport(systemClock);
     const shared = { transport, clock: systemClock, ca };
     reviews = await startTestProxy({ ...shared, serviceAccount: "reviews", appPorts: [{ port: appPort, protocol: "http" }] });
     web = await startTestProxy({ ...shared, serviceAccount: "web" });

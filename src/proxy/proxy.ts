@@ -191,6 +191,8 @@ export class Proxy {
   async close(): Promise<void> {
     await this.#listeners.close();
     await this.#admin?.close();
+    for (const downstream of [...this.runtime.downstreams]) downstream.close();
+    this.#upstreams.close();
     this.runtime.wheel.close();
     this.runtime.accessLog?.flush();
   }

@@ -49,6 +49,8 @@ export class ProxyRuntime {
 export interface Drainable {
   /** Finish what is open, take nothing new, close. */
   drain(): void;
+  /** Ends now, whatever is open. */
+  close(): void;
 }
 
 export interface Credentials {

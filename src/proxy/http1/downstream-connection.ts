@@ -117,6 +117,10 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     if (this.#state === AWAITING_HEAD && this.#decoder.isIdle()) this.#close();
   }
 
+  close(): void {
+    this.#connection?.destroy();
+  }
+
   // Decoded events, by way of RequestSink.
 
   onHead(head: Head): void {

@@ -198,7 +198,8 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     const x = this.#exchange;
     this.#exchange = null;
     // A response that ends before its request leaves half a request on the wire: the connection is done.
-    const reusable = this.#reusable && this.#requestEnded;
+    // So is one on which more bytes came than were due: the decoder then takes keepAlive back.
+    const reusable = this.#reusable && this.#requestEnded && this.#decoder.head.keepAlive;
     if (reusable) {
       this.#state = "idle";
       this.#armIdle();

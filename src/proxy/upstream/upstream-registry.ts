@@ -30,6 +30,12 @@ export class UpstreamRegistry {
     }
   }
 
+  /** Idle connections close now; busy ones with the exchange they carry. */
+  close(): void {
+    for (const state of this.#clusters.values()) state.retire();
+    this.#clusters.clear();
+  }
+
   all(): Iterable<ClusterState> {
     return this.#clusters.values();
   }
