@@ -35,10 +35,17 @@ function toJson(value: unknown, depth: number): Json {
   if (isAny(value)) return toAnyJson(value, depth);
   const fields: [string, Json][] = [];
   for (const [name, field] of Object.entries(value)) {
-    if (name === "$unknowns") continue;
+    if (name === "$unknowns" || isUnset(field)) continue;
     fields.push([name, SECRET_FIELDS.has(name) ? "[redacted]" : toJson(field, depth + 1)]);
   }
   return Object.fromEntries(fields);
+}
+
+/** Decoders give repeated fields and maps without entries where nothing was sent; a message without fields was sent. */
+function isUnset(field: unknown): boolean {
+  if (Array.isArray(field)) return field.length === 0;
+  if (typeof field !== "object" || field === null) return false;
+  return Object.getPrototypeOf(field) === Object.prototype && Object.keys(field).length === 0;
 }
 
 function isAny(value: object): value is google.protobuf.Any {
