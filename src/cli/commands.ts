@@ -3,6 +3,7 @@ import type { RegisterCommand } from "./context.ts";
 /** Every command, in the order of `weft --help`. A file is imported only when its command (or the help of all) is asked for. */
 export const COMMANDS: Readonly<Record<string, () => Promise<RegisterCommand>>> = {
   up: async () => (await import("./up.ts")).registerUpCommand,
+  run: async () => (await import("./run.ts")).registerRunCommand,
   apply: async () => (await import("./apply.ts")).registerApplyCommand,
   get: async () => (await import("./get.ts")).registerGetCommand,
   describe: async () => (await import("./describe.ts")).registerDescribeCommand,

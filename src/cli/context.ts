@@ -33,8 +33,11 @@ export interface CliContext extends CliHost {
    * does not connect yet.
    */
   readonly openApi: () => Promise<ApiClient>;
-  /** The command did its work and the answer is "no" (a check failed, a resource was refused): exit code 1 at the end. */
-  readonly fail: () => void;
+  /**
+   * The command did its work and the answer is "no" (a check failed, a resource was refused): exit code 1 at the end, or
+   * the one given (`weft run` passes on that of the program it ran).
+   */
+  readonly fail: (exitCode?: number) => void;
 }
 
 /** Every command file exports one of these, named `register…Command`. Registering must be cheap: actions import lazily. */

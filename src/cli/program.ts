@@ -30,13 +30,16 @@ export async function runCli(argv: readonly string[], host: CliHost): Promise<nu
     ...host,
     findHome: () => homeOf(program, host),
     openApi: () => openApi(program, host),
-    fail: () => {
-      exitCode = 1;
+    fail: (code = 1) => {
+      exitCode = code;
     },
   };
   configureProgram(program, host);
+  const names = chooseCommands(argv);
+  // Commander looks for the program's options after the command's name too: `weft run` has a --version of its own.
+  if (!names.includes("run") || names.length > 1) addVersionOption(program);
   try {
-    for (const name of chooseCommands(argv)) (await COMMANDS[name]?.())?.(program, context);
+    for (const name of names) (await COMMANDS[name]?.())?.(program, context);
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync([...argv], { from: "user" });
     return exitCode;
@@ -51,15 +54,19 @@ export async function runCli(argv: readonly string[], host: CliHost): Promise<nu
 export async function createFullProgram(context: CliContext): Promise<Command> {
   const program = new Command("weft");
   configureProgram(program, context);
+  addVersionOption(program);
   for (const load of Object.values(COMMANDS)) (await load())(program, context);
   return program;
+}
+
+function addVersionOption(program: Command): void {
+  program.version(`weft ${WEFT_VERSION}`, "-V, --version", "print the version of this program");
 }
 
 /** Subcommands inherit these settings, so this comes before any is added. */
 function configureProgram(program: Command, host: CliHost): void {
   program
     .description(DESCRIPTION)
-    .version(`weft ${WEFT_VERSION}`, "-V, --version", "print the version of this program")
     .helpOption("-h, --help", "show help")
     .helpCommand("help [command]", "show help for a command")
     .option("--home <folder>", "state folder of the mesh (default: WEFT_HOME, else .weft beside the nearest weft.yaml)")

@@ -1,5 +1,5 @@
 import type { Clock } from "../time/clock.ts";
-import { type ChildExit, describeExit, type SpawnChild } from "./child.ts";
+import { type ChildExit, type ChildSpec, describeExit, type SpawnChild } from "./child.ts";
 import { type ConnectOnce, watchPort } from "./port-probe.ts";
 import { APP_BACKOFF } from "./restart-backoff.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -23,41 +23,44 @@ export interface AppOptions {
   readonly spawn: SpawnChild;
   readonly connect: ConnectOnce;
   readonly workload: string;
-  /** A line for the shell. */
-  readonly command: string;
+  readonly process: Pick<ChildSpec, "command" | "stdin" | "output" | "ownGroup">;
   readonly cwd: string;
   readonly port: number;
   /** Asked at each start. */
   readonly createEnvironment: () => Readonly<Record<string, string | undefined>>;
+  /** Says once that nothing listens after this long; null: a program that never listens is fine. */
+  readonly silentAfterMs: number | null;
   readonly onAcceptingChange: (accepting: boolean) => void;
+  /** It ended by itself. `hasAccepted`: it has listened before. "leave" = that was all of it. */
+  readonly onEnd: (exit: ChildExit, hasAccepted: boolean) => "restart" | "leave";
   readonly onLine: (line: string) => void;
   readonly onProblem: (message: string) => void;
 }
 
 const RESTART_GRACE_MS = 5000;
-/** An app that listens nowhere is said so after this long, once. */
-const SILENT_AFTER_MS = 10_000;
 
-/** An app of weft.yaml: started through the shell, watched, and started again when it ends. */
+/** An app: started, watched, and started again when it ends. */
 export function createApp(options: AppOptions): Backend {
   const { clock, workload, port } = options;
   let accepting = false;
+  let hasAccepted = false;
   let stopWatch: (() => void) | null = null;
 
   function setAccepting(next: boolean): void {
     if (accepting === next) return;
     accepting = next;
+    hasAccepted ||= next;
     options.onAcceptingChange(next);
   }
 
   function watch(): void {
     const stopPort = watchPort({ clock, connect: options.connect, host: "127.0.0.1", port, recheckMs: null, onChange: setAccepting });
-    const silent = clock.after(SILENT_AFTER_MS, () => {
+    const silent = options.silentAfterMs === null ? null : clock.after(options.silentAfterMs, () => {
       if (!accepting) options.onProblem(`${workload} does not listen on 127.0.0.1:${port} yet; it should listen on the port in its PORT variable (or say appPort in weft.yaml)`);
     }, undefined);
     stopWatch = () => {
       stopPort();
-      silent.clear();
+      silent?.clear();
     };
   }
 
@@ -67,8 +70,9 @@ export function createApp(options: AppOptions): Backend {
     setAccepting(false);
   }
 
-  function onExit(exit: ChildExit, delayMs: number): "restart" {
+  function onExit(exit: ChildExit, delayMs: number): "restart" | "leave" {
     endWatch();
+    if (options.onEnd(exit, hasAccepted) === "leave") return "leave";
     options.onProblem(`${workload} ${describeExit(exit)}; it starts again in ${delayMs / 1000} s`);
     return "restart";
   }
@@ -79,13 +83,10 @@ export function createApp(options: AppOptions): Backend {
     backoff: APP_BACKOFF,
     createSpec: () => ({
       title: workload,
-      command: { kind: "shell", line: options.command },
+      ...options.process,
       cwd: options.cwd,
       environment: options.createEnvironment(),
-      stdin: "ignore",
-      output: "lines",
       hasStatus: false,
-      ownGroup: true,
     }),
     onStart: watch,
     onStatus: () => undefined,

@@ -14,6 +14,8 @@ export interface EndpointPublisherOptions {
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 1000;
+/** Writing what is already there changes nothing. */
+const REFRESH_MS = 10_000;
 
 /**
  * Brings the latest state of each EndpointSlice to the control plane. While that is away only the newest state of each
@@ -21,19 +23,27 @@ const MAX_RETRY_MS = 1000;
  */
 export class EndpointPublisher {
   readonly #options: EndpointPublisherOptions;
+  readonly #latest = new Map<string, Resource>();
   readonly #waiting = new Map<string, Resource>();
   readonly #writing = new Map<string, Resource>();
   #retryMs = FIRST_RETRY_MS;
+  readonly #refresh: Timer;
   #timer: Timer | null = null;
   #isFailing = false;
+  #isClosed = false;
   #onIdle: (() => void)[] = [];
 
   constructor(options: EndpointPublisherOptions) {
     this.#options = options;
+    this.#refresh = options.clock.every(REFRESH_MS, () => this.#republish(), undefined);
   }
 
   publish(slices: readonly Resource[]): void {
-    for (const slice of slices) this.#waiting.set(slice.metadata.name, slice);
+    if (this.#isClosed) return;
+    for (const slice of slices) {
+      this.#latest.set(slice.metadata.name, slice);
+      this.#waiting.set(slice.metadata.name, slice);
+    }
     this.#writeAll();
   }
 
@@ -65,9 +75,19 @@ export class EndpointPublisher {
     });
   }
 
+  /** Nothing is written from now on; what is under way may still arrive. */
   close(): void {
+    this.#isClosed = true;
+    this.#refresh.clear();
     this.#timer?.clear();
     this.#waiting.clear();
+    this.#latest.clear();
+  }
+
+  /** The control plane removes endpoints whose proxy was away for long; those that are there must come back. */
+  #republish(): void {
+    for (const [name, slice] of this.#latest) if (!this.#waiting.has(name)) this.#waiting.set(name, slice);
+    this.#writeAll();
   }
 
   /** One write of a slice at a time, so that an older state never arrives after a newer one. */
@@ -93,6 +113,7 @@ export class EndpointPublisher {
       this.#writeAll();
     } catch (error) {
       this.#writing.delete(name);
+      if (this.#isClosed) return;
       if (!this.#waiting.has(name)) this.#waiting.set(name, slice);
       if (!this.#isFailing) {
         this.#isFailing = true;

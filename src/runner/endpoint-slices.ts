@@ -13,6 +13,8 @@ export interface InstanceEndpoint {
   /** Where its sidecar listens for other proxies. */
   readonly address: string;
   readonly port: number;
+  /** Name of the Service's port; "" when it has none. */
+  readonly portName: string;
   readonly ready: boolean;
   /** True while it drains: calls already made may end. */
   readonly terminating: boolean;
@@ -26,7 +28,7 @@ export function toEndpointSlices(endpoint: InstanceEndpoint): readonly Resource[
 }
 
 function toSlice(service: string, endpoint: InstanceEndpoint): Resource {
-  const { workload, serviceAccount, version, address, port, protocol, ready, terminating } = endpoint;
+  const { workload, serviceAccount, version, address, port, portName, protocol, ready, terminating } = endpoint;
   const labels = {
     "kubernetes.io/service-name": service,
     "weft.dev/service-account": serviceAccount,
@@ -40,6 +42,6 @@ function toSlice(service: string, endpoint: InstanceEndpoint): Resource {
     metadata: createMeta(`${service}.${workload}`, labels),
     addressType: "IPv4",
     endpoints: [{ addresses: [address], conditions: { ready, serving: ready, terminating } }],
-    ports: [{ name: "", port, protocol: "TCP", appProtocol: protocol }],
+    ports: [{ name: portName, port, protocol: "TCP", appProtocol: protocol }],
   };
 }

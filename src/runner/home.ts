@@ -1,10 +1,11 @@
-import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { formatEndpointsPath, formatTokenPath, writeApiAccess } from "../apiserver/api-access.ts";
 import { openPrivateFolder, readPrivateFile } from "../lib/private-files.ts";
 import { createApiToken } from "./control-plane.ts";
 import { type HomeLock, lockHome } from "./home-lock.ts";
 import { ProcessJournal } from "./process-journal.ts";
+import { isProcessAlive } from "./process-stamp.ts";
 
 /** One mesh's state folder, 0700: state of the control plane and the proxies, token, logs. */
 export interface Home {
@@ -19,6 +20,7 @@ export interface Home {
   close(): void;
 }
 
+const RUNS_FOLDER = "runs";
 /** A log that has grown past this is moved aside when the mesh starts. */
 const MAX_LOG_BYTES = 16 * 1024 * 1024;
 
@@ -29,7 +31,7 @@ export function openHome(path: string): Home {
   try {
     mkdirSync(join(path, "logs"), { recursive: true, mode: 0o700 });
     const journal = new ProcessJournal(path);
-    const leftovers = journal.endLeftovers();
+    const leftovers = [...journal.endLeftovers(), ...endDeadRuns(path)];
     rmSync(formatEndpointsPath(path), { force: true });
     const token = readPrivateFile(formatTokenPath(path))?.trim() || createApiToken();
     return {
@@ -48,6 +50,23 @@ export function openHome(path: string): Home {
     lock.release();
     throw error;
   }
+}
+
+/** The folder of one `weft run`, named after its process; removed when it ends. */
+export function formatRunFolder(home: string, pid: number): string {
+  return join(home, RUNS_FOLDER, String(pid));
+}
+
+/** What `weft run`s that were killed left behind: their processes, and their proxies' keys. */
+function endDeadRuns(home: string): readonly string[] {
+  const folder = join(home, RUNS_FOLDER);
+  const pids = existsSync(folder) ? readdirSync(folder).filter((name) => /^\d+$/.test(name)) : [];
+  const dead = pids.map(Number).filter((pid) => !isProcessAlive(pid, null));
+  return dead.flatMap((pid) => {
+    const ended = new ProcessJournal(formatRunFolder(home, pid)).endLeftovers();
+    rmSync(formatRunFolder(home, pid), { recursive: true, force: true });
+    return ended;
+  });
 }
 
 export function formatProxyStateDir(home: string, workload: string): string {

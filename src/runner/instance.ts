@@ -8,6 +8,10 @@ export interface InstanceOptions {
   /** "" for none. */
   readonly version: string;
   readonly protocol: "http" | "tcp";
+  /** Name of the Service's port; "" when it has none. */
+  readonly portName: string;
+  /** When the backend starts: as soon as the sidecar's ports are known, or once it serves. */
+  readonly backendWaitsFor: "listening" | "ready";
   readonly createSidecar: (events: SidecarEvents) => Sidecar;
   readonly createBackend: (events: BackendEvents) => Backend;
   /** The instance's state as callers should see it; called at every change, from the first moment it can be reached. */
@@ -26,7 +30,7 @@ export interface BackendEvents {
 
 /**
  * One workload: a sidecar and what stands behind it. The backend starts when the sidecar has said its ports (an app
- * needs them in its environment). The instance is ready while the sidecar serves and the backend accepts connections.
+ * needs them in its environment) or, if so wished, when it serves. The instance is ready while the sidecar serves and the backend accepts connections.
  */
 export class Instance {
   readonly workload: string;
@@ -36,6 +40,7 @@ export class Instance {
   readonly #sidecar: Sidecar;
   readonly #backend: Backend;
   #hasStartedBackend = false;
+  #hasJoined = false;
   #isStopping = false;
   #published: InstanceEndpoint | null = null;
 
@@ -45,8 +50,12 @@ export class Instance {
     this.service = options.service;
     this.version = options.version;
     this.#sidecar = options.createSidecar({
-      onListening: () => this.#startBackend(),
-      onReadyChange: () => this.#publish(),
+      onListening: () => this.#onListening(),
+      onReadyChange: (ready) => {
+        this.#hasJoined ||= ready;
+        if (ready) this.#startBackend();
+        this.#publish();
+      },
     });
     this.#backend = options.createBackend({
       ports: () => this.#sidecar.ports(),
@@ -56,6 +65,11 @@ export class Instance {
 
   start(): void {
     this.#sidecar.start();
+  }
+
+  /** Its sidecar has been ready at least once. */
+  hasJoined(): boolean {
+    return this.#hasJoined;
   }
 
   isReady(): boolean {
@@ -89,22 +103,26 @@ export class Instance {
     this.#sidecar.kill();
   }
 
-  /** With other ports than before, the app must be told: its environment holds them. */
-  #startBackend(): void {
-    if (this.#isStopping) return;
-    if (!this.#hasStartedBackend) {
-      this.#hasStartedBackend = true;
-      this.#backend.start();
-      return;
+  #onListening(): void {
+    if (this.#options.backendWaitsFor === "listening" && !this.#hasStartedBackend) {
+      this.#startBackend();
+    } else if (this.#hasStartedBackend && !this.#isStopping) {
+      // With other ports than before, the app must be told: its environment holds them.
+      this.#backend.restart();
+      this.#publish();
     }
-    this.#backend.restart();
-    this.#publish();
+  }
+
+  #startBackend(): void {
+    if (this.#isStopping || this.#hasStartedBackend) return;
+    this.#hasStartedBackend = true;
+    this.#backend.start();
   }
 
   #publish(): void {
     const inbound = this.#sidecar.ports()?.inbound;
     if (inbound === undefined || inbound === null) return;
-    const { workload, service, version, protocol } = this.#options;
+    const { workload, service, version, protocol, portName } = this.#options;
     const endpoint: InstanceEndpoint = {
       workload,
       service,
@@ -113,6 +131,7 @@ export class Instance {
       protocol,
       address: inbound.address,
       port: inbound.port,
+      portName,
       ready: this.isReady(),
       terminating: this.#isStopping,
     };

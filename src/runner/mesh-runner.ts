@@ -47,6 +47,8 @@ export interface MeshRunnerOptions {
 const DRAIN_MS = 5000;
 const APP_GRACE_MS = 5000;
 const LEAVE_LIMIT_MS = 1000;
+/** An app that listens nowhere is said so after this long, once. */
+const SILENT_AFTER_MS = 10_000;
 const INGRESS_WORKLOAD = `${INGRESS_ACCOUNT}-0`;
 
 /** All processes of one mesh on this machine, and what connects them. */
@@ -187,6 +189,8 @@ export class MeshRunner {
       service: service.name,
       version: version.name,
       protocol: service.protocol,
+      portName: "",
+      backendWaitsFor: "listening",
       createSidecar: (events) => this.#createSidecar(workload, { serviceAccount: service.name, app: { address, port, protocol: service.protocol }, ingress: [], ...events }),
       createBackend: (events) => this.#createBackend(workload, { service, version, port, events }),
       onEndpoint: (endpoint) => this.#publish(endpoint),
@@ -202,7 +206,9 @@ export class MeshRunner {
     return createApp({
       ...shared,
       spawn,
-      command: source.command,
+      process: { command: { kind: "shell", line: source.command }, stdin: "ignore", output: "lines", ownGroup: true },
+      silentAfterMs: SILENT_AFTER_MS,
+      onEnd: () => "restart",
       cwd: loaded.folder,
       createEnvironment: () => this.#createAppEnvironment(workload, { ...source.env, PORT: String(port), WEFT_SERVICE: service.name, WEFT_VERSION: version.name }, events),
       onLine: (line) => onAppLine(workload, line),

@@ -149,6 +149,13 @@ const REFUSED: readonly { readonly fact: string; readonly text: string; readonly
     ],
   },
   {
+    fact: "PORT among the variables",
+    text: "mesh: m\nservices:\n  a: { command: x, env: { PORT: 80 } }\n",
+    problems: [
+      "weft.yaml:3:27: error: services.a.env.PORT: found PORT, which weft assigns; expected appPort, when the app must listen on a port of its own",
+    ],
+  },
+  {
     fact: "a version whose Service name is taken, and instances that would have one name",
     text: "mesh: m\nservices:\n  a-v1: { command: x }\n  a: { versions: { v1: { command: y } } }\n",
     problems: [

@@ -138,6 +138,9 @@ function toSource(
     problems.add(path, found, "command, address or versions", "key");
     return null;
   }
+  if (written.env?.["PORT"] !== undefined) {
+    problems.add([...path, "env", "PORT"], "PORT, which weft assigns", "appPort, when the app must listen on a port of its own", "key");
+  }
   const replicas = written.replicas ?? 1;
   if (written.appPort !== undefined && replicas > 1) {
     problems.add([...path, "appPort"], `one port for ${replicas} replicas`, "replicas: 1, or no appPort (each instance then gets its own PORT)");

@@ -11,15 +11,16 @@ interface Entry {
 }
 
 /**
- * The process groups that live now, in `processes.json` of the home: what is left of them after `kill -9` of the runner
+ * The process groups that live now, in `processes.json` of a folder: what is left of them after `kill -9` of the runner
  * is ended by the next one.
  */
 export class ProcessJournal implements ProcessRecord {
   readonly #path: string;
   readonly #entries = new Map<number, Entry>();
 
-  constructor(home: string, name: string = "processes.json") {
-    this.#path = join(home, name);
+  /** `folder`: the home for `weft up`; a folder of its own in it for each `weft run`. */
+  constructor(folder: string) {
+    this.#path = join(folder, "processes.json");
   }
 
   add(pid: number, title: string): void {

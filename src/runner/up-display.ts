@@ -5,6 +5,7 @@ import { paint, type Style } from "../cli/output/style.ts";
 import { type Column, formatTable } from "../cli/output/table.ts";
 import type { Terminal } from "../cli/output/terminal.ts";
 import type { Instance } from "./instance.ts";
+import { formatVersionService } from "./weft-yaml.ts";
 
 export interface UpDisplayOptions {
   readonly terminal: Terminal;
@@ -110,9 +111,15 @@ function toRows(instances: readonly Instance[], stat: readonly StatRow[]): reado
       ready: group.filter((instance) => instance.isReady()).length,
       total: group.length,
       states: waiting.length === 0 ? "" : `, ${waiting.join(", ")}`,
-      stat: mergeStat(stat.filter((row) => row.direction === "inbound" && row.destination === `default/${first.service}` && row.version === first.version)),
+      stat: mergeStat(stat.filter((row) => isAbout(row, first))),
     };
   });
+}
+
+/** As callers saw it, whether they named the service (and a split or chance chose the version) or the version itself. */
+function isAbout(row: StatRow, { service, version }: Instance): boolean {
+  if (row.direction !== "outbound" || row.version !== version) return false;
+  return row.destination === `default/${service}` || (version !== "" && row.destination === `default/${formatVersionService(service, version)}`);
 }
 
 /** All callers of one version together. The worst caller's p99 stands for all: quantiles cannot be added up. */

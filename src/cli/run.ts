@@ -1,0 +1,60 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { isDnsLabel } from "../resources/name-schema.ts";
+import type { CliContext } from "./context.ts";
+
+const EXAMPLES = `
+Examples:
+  $ weft run billing -- node billing.mjs                 listens on the port in its PORT variable
+  $ weft run files --port 8000 -- python3 -m http.server 8000
+  $ weft run reviews --version v3 -- node reviews.mjs    one more version of a service
+  $ weft run db --protocol tcp --service-port 5432 --port 5433 -- ./my-database
+  $ weft run client -- curl -s http://reviews/           a client: listens on nothing, its exit code is passed on
+
+The program runs under the service account of SERVICE: what it may call, and who may call it, is decided by that name.
+`;
+
+interface RunFlags {
+  readonly version?: string;
+  readonly port?: number;
+  readonly protocol?: "http" | "tcp";
+  readonly servicePort?: number;
+}
+
+export function registerRunCommand(program: Command, context: CliContext): void {
+  program
+    .command("run")
+    .summary("run one program as part of a running mesh")
+    .description(
+      "Runs a program with a sidecar beside it. Once it listens on its port it is an instance of SERVICE (made when there is none) and is started again when it ends. A program that ends without ever having listened was a client: its exit code is passed on.",
+    )
+    .argument("<service>", "whose instance, and under whose service account", parseLabel)
+    .argument("<command...>", "the program and its parameters, after --")
+    .addOption(new Option("--version <version>", "also an instance of the Service SERVICE-VERSION").argParser(parseLabel))
+    .addOption(new Option("--port <port>", "where the program listens (default: what its PORT variable says, which weft assigns)").argParser(parsePort))
+    .addOption(new Option("--protocol <protocol>", "http detects HTTP; tcp passes bytes on (default: the Service's, else http)").choices(["http", "tcp"]))
+    .addOption(new Option("--service-port <port>", "the port callers use (default: the Service's, else 80)").argParser(parsePort))
+    .addHelpText("after", EXAMPLES)
+    .action(async (service: string, [command = "", ...parameters]: readonly string[], flags: RunFlags) => {
+      const { runService } = await import("../runner/run.ts");
+      await runService(context, {
+        service,
+        version: flags.version ?? "",
+        port: flags.port ?? null,
+        protocol: flags.protocol ?? null,
+        servicePort: flags.servicePort ?? null,
+        command,
+        parameters,
+      });
+    });
+}
+
+function parseLabel(text: string): string {
+  if (!isDnsLabel(text)) throw new InvalidArgumentError("Expected 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit.");
+  return text;
+}
+
+function parsePort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) throw new InvalidArgumentError("Expected a port of 1 to 65535.");
+  return port;
+}

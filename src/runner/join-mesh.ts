@@ -1,0 +1,64 @@
+import type { ApiClient } from "../apiserver/api-client.ts";
+import { WeftError } from "../lib/weft-error.ts";
+import { DEFAULT_NAMESPACE } from "../resources/object-meta-schema.ts";
+import type { Resource } from "../resources/resource.ts";
+import type { Service } from "../resources/service.ts";
+import { formatVersionService } from "./weft-yaml.ts";
+import { createService, toServiceAccount } from "./weft-yaml-resources.ts";
+
+export interface JoinOptions {
+  readonly service: string;
+  /** "" for none. */
+  readonly version: string;
+  readonly protocol: "http" | "tcp";
+  /** The port callers use; null: the existing Service's first, else 80. */
+  readonly servicePort: number | null;
+}
+
+/** The port of the Service that an instance serves. */
+export interface JoinedPort {
+  /** "" when the Service has one port. */
+  readonly name: string;
+  readonly protocol: "http" | "tcp";
+}
+
+type Api = Pick<ApiClient, "create" | "get">;
+
+const DEFAULT_SERVICE_PORT = 80;
+
+/** Makes the identity that a workload of this service runs under, unless it is there. */
+export async function ensureServiceAccount(api: Api, service: string): Promise<void> {
+  await ensure(api, toServiceAccount(service));
+}
+
+/** What an existing Service says about its port; null when there is no such Service. Throws when it has no such port. */
+export async function findServicePort(api: Api, options: JoinOptions): Promise<JoinedPort | null> {
+  const found = (await api.get({ group: "", kind: "Service", namespace: DEFAULT_NAMESPACE, name: options.service })) as Service | null;
+  if (found === null) return null;
+  const { ports } = found.spec;
+  const port = options.servicePort === null ? ports[0] : ports.find((candidate) => candidate.port === options.servicePort);
+  if (port === undefined) {
+    throw new WeftError("WEFT_RUN_PORT", `Cannot join the Service "${options.service}": found ports ${ports.map((candidate) => candidate.port).join(", ") || "none"}; expected ${options.servicePort ?? "one"}`, {
+      hint: `Leave --service-port out, or change the Service: weft get service ${options.service} -o yaml`,
+    });
+  }
+  return { name: port.name, protocol: port.appProtocol === "tcp" ? "tcp" : "http" };
+}
+
+/** Makes the Service, and the version's own, unless they are there. */
+export async function ensureServices(api: Api, options: JoinOptions): Promise<void> {
+  const { service, version, protocol } = options;
+  const port = options.servicePort ?? DEFAULT_SERVICE_PORT;
+  await ensure(api, createService(service, port, protocol));
+  if (version !== "") await ensure(api, createService(formatVersionService(service, version), port, protocol));
+}
+
+async function ensure(api: Api, resource: Resource): Promise<void> {
+  const { kind, metadata } = resource;
+  if ((await api.get({ group: "", kind, namespace: metadata.namespace, name: metadata.name })) !== null) return;
+  try {
+    await api.create(resource);
+  } catch (error) {
+    if (!(error instanceof WeftError) || error.code !== "WEFT_API_ALREADY_EXISTS") throw error;
+  }
+}
