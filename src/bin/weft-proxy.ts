@@ -80,7 +80,10 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
       ads?.subscribe(ROUTE_TYPE, routeNames);
     },
   });
-  const bound = await proxy.listen(toCredentials(await svid.manager.start()));
+  const identity = await svid.manager.start();
+  // The join went over a connection without a certificate; what follows needs one that proves who we are.
+  svid.channel.refresh();
+  const bound = await proxy.listen(toCredentials(identity));
   svid.manager.onChange((identity) => {
     svid.channel.refresh();
     void proxy.setIdentity(toCredentials(identity));

@@ -18,6 +18,7 @@ import { openCertificateAuthority } from "./ca/certificate-authority.ts";
 import type { CertificateAuthority } from "./ca/certificate-authority.ts";
 import { addIdentityService } from "./ca/identity-service.ts";
 import { JoinCredentials } from "./ca/join-credentials.ts";
+import { CertificateExpiries } from "./ca/certificate-expiries.ts";
 import { PeerVerifier } from "./ca/peer-verifier.ts";
 import { SvidIssuer } from "./ca/svid-issuer.ts";
 import { ClosingStack } from "./closing-stack.ts";
@@ -97,14 +98,24 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   await follower.start();
 
   const verifier = new PeerVerifier({ trustDomain, roots: () => [authority.root], clock });
-  const ads = createAdsService({ source, clock, log, authenticate: (call) => verifier.identify(call) });
+  const expiries = new CertificateExpiries();
+  const ads = createAdsService({
+    source,
+    clock,
+    log,
+    authenticate: (call) => {
+      const peer = verifier.identify(call);
+      if (peer !== null) expiries.note(peer.namespace, peer.workload, peer.notAfterMs);
+      return peer;
+    },
+  });
   const ring = new TrafficRing({ onLimit: (message) => log.warn(`traffic figures: ${message}`) }, clock.nowMs());
   const pruning = clock.every(PRUNE_MS, () => ring.prune(clock.nowMs()), undefined);
   closing.add(() => pruning.clear());
 
   const lifetimeMs = (): number => follower.model().settings.certificateLifetimeMs;
   const credentials = new JoinCredentials({ folder: join(stateDir, "join"), clock, random });
-  const issuer = new SvidIssuer({ authority, credentials, lifetimeMs });
+  const issuer = new SvidIssuer({ authority, credentials, lifetimeMs , expiries });
   const server = new Server({ ...ADS_CHANNEL_OPTIONS, "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS });
   addIdentityService(server, { issuer, verifier, log });
   addTelemetryService(server, { ring, verifier, clock, log });
@@ -127,7 +138,9 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     ads,
     ring,
     issuer,
+    expiries,
     trustBundlePem: authority.trustBundlePem,
+    trustRootNotAfterWallMs: authority.notAfterMs(),
     xds: { host: options.xds.address, port: xdsPort },
     clock,
   });

@@ -1,6 +1,7 @@
 import { formatWorkloadId } from "../identity/spiffe-id.ts";
 import type { Clock } from "../time/clock.ts";
 import type { AdsService } from "./ads/ads-server.ts";
+import type { CertificateExpiries } from "./ca/certificate-expiries.ts";
 import type { SvidIssuer } from "./ca/svid-issuer.ts";
 import type { MeshSettings } from "./model/mesh-model.ts";
 import type { TrafficRing } from "./telemetry/traffic-ring.ts";
@@ -12,7 +13,9 @@ export interface ViewsOptions {
   readonly ads: Pick<AdsService, "proxies" | "proxyConfig">;
   readonly ring: TrafficRing;
   readonly issuer: SvidIssuer;
+  readonly expiries: CertificateExpiries;
   readonly trustBundlePem: string;
+  readonly trustRootNotAfterWallMs: number;
   /** Where workloads that join find the control plane. */
   readonly xds: { readonly host: string; readonly port: number };
   readonly clock: Clock;
@@ -22,7 +25,7 @@ export interface ViewsOptions {
 export function createViews(options: ViewsOptions): ControlPlaneViews {
   const { ads, clock, issuer, mesh, ring, settings, trustBundlePem, xds } = options;
   return {
-    proxies: () => ads.proxies(),
+    proxies: () => ads.proxies().map((proxy) => ({ ...proxy, certificateNotAfterWallMs: options.expiries.find(proxy.id) })),
     proxyConfig: (id) => ads.proxyConfig(id),
     stat: (windowMs) => ring.stat(windowMs, clock.nowMs()),
     async grantJoin({ namespace, workload, serviceAccount }) {
@@ -33,7 +36,7 @@ export function createViews(options: ViewsOptions): ControlPlaneViews {
     },
     mesh() {
       const { access, egress } = settings();
-      return { ...mesh, access, egress };
+      return { ...mesh, access, egress, trustRootNotAfterWallMs: options.trustRootNotAfterWallMs };
     },
   };
 }

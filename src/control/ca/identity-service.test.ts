@@ -25,6 +25,7 @@ import type { CertificateAuthority } from "./certificate-authority.ts";
 import { addIdentityService } from "./identity-service.ts";
 import { JoinCredentials } from "./join-credentials.ts";
 import { PeerVerifier } from "./peer-verifier.ts";
+import { CertificateExpiries } from "./certificate-expiries.ts";
 import { SvidIssuer } from "./svid-issuer.ts";
 
 const TRUST_DOMAIN = "shop.mesh";
@@ -42,7 +43,7 @@ const clients: GrpcClient[] = [];
 before(async () => {
   authority = await openCertificateAuthority({ folder: join(folder, "ca"), trustDomain: TRUST_DOMAIN, clock: systemClock, random: systemRandom });
   const credentials = new JoinCredentials({ folder: join(folder, "join"), clock: systemClock, random: systemRandom });
-  issuer = new SvidIssuer({ authority, credentials, lifetimeMs: () => 3_600_000 });
+  issuer = new SvidIssuer({ authority, credentials, lifetimeMs: () => 3_600_000 , expiries: new CertificateExpiries() });
   const verifier = new PeerVerifier({ trustDomain: TRUST_DOMAIN, roots: () => [authority.root], clock: systemClock });
   server = new Server();
   addIdentityService(server, { issuer, verifier, log: silentLog });

@@ -1,3 +1,4 @@
+import type { CertificateExpiries } from "./certificate-expiries.ts";
 import { WeftError } from "../../lib/weft-error.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
 import { readProvenKey } from "./certificate-request.ts";
@@ -9,6 +10,8 @@ export interface SvidIssuerOptions {
   readonly credentials: JoinCredentials;
   /** Of the SVIDs issued next; read at every request, so that the setting is followed live. */
   readonly lifetimeMs: () => number;
+  /** Told of every certificate. */
+  readonly expiries: CertificateExpiries;
 }
 
 export interface SignRequest {
@@ -78,6 +81,7 @@ export class SvidIssuer {
       publicKeyDer,
       lifetimeMs: this.#options.lifetimeMs(),
     });
+    this.#options.expiries.note(who.namespace, workload, issued.notAfterMs);
     return { ...issued, trustBundlePem: authority.trustBundlePem, renewal: joinCredential === null };
   }
 }
