@@ -30,12 +30,11 @@ const HELP: OptionWords = { short: "-h", long: "--help", summary: "show help", t
 
 /** Every command with what may follow it, read from the program itself so that it cannot be out of date. */
 export function listCompletions(program: Command): readonly CommandWords[] {
-  const globals = program.options.map(toOptionWords);
   const visit = (command: Command, path: string): readonly CommandWords[] => [
     {
       path,
       words: listWords(command),
-      options: [...command.options.map(toOptionWords), ...(path === "" ? [] : globals), HELP],
+      options: [...command.options.map(toOptionWords), HELP],
     },
     ...command.commands.flatMap((child) => visit(child, `${path} ${child.name()}`.trim())),
   ];

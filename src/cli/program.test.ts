@@ -88,3 +88,10 @@ test("weft version shows both versions, and that nothing runs", async () => {
     [0, { version: null, url: cli.api.baseUrl, problem: "not running" }],
   );
 });
+
+test("weft run takes a version of its own, and leaves what stands behind -- to the program", async () => {
+  const mine = await cli.run("run", "web", "--version", "v3", "--home", "mine", "--", "true");
+  assert.ok(mine.stderr.startsWith(`error: Cannot find a mesh in ${cli.folder}/mine: `), mine.stderr);
+  const theirs = await cli.run("--home", "mine", "run", "web", "--", "true", "--home", "theirs", "--help", "--version");
+  assert.deepEqual([theirs.exitCode, theirs.stdout, theirs.stderr], [1, "", mine.stderr]);
+});

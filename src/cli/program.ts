@@ -19,6 +19,8 @@ Start here:
 Exit codes: 0 fine, 1 the thing failed, 2 the command line is wrong
 `;
 
+const SHARED_OPTIONS: readonly string[] = ["home", "debug"];
+
 /** Options that stand before the command and take a value. */
 const VALUE_OPTIONS: readonly string[] = ["--home"];
 
@@ -35,11 +37,8 @@ export async function runCli(argv: readonly string[], host: CliHost): Promise<nu
     },
   };
   configureProgram(program, host);
-  const names = chooseCommands(argv);
-  // Commander looks for the program's options after the command's name too: `weft run` has a --version of its own.
-  if (!names.includes("run") || names.length > 1) addVersionOption(program);
   try {
-    for (const name of names) (await COMMANDS[name]?.())?.(program, context);
+    await addCommands(program, context, chooseCommands(argv));
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync([...argv], { from: "user" });
     return exitCode;
@@ -54,24 +53,25 @@ export async function runCli(argv: readonly string[], host: CliHost): Promise<nu
 export async function createFullProgram(context: CliContext): Promise<Command> {
   const program = new Command("weft");
   configureProgram(program, context);
-  addVersionOption(program);
-  for (const load of Object.values(COMMANDS)) (await load())(program, context);
+  await addCommands(program, context, Object.keys(COMMANDS));
   return program;
 }
 
-function addVersionOption(program: Command): void {
-  program.version(`weft ${WEFT_VERSION}`, "-V, --version", "print the version of this program");
+async function addCommands(program: Command, context: CliContext, names: readonly string[]): Promise<void> {
+  for (const name of names) (await COMMANDS[name]?.())?.(program, context);
+  for (const command of program.commands) addSharedOptions(command);
 }
 
 /** Subcommands inherit these settings, so this comes before any is added. */
 function configureProgram(program: Command, host: CliHost): void {
   program
     .description(DESCRIPTION)
+    .version(`weft ${WEFT_VERSION}`, "-V, --version", "print the version of this program")
     .helpOption("-h, --help", "show help")
     .helpCommand("help [command]", "show help for a command")
-    .option("--home <folder>", "state folder of the mesh (default: WEFT_HOME, else .weft beside the nearest weft.yaml)")
-    .option("--debug", "print the stack of an error")
-    .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
+    .enablePositionalOptions()
+    .hook("preAction", (_program, command) => shareOptions(program, command))
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .configureOutput({
       writeOut: host.stdout.write,
       writeErr: host.stderr.write,
@@ -84,6 +84,32 @@ function configureProgram(program: Command, host: CliHost): void {
     .showHelpAfterError("(add --help for usage and examples)")
     .exitOverride()
     .addHelpText("after", (help) => (help.command === program ? AFTER_HELP : ""));
+  addOwnSharedOptions(program);
+}
+
+/** Every command takes them, before its name and after: `weft --home x get svc`, `weft get svc --home x`. */
+function addSharedOptions(command: Command): void {
+  addOwnSharedOptions(command);
+  for (const child of command.commands) addSharedOptions(child);
+}
+
+function addOwnSharedOptions(command: Command): void {
+  command
+    .option("--home <folder>", "state folder of the mesh (default: WEFT_HOME, else .weft beside the nearest weft.yaml)")
+    .option("--debug", "print the stack of an error");
+}
+
+/**
+ * Options belong to the command they stand behind, so that `run` can have a --version of its own. What a command was
+ * given of the shared ones is passed up to the program, where everybody looks for it.
+ */
+function shareOptions(program: Command, command: Command): void {
+  for (let at: Command | null = command; at !== null && at !== program; at = at.parent) {
+    for (const name of SHARED_OPTIONS) {
+      const value: unknown = at.getOptionValue(name);
+      if (value !== undefined) program.setOptionValue(name, value);
+    }
+  }
 }
 
 /** The one command that was asked for, or all of them when that is not clear (help, a misspelt name). */
