@@ -8,7 +8,7 @@ export interface MeshEndpoints {
   readonly api: string;
   /** `host:port` of xDS and identity, e.g. `127.0.0.1:9339`. */
   readonly xds: string;
-  /** Of the process that serves them. */
+  /** Of the `weft up` that started them. */
   readonly pid: number;
 }
 

@@ -139,7 +139,8 @@ test(
 test("weft check finds proxies that are away, reject, lag, are of another version or hold a dying certificate", async () => {
   await applyHealthy();
   cli.api.views.proxyList = [
-    proxy("away", { connected: false, state: "STALE", sinceWallMs: WALL_MS - 90_000 }),
+    proxy("reviews-0", { connected: false, state: "STALE", sinceWallMs: WALL_MS - 90_000 }),
+    proxy("ended-client", { connected: false, state: "STALE", certificateNotAfterWallMs: WALL_MS - 1 }),
     proxy("rejects", {
       state: "REJECTED",
       types: [{ type: "route", state: "REJECTED", resources: 1, reason: "regex ( is bad" }],
@@ -156,7 +157,7 @@ test("weft check finds proxies that are away, reject, lag, are of another versio
     [
       ["error", "default/expired: ended 2m ago"],
       ["warning", "default/late: ends in 60m"],
-      ["error", "default/away: not connected for 90s"],
+      ["error", "default/reviews-0: not connected for 90s"],
       ["error", "default/rejects: route: regex ( is bad"],
       ["warning", "default/lags: clusters sent, not acknowledged yet"],
       ["warning", "default/old: weft 0.0.9"],

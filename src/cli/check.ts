@@ -80,21 +80,27 @@ async function runChecks(context: CliContext): Promise<readonly CheckResult[]> {
   const ofMachine = machine.checkMachine({ nodeVersion: process.versions.node, bun });
   const { results, facts } = await controlPlane.checkControlPlane(context, TRAFFIC_WINDOW_MS);
   if (facts === null) return [...ofMachine, ...results];
-  const [{ checkIdentity }, { checkProxies }, { checkResources }, { checkTraffic }, { compileModel }] =
-    await Promise.all([
-      import("./check/identity-checks.ts"),
-      import("./check/proxy-checks.ts"),
-      import("./check/resource-checks.ts"),
-      import("./check/traffic-checks.ts"),
-      import("../control/model/compile-model.ts"),
-    ]);
+  const [
+    { checkIdentity },
+    { checkProxies, dropEndedClients },
+    { checkResources },
+    { checkTraffic },
+    { compileModel },
+  ] = await Promise.all([
+    import("./check/identity-checks.ts"),
+    import("./check/proxy-checks.ts"),
+    import("./check/resource-checks.ts"),
+    import("./check/traffic-checks.ts"),
+    import("../control/model/compile-model.ts"),
+  ]);
   const wallMs = context.clock.wallMs();
   const model = compileModel(facts.resources, null);
+  const proxies = dropEndedClients(facts.proxies, new Set(model.workloads.keys()));
   return [
     ...ofMachine,
     ...results,
-    ...checkIdentity(facts, { wallMs, certificateLifetimeMs: model.settings.certificateLifetimeMs }),
-    ...checkProxies(facts.proxies, wallMs),
+    ...checkIdentity({ ...facts, proxies }, { wallMs, certificateLifetimeMs: model.settings.certificateLifetimeMs }),
+    ...checkProxies(proxies, wallMs),
     ...checkResources(model, facts.resources),
     ...checkTraffic(facts.traffic, TRAFFIC_WINDOW_NAME),
   ];

@@ -73,12 +73,15 @@ export function formatConfigTable(terminal: Terminal, config: unknown): readonly
 }
 
 const MAX_SUMMARY = 100;
+/** They stand in the other columns, or follow from them. */
+const SAID: readonly string[] = ["@type", "name", "clusterName"];
 
-/** JSON on one line, without the name, which stands beside it. */
-function summarize(content: unknown): string {
-  if (typeof content !== "object" || content === null) return JSON.stringify(content) ?? "";
-  const { name: _name, clusterName: _clusterName, ...rest } = content as Readonly<Record<string, unknown>>;
-  const text = JSON.stringify(rest);
+/** JSON on one line, of the xDS resource itself (which may stand beside its version). */
+function summarize(resource: unknown): string {
+  if (typeof resource !== "object" || resource === null) return JSON.stringify(resource) ?? "";
+  const { content = resource } = resource as { readonly content?: unknown };
+  const fields = Object.entries(content ?? {}).filter(([name]) => !SAID.includes(name));
+  const text = JSON.stringify(Object.fromEntries(fields));
   return text.length > MAX_SUMMARY ? `${text.slice(0, MAX_SUMMARY)}…` : text;
 }
 

@@ -57,7 +57,9 @@ rejected: default/reviews-0: route: outbound/default: bad \\x1b[31mregex
 
 test("weft proxy config shows names by type, and everything in JSON", async () => {
   const config = {
-    cluster: { "default/web:80": { name: "default/web:80", type: "EDS" } },
+    cluster: {
+      "default/web:80": { version: "a1", content: { "@type": "x.Cluster", name: "default/web:80", type: "EDS" } },
+    },
     route: { "outbound/default": { name: "outbound/default", virtualHosts: [] } },
   };
   cli.api.views.configs = { "default/web-0": config };

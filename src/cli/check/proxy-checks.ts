@@ -5,6 +5,17 @@ import { type CheckResult, toResult } from "./check-result.ts";
 
 const SECTION = "proxies";
 
+/**
+ * Without clients that have ended (`weft run … -- curl`): they are remembered for a while, and nothing misses them.
+ * `instances` holds "<namespace>/<workload>" of whatever is an endpoint of some service.
+ */
+export function dropEndedClients(
+  proxies: readonly ProxyStatus[],
+  instances: ReadonlySet<string>,
+): readonly ProxyStatus[] {
+  return proxies.filter((proxy) => proxy.connected || proxy.role === "ingress" || instances.has(proxy.id));
+}
+
 export function checkProxies(proxies: readonly ProxyStatus[], wallMs: number): readonly CheckResult[] {
   const none = {
     outcome: "warning",
