@@ -6,12 +6,19 @@ import { CLUSTER_TYPE, DELIVERY_ORDER, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE,
 /** An EncodedResource around encoded content; the version is a hash of it, as translation makes it. */
 export function encodeTestResource(typeUrl: string, name: string, content: Uint8Array): EncodedResource {
   const version = createHash("sha256").update(content).digest("hex").slice(0, 16);
-  const bytes = envoy.service.discovery.v3.Resource.encode({ name, version, resource: { typeUrl, value: content } }).finish();
+  const bytes = envoy.service.discovery.v3.Resource.encode({
+    name,
+    version,
+    resource: { typeUrl, value: content },
+  }).finish();
   return { typeUrl, name, version, bytes };
 }
 
 /** A cluster that gets its endpoints by EDS under its own name, or a static one. `note` makes another version of it. */
-export function createTestCluster(name: string, options: { readonly eds?: boolean; readonly note?: string } = {}): EncodedResource {
+export function createTestCluster(
+  name: string,
+  options: { readonly eds?: boolean; readonly note?: string } = {},
+): EncodedResource {
   const type = options.eds === false ? 0 : 3;
   const content = envoy.config.cluster.v3.Cluster.encode({ name, type, altStatName: options.note ?? "" }).finish();
   return encodeTestResource(CLUSTER_TYPE, name, content);
@@ -19,8 +26,13 @@ export function createTestCluster(name: string, options: { readonly eds?: boolea
 
 /** `hosts` makes versions. */
 export function createTestEndpoints(clusterName: string, hosts: readonly string[] = ["127.0.0.1"]): EncodedResource {
-  const lbEndpoints = hosts.map((address) => ({ endpoint: { address: { socketAddress: { address, portValue: 80 } } } }));
-  const content = envoy.config.endpoint.v3.ClusterLoadAssignment.encode({ clusterName, endpoints: [{ lbEndpoints }] }).finish();
+  const lbEndpoints = hosts.map((address) => ({
+    endpoint: { address: { socketAddress: { address, portValue: 80 } } },
+  }));
+  const content = envoy.config.endpoint.v3.ClusterLoadAssignment.encode({
+    clusterName,
+    endpoints: [{ lbEndpoints }],
+  }).finish();
   return encodeTestResource(ENDPOINT_TYPE, clusterName, content);
 }
 

@@ -91,7 +91,13 @@ function create(options: Partial<AdsClientOptions> = {}) {
     log: silentLog,
     node: NODE,
     apply: (typeUrl, upserts, removed) => {
-      applied.push([typeUrl, ...upserts.map(({ name, version }) => `${name}@${version}`), ...removed.map((name) => `-${name}`)].join(" "));
+      applied.push(
+        [
+          typeUrl,
+          ...upserts.map(({ name, version }) => `${name}@${version}`),
+          ...removed.map((name) => `-${name}`),
+        ].join(" "),
+      );
       return [];
     },
     ...options,
@@ -162,7 +168,8 @@ test("AdsClient tells about changed names at once when it is not applying", asyn
 
 test("AdsClient resumes after a broken stream with the versions in force", async () => {
   const { channel, clock, client } = create({
-    apply: (_type, upserts) => upserts.filter(({ version }) => version === "bad").map(({ name }) => ({ name, reason: "no" })),
+    apply: (_type, upserts) =>
+      upserts.filter(({ version }) => version === "bad").map(({ name }) => ({ name, reason: "no" })),
   });
   client.start();
   await clock.runUntilIdle();

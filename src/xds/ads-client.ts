@@ -34,7 +34,11 @@ export interface AdsClientOptions {
    * and names that were subscribed and do not exist. It may call `subscribe`. It must not throw; if it does, all of the
    * response counts as refused.
    */
-  readonly apply: (typeUrl: string, upserts: readonly ResourceUpsert[], removed: readonly string[]) => readonly Rejection[];
+  readonly apply: (
+    typeUrl: string,
+    upserts: readonly ResourceUpsert[],
+    removed: readonly string[],
+  ) => readonly Rejection[];
   /** By type: name to version of what is in force at the start, so that the control plane sends only what differs. */
   readonly held?: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }
@@ -105,7 +109,8 @@ class DeltaAdsClient implements AdsClient {
 
   subscribe(typeUrl: string, names: Iterable<string>): void {
     const state = this.#states.get(typeUrl);
-    if (state === undefined) throw new Error(`Cannot subscribe to ${typeUrl}; expected one of ${DELIVERY_ORDER.join(", ")}`);
+    if (state === undefined)
+      throw new Error(`Cannot subscribe to ${typeUrl}; expected one of ${DELIVERY_ORDER.join(", ")}`);
     state.subscribe(names);
     // Inside apply(), changes ride on the answer or follow it.
     if (!this.#isApplying) this.#flush();
@@ -135,24 +140,27 @@ class DeltaAdsClient implements AdsClient {
     this.#generation += 1;
     const generation = this.#generation;
     this.#timer = null;
-    this.#options.channel
-      .openStream(METHOD, {
+    void this.#openStream(generation);
+  }
+
+  /** Never rejects. */
+  async #openStream(generation: number): Promise<void> {
+    let stream: GrpcStream;
+    try {
+      stream = await this.#options.channel.openStream(METHOD, {
         onMessage: (message) => {
           if (generation === this.#generation) this.#onMessage(message);
         },
         onEnd: (status) => {
           if (generation === this.#generation) this.#onEnd(status);
         },
-      })
-      .then(
-        (stream) => {
-          if (generation === this.#generation) this.#onOpen(stream);
-          else stream.cancel();
-        },
-        (error: unknown) => {
-          if (generation === this.#generation) this.#onEnd(toStatus(error));
-        },
-      );
+      });
+    } catch (error) {
+      if (generation === this.#generation) this.#onEnd(toStatus(error));
+      return;
+    }
+    if (generation === this.#generation) this.#onOpen(stream);
+    else stream.cancel();
   }
 
   #onOpen(stream: GrpcStream): void {
@@ -214,7 +222,10 @@ class DeltaAdsClient implements AdsClient {
     this.#lastUpdateWallMs = this.#options.clock.wallMs();
     if (rejections.length > 0) {
       this.#nacks += 1;
-      this.#options.log.warn("Configuration was refused; the last good one stays in force", { type: typeUrl, rejections });
+      this.#options.log.warn("Configuration was refused; the last good one stays in force", {
+        type: typeUrl,
+        rejections,
+      });
     }
     this.#send(state.answer(rejections));
   }

@@ -87,7 +87,10 @@ test("DeltaState accepts the good resources of a response and names the bad ones
   assert.ok(answer.errorDetail);
   assert.deepEqual(decodeRejections(answer.errorDetail, ["a", "b"]), [{ name: "b", reason: "port 0" }]);
   assert.equal(answer.errorDetail.message, "rejected 1 of 2 resources: b: port 0");
-  assert.deepEqual([...state.held()].sort(), [["a", "2"], ["b", "1"]]);
+  assert.deepEqual([...state.held()].toSorted(), [
+    ["a", "2"],
+    ["b", "1"],
+  ]);
 });
 
 test("DeltaState puts subscription changes on the answer to the response that caused them", () => {
@@ -115,7 +118,13 @@ test("DeltaState resumes a new stream with its names and the versions that it ho
 });
 
 test("DeltaState starts with the versions it is given, as far as it wants them", () => {
-  const state = new DeltaState(ENDPOINT_TYPE, { wildcard: false, held: new Map([["a", "1"], ["z", "9"]]) });
+  const state = new DeltaState(ENDPOINT_TYPE, {
+    wildcard: false,
+    held: new Map([
+      ["a", "1"],
+      ["z", "9"],
+    ]),
+  });
   state.subscribe(["a"]);
   assert.deepEqual(state.takeRequest()?.initialResourceVersions, { a: "1" });
 });
@@ -141,10 +150,22 @@ test("DeltaState leaves out resources that nobody asked for, and heartbeats with
 });
 
 const REFUSED: readonly (readonly [string, Response, RegExp])[] = [
-  ["two resources of one name", { resources: [resource("a", "1"), resource("a", "2")] }, /"a" is in the response twice/],
+  [
+    "two resources of one name",
+    { resources: [resource("a", "1"), resource("a", "2")] },
+    /"a" is in the response twice/,
+  ],
   ["a resource without a name", { resources: [resource("", "1")] }, /has no name/],
-  ["a resource of another type", { resources: [resource("a", "1", CLUSTER_TYPE)] }, /"a" is a .*Cluster; expected .*ClusterLoadAssignment/],
-  ["a name both sent and removed", { resources: [resource("a", "1")], removedResources: ["a"] }, /"a" is both sent and removed/],
+  [
+    "a resource of another type",
+    { resources: [resource("a", "1", CLUSTER_TYPE)] },
+    /"a" is a .*Cluster; expected .*ClusterLoadAssignment/,
+  ],
+  [
+    "a name both sent and removed",
+    { resources: [resource("a", "1")], removedResources: ["a"] },
+    /"a" is both sent and removed/,
+  ],
 ];
 
 for (const [what, response, message] of REFUSED) {

@@ -145,7 +145,12 @@ export class DeltaState {
 
   #makeAnswer(nonce: string, error: google.rpc.Status | null): DeltaRequest {
     const changes = this.#told === null ? null : this.#takeChanges(this.#told);
-    return { typeUrl: this.typeUrl, responseNonce: nonce, ...changes, ...(error === null ? {} : { errorDetail: error }) };
+    return {
+      typeUrl: this.typeUrl,
+      responseNonce: nonce,
+      ...changes,
+      ...(error === null ? {} : { errorDetail: error }),
+    };
   }
 }
 

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
-import { createServer, type Server as TcpServer } from "node:net";
 import { Server, ServerCredentials, type ServerDuplexStream, type UntypedHandleCall } from "@grpc/grpc-js";
 import { FakeClock } from "../testing/fake-clock.ts";
+import { findFreePort, listenFreezing, listenHttp2, listenMutely } from "../testing/odd-servers.ts";
 import { createTestCa, type TestCa } from "../testing/test-ca.ts";
 import { systemClock } from "../time/system-clock.ts";
 import type { KeyPair } from "../transport/transport.ts";
@@ -80,7 +79,9 @@ function bind(target: Server, pair: KeyPair, at: number): Promise<number> {
     true,
   );
   return new Promise((resolve, reject) => {
-    target.bindAsync(`127.0.0.1:${at}`, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+    target.bindAsync(`127.0.0.1:${at}`, credentials, (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
   });
 }
 
@@ -96,7 +97,10 @@ function createClient(options: Partial<GrpcClientOptions> = {}): GrpcClient {
 }
 
 async function rejection(promise: Promise<unknown>): Promise<GrpcError> {
-  const error: unknown = await promise.then(() => null, (reason: unknown) => reason);
+  const error: unknown = await promise.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
   assert.ok(error instanceof GrpcError, `expected a GrpcError, found ${String(error)}`);
   return error;
 }
@@ -233,9 +237,7 @@ test("GrpcClient gets UNAVAILABLE from a server that demands a certificate when 
 });
 
 test("GrpcClient gets UNAVAILABLE when nobody listens, and connects again with the next call", async () => {
-  const probe = createServer();
-  const freePort = await listen(probe);
-  await new Promise((resolve) => probe.close(resolve));
+  const freePort = await findFreePort();
   const client = createClient({ port: freePort });
   const error = await rejection(client.unary("/t.Test/Echo", new Uint8Array(1), { deadlineMs: 5_000 }));
   assert.equal(error.code, 14);
@@ -249,25 +251,24 @@ test("GrpcClient gets UNAVAILABLE when nobody listens, and connects again with t
 });
 
 test("GrpcClient gives up on a server that accepts and says nothing, after connectTimeoutMs", async () => {
-  const mute = createServer(() => undefined);
-  const accepted = new Promise<void>((resolve) => mute.once("connection", () => resolve()));
+  const mute = await listenMutely();
   const clock = new FakeClock();
-  const client = createClient({ port: await listen(mute), clock, connectTimeoutMs: 700 });
+  const client = createClient({ port: mute.port, clock, connectTimeoutMs: 700 });
   const failed = rejection(client.openStream("/t.Test/Chat", { onMessage: () => undefined, onEnd: () => undefined }));
-  await accepted;
+  await mute.accepted;
   clock.advance(700);
   assert.match((await failed).message, /no connection within 700 ms/);
   client.close();
   assert.equal(clock.pendingTimers(), 0);
-  await closeTcp(mute);
+  mute.close();
 });
 
 test("GrpcClient ends its calls with UNAVAILABLE when a keepalive PING is not answered", async () => {
-  const silent = await listenSilently();
+  const relay = await listenFreezing(port);
   const clock = new FakeClock();
-  const client = createClient({ port: silent.port, clock, keepaliveMs: 1_000, keepaliveTimeoutMs: 300 });
+  const client = createClient({ port: relay.port, clock, keepaliveMs: 1_000, keepaliveTimeoutMs: 300 });
   const { end } = await openChat(client);
-  await silent.frozen();
+  relay.freeze();
   clock.advance(1_000);
   clock.advance(300);
   const status = await end;
@@ -275,7 +276,7 @@ test("GrpcClient ends its calls with UNAVAILABLE when a keepalive PING is not an
   assert.match(status.message, /PING was not answered within 300 ms/);
   client.close();
   assert.equal(clock.pendingTimers(), 0);
-  silent.close();
+  relay.close();
 });
 
 test("GrpcClient.refresh() opens a new connection for new calls and leaves calls under way alone", async () => {
@@ -298,7 +299,7 @@ test("GrpcClient.refresh() opens a new connection for new calls and leaves calls
 });
 
 test("GrpcClient maps an answer that is not gRPC to a status", async () => {
-  const web = await listenHttp2((stream) => {
+  const web = await listenHttp2({ keyPair: serverPair, trustBundlePem: ca.trustBundlePem }, (stream) => {
     stream.respond({ ":status": 503, "content-type": "text/html" });
     stream.end("busy");
   });
@@ -311,7 +312,7 @@ test("GrpcClient maps an answer that is not gRPC to a status", async () => {
 });
 
 test("GrpcClient fails a call that ends without a status", async () => {
-  const web = await listenHttp2((stream) => {
+  const web = await listenHttp2({ keyPair: serverPair, trustBundlePem: ca.trustBundlePem }, (stream) => {
     stream.respond({ ":status": 200, "content-type": "application/grpc" });
     stream.end(Buffer.from([0, 0, 0, 0, 1, 7]));
   });
@@ -321,79 +322,3 @@ test("GrpcClient fails a call that ends without a status", async () => {
   client.close();
   web.close();
 });
-
-function listen(target: TcpServer): Promise<number> {
-  return new Promise((resolve) => {
-    target.listen(0, "127.0.0.1", () => {
-      const address = target.address();
-      resolve(typeof address === "object" && address !== null ? address.port : 0);
-    });
-  });
-}
-
-function closeTcp(target: TcpServer): Promise<void> {
-  return new Promise((resolve) => {
-    target.close(() => resolve());
-    target.unref();
-    resolve();
-  });
-}
-
-interface RawServer {
-  readonly port: number;
-  close(): void;
-}
-
-async function listenHttp2(onStream: (stream: ServerHttp2Stream) => void): Promise<RawServer> {
-  const sessions = new Set<ServerHttp2Session>();
-  const target: Http2SecureServer = createSecureServer({
-    key: serverPair.keyPem,
-    cert: serverPair.certificateChainPem,
-    ca: ca.trustBundlePem,
-    requestCert: true,
-    rejectUnauthorized: true,
-    minVersion: "TLSv1.3",
-  });
-  target.on("session", (session: ServerHttp2Session) => {
-    sessions.add(session);
-    session.on("error", () => undefined);
-  });
-  target.on("stream", (stream: ServerHttp2Stream) => {
-    stream.on("error", () => undefined);
-    onStream(stream);
-  });
-  const bound = await listen(target as unknown as TcpServer);
-  return {
-    port: bound,
-    close() {
-      for (const session of sessions) session.destroy();
-      target.close();
-    },
-  };
-}
-
-/** A relay to the real server that, once `frozen`, passes nothing on: what a vanished peer looks like. */
-async function listenSilently(): Promise<RawServer & { frozen(): Promise<void> }> {
-  const { connect } = await import("node:net");
-  let isFrozen = false;
-  const sockets = new Set<{ destroy(): unknown }>();
-  const relay = createServer((downstream) => {
-    const upstream = connect(port, "127.0.0.1");
-    sockets.add(downstream).add(upstream);
-    downstream.on("error", () => undefined);
-    upstream.on("error", () => undefined);
-    downstream.on("data", (bytes) => isFrozen || upstream.write(bytes));
-    upstream.on("data", (bytes) => isFrozen || downstream.write(bytes));
-  });
-  return {
-    port: await listen(relay),
-    frozen: () => {
-      isFrozen = true;
-      return Promise.resolve();
-    },
-    close() {
-      for (const socket of sockets) socket.destroy();
-      relay.close();
-    },
-  };
-}

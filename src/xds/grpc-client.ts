@@ -72,7 +72,9 @@ export class GrpcClient implements GrpcChannel {
   /** Connects with the first call. */
   constructor(options: GrpcClientOptions) {
     this.#options = options;
-    this.#authority = options.host.includes(":") ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`;
+    this.#authority = options.host.includes(":")
+      ? `[${options.host}]:${options.port}`
+      : `${options.host}:${options.port}`;
   }
 
   async unary(path: string, request: Uint8Array, options: GrpcUnaryOptions): Promise<Uint8Array> {
@@ -238,7 +240,11 @@ class GrpcConnection {
       return;
     }
     const keepaliveMs = this.#options.keepaliveMs ?? KEEPALIVE_MS;
-    this.#keepaliveTimer = this.#options.clock.every(keepaliveMs, (connection: GrpcConnection) => connection.#ping(), this);
+    this.#keepaliveTimer = this.#options.clock.every(
+      keepaliveMs,
+      (connection: GrpcConnection) => connection.#ping(),
+      this,
+    );
     this.#settleOpened(null);
   }
 
@@ -297,7 +303,8 @@ function verifyPeer(session: ClientHttp2Session, serverSpiffeId: string): string
   // The session hides its socket behind a proxy, so the type cannot be told by instanceof.
   const socket = session.socket as TLSSocket;
   if (session.encrypted !== true) return "the connection is not encrypted; expected TLS";
-  if (!socket.authorized) return `the server's certificate does not lead to the trust bundle: ${String(socket.authorizationError)}`;
+  if (!socket.authorized)
+    return `the server's certificate does not lead to the trust bundle: ${String(socket.authorizationError)}`;
   return verifyIdentity(socket.getPeerCertificate(), serverSpiffeId);
 }
 

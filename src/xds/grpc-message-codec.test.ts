@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { encodeGrpcMessage, GrpcMessageDecoder } from "./grpc-message-codec.ts";
 
 test("GrpcMessageDecoder gives the same messages however the bytes are cut", () => {
@@ -19,7 +19,10 @@ test("GrpcMessageDecoder gives the same messages however the bytes are cut", () 
           assert.equal(problem, null);
           at += length;
         }
-        assert.deepEqual(got, messages.map((message) => Buffer.from(message)));
+        assert.deepEqual(
+          got,
+          messages.map((message) => Buffer.from(message)),
+        );
         assert.equal(decoder.isInsideMessage(), false);
       },
     ),
@@ -38,7 +41,10 @@ test("GrpcMessageDecoder refuses a compressed message", () => {
   const decoder = new GrpcMessageDecoder(10);
   const framed = encodeGrpcMessage(new Uint8Array(3));
   framed[0] = 1;
-  assert.equal(decoder.push(framed, () => assert.fail("no message is expected")), "compressed");
+  assert.equal(
+    decoder.push(framed, () => assert.fail("no message is expected")),
+    "compressed",
+  );
 });
 
 test("GrpcMessageDecoder.isInsideMessage() tells a cut message from a complete one", () => {

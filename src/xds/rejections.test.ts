@@ -25,22 +25,31 @@ test("encodeRejections() says how many of how many, and names at most ten with t
 });
 
 const MESSAGES: readonly (readonly [string, readonly string[], readonly string[]])[] = [
-  ["Error adding/updating listener(s) inbound/80: bad; inbound/8080: bad", ["inbound/80", "inbound/8080", "outbound"], ["inbound/80", "inbound/8080"]],
+  [
+    "Error adding/updating listener(s) inbound/80: bad; inbound/8080: bad",
+    ["inbound/80", "inbound/8080", "outbound"],
+    ["inbound/80", "inbound/8080"],
+  ],
   ["Error adding/updating cluster(s) outbound: bad", ["out", "bound", "outbound"], ["outbound"]],
-  ["cluster \"a/b:80\" is wrong", ["a/b:80", "a/b:8080", "b"], ["a/b:80"]],
+  ['cluster "a/b:80" is wrong', ["a/b:80", "a/b:8080", "b"], ["a/b:80"]],
   ["not a word about names", ["a1", "a2"], ["a1", "a2"]],
   ["", ["a1"], ["a1"]],
 ];
 
 for (const [message, sent, expected] of MESSAGES) {
   test(`decodeRejections() finds ${expected.join(" and ")} of ${sent.join(", ")} in "${message}"`, () => {
-    assert.deepEqual(decodeRejections({ code: 13, message }, sent).map(({ name }) => name), expected);
+    assert.deepEqual(
+      decodeRejections({ code: 13, message }, sent).map(({ name }) => name),
+      expected,
+    );
   });
 }
 
 test("decodeRejections() falls back to the message when the details are someone else's or broken", () => {
   const details = [{ typeUrl: "type.googleapis.com/google.protobuf.Struct", value: new Uint8Array([255, 255]) }];
-  assert.deepEqual(decodeRejections({ code: 3, message: "a is bad", details }, ["a", "b"]), [{ name: "a", reason: "a is bad" }]);
+  assert.deepEqual(decodeRejections({ code: 3, message: "a is bad", details }, ["a", "b"]), [
+    { name: "a", reason: "a is bad" },
+  ]);
 });
 
 test("decodeRejections() takes a refusal of the whole response for a rejection of all of it", () => {

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { google } from "#gen/protos.js";
 import { fromStruct, toStruct } from "./struct-json.ts";
 
 test("fromStruct() reads back what toStruct() wrote, over the wire", () => {
-  const object = fc.dictionary(fc.string().filter((key) => key !== "__proto__"), fc.jsonValue({ maxDepth: 4 }), { maxKeys: 6 });
+  const object = fc.dictionary(
+    fc.string().filter((key) => key !== "__proto__"),
+    fc.jsonValue({ maxDepth: 4 }),
+    { maxKeys: 6 },
+  );
   fc.assert(
     fc.property(object, (json) => {
       const bytes = google.protobuf.Struct.encode(toStruct(json)).finish();
@@ -25,5 +29,5 @@ function sort(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sort);
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).map(([key, field]): [string, unknown] => [key, sort(field)]);
-  return entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  return entries.toSorted(([a], [b]) => (a < b ? -1 : 1));
 }

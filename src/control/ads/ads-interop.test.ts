@@ -131,7 +131,9 @@ class TestProxy {
   async holds(source: MemoryConfigSource): Promise<void> {
     await this.until(() =>
       [CLUSTER_TYPE, ENDPOINT_TYPE, SECRET_TYPE, LISTENER_TYPE, ROUTE_TYPE].every((typeUrl) =>
-        [...source.resources(typeUrl).values()].every(({ name, version }) => this.resources.get(`${typeUrl} ${name}`) === version),
+        [...source.resources(typeUrl).values()].every(
+          ({ name, version }) => this.resources.get(`${typeUrl} ${name}`) === version,
+        ),
       ),
     );
   }
@@ -162,12 +164,17 @@ class TestProxy {
  * The server's list changes with an ACK that is still under way when `apply` returns. A question on the same stream is
  * answered after that; it keeps the secrets busy, so their state does not count.
  */
-async function untilListed(server: RunningServer, proxy: TestProxy, isTrue: (types: readonly ProxyTypeStatus[]) => boolean): Promise<void> {
-  const list = (): readonly ProxyTypeStatus[] => (server.ads.proxies()[0]?.types ?? []).filter(({ type }) => type !== "secret");
+async function untilListed(
+  server: RunningServer,
+  proxy: TestProxy,
+  isTrue: (types: readonly ProxyTypeStatus[]) => boolean,
+): Promise<void> {
+  const list = (): readonly ProxyTypeStatus[] =>
+    (server.ads.proxies()[0]?.types ?? []).filter(({ type }) => type !== "secret");
   while (!isTrue(list())) {
-    const before = proxy.client.state().responses;
-    proxy.client.subscribe(SECRET_TYPE, ["trust-bundle", `probe-${before}`]);
-    await proxy.until(() => proxy.client.state().responses > before);
+    const seen = proxy.client.state().responses;
+    proxy.client.subscribe(SECRET_TYPE, ["trust-bundle", `probe-${seen}`]);
+    await proxy.until(() => proxy.client.state().responses > seen);
   }
 }
 
@@ -195,7 +202,10 @@ test("ADS delivers everything in order over mutual TLS, then a change of it, the
   source.delete(ROUTE_TYPE, "routes").delete(LISTENER_TYPE, "outbound");
   source.publish();
   await proxy.until(() => !proxy.resources.has(`${ROUTE_TYPE} routes`));
-  assert.deepEqual(proxy.log.filter((line) => line.includes(" -") && !line.startsWith("Secret")), ["Listener -outbound", "RouteConfiguration -routes"]);
+  assert.deepEqual(
+    proxy.log.filter((line) => line.includes(" -") && !line.startsWith("Secret")),
+    ["Listener -outbound", "RouteConfiguration -routes"],
+  );
   proxy.close();
   server.kill();
 });
@@ -212,7 +222,11 @@ test("ADS flows again after the control plane was killed and restarted, and repe
   await proxy.holds(source);
   // The empty answers are the first responses of the two wildcards.
   await untilListed(second, proxy, areSynced);
-  assert.deepEqual(proxy.log.filter((line) => !line.includes("-probe") && line !== "Secret").sort(), ["Cluster", "ClusterLoadAssignment a", "Listener"]);
+  assert.deepEqual(proxy.log.filter((line) => !line.includes("-probe") && line !== "Secret").toSorted(), [
+    "Cluster",
+    "ClusterLoadAssignment a",
+    "Listener",
+  ]);
   assert.equal(proxy.client.state().connected, true);
   proxy.close();
   second.kill();
@@ -239,7 +253,8 @@ test("ADS keeps the good resources of a response whose other resources are refus
 
 test("ADS carries a configuration of 10 MiB in responses that a default gRPC client takes", async () => {
   const source = createShop();
-  for (let i = 0; i < 40; i += 1) source.put(createTestCluster(`large-${i}`, { eds: false, note: "x".repeat(256 * 1024) }));
+  for (let i = 0; i < 40; i += 1)
+    source.put(createTestCluster(`large-${i}`, { eds: false, note: "x".repeat(256 * 1024) }));
   const server = await serve(source);
   const proxy = new TestProxy(server.port);
   await proxy.holds(source);
@@ -255,13 +270,21 @@ interface GrpcJsCall {
   readonly close: () => void;
 }
 
+function passThrough(bytes: Buffer): Buffer {
+  return bytes;
+}
+
 function openGrpcJs(port: number, pair: KeyPair, path = PATH): GrpcJsCall {
-  const tls = credentials.createSsl(Buffer.from(ca.trustBundlePem), Buffer.from(pair.keyPem), Buffer.from(pair.certificateChainPem), {
-    checkServerIdentity: () => undefined,
-  });
+  const tls = credentials.createSsl(
+    Buffer.from(ca.trustBundlePem),
+    Buffer.from(pair.keyPem),
+    Buffer.from(pair.certificateChainPem),
+    {
+      checkServerIdentity: () => undefined,
+    },
+  );
   const client = new Client(`127.0.0.1:${port}`, tls, { "grpc.ssl_target_name_override": "control-plane" });
-  const pass = (bytes: Buffer): Buffer => bytes;
-  const call = client.makeBidiStreamRequest(path, pass, pass, new Metadata());
+  const call = client.makeBidiStreamRequest(path, passThrough, passThrough, new Metadata());
   const responses: Buffer[] = [];
   const waiting: (() => void)[] = [];
   call.on("data", (bytes: Buffer) => {
@@ -270,10 +293,13 @@ function openGrpcJs(port: number, pair: KeyPair, path = PATH): GrpcJsCall {
   });
   call.on("error", () => undefined);
   const status = new Promise<GrpcStatus>((resolve) => {
-    call.on("status", ({ code, details }: { readonly code: number; readonly details: string }) => resolve({ code, message: details }));
+    call.on("status", ({ code, details }: { readonly code: number; readonly details: string }) =>
+      resolve({ code, message: details }),
+    );
   });
   return {
-    send: (request) => call.write(Buffer.from(envoy.service.discovery.v3.DeltaDiscoveryRequest.encode(request).finish())),
+    send: (request) =>
+      call.write(Buffer.from(envoy.service.discovery.v3.DeltaDiscoveryRequest.encode(request).finish())),
     next: async () => {
       while (responses.length === 0) await new Promise<void>((resolve) => waiting.push(resolve));
       return envoy.service.discovery.v3.DeltaDiscoveryResponse.decode(responses.shift() ?? Buffer.alloc(0));
@@ -287,7 +313,10 @@ test("grpc-js as a client gets the same resources, byte for byte, and a re-subsc
   const source = createShop();
   const server = await serve(source);
   const call = openGrpcJs(server.port, proxyPair);
-  call.send({ typeUrl: CLUSTER_TYPE, node: { id: "default/web-0", metadata: toStruct(METADATA), userAgentName: "envoy" } });
+  call.send({
+    typeUrl: CLUSTER_TYPE,
+    node: { id: "default/web-0", metadata: toStruct(METADATA), userAgentName: "envoy" },
+  });
   const cds = await call.next();
   assert.equal(cds.typeUrl, CLUSTER_TYPE);
   const [cluster] = cds.resources ?? [];
@@ -297,10 +326,16 @@ test("grpc-js as a client gets the same resources, byte for byte, and a re-subsc
   call.send({ typeUrl: CLUSTER_TYPE, responseNonce: cds.nonce ?? "" });
   call.send({ typeUrl: ENDPOINT_TYPE, resourceNamesSubscribe: ["a", "missing"] });
   const eds = await call.next();
-  assert.deepEqual(eds.resources?.map(({ name }) => name), ["a"]);
+  assert.deepEqual(
+    eds.resources?.map(({ name }) => name),
+    ["a"],
+  );
   assert.deepEqual(eds.removedResources, ["missing"]);
   call.send({ typeUrl: ENDPOINT_TYPE, responseNonce: eds.nonce ?? "", resourceNamesSubscribe: ["a"] });
-  assert.deepEqual((await call.next()).resources?.map(({ name }) => name), ["a"]);
+  assert.deepEqual(
+    (await call.next()).resources?.map(({ name }) => name),
+    ["a"],
+  );
   call.close();
   server.kill();
 });
@@ -319,7 +354,11 @@ test("grpc-js as a client with the certificate of another workload is refused wi
 
 test("grpc-js as a client whose certificate holds no SPIFFE ID is refused with UNAUTHENTICATED", async () => {
   const server = await serve(createShop());
-  for (const uris of [[], ["https://test.mesh/x"], ["spiffe://test.mesh/ns/default/sa/web", "spiffe://test.mesh/ns/default/sa/db"]]) {
+  for (const uris of [
+    [],
+    ["https://test.mesh/x"],
+    ["spiffe://test.mesh/ns/default/sa/web", "spiffe://test.mesh/ns/default/sa/db"],
+  ]) {
     const odd = await ca.issue({ namespace: "default", serviceAccount: "web", workload: "web-0", uris });
     const call = openGrpcJs(server.port, odd);
     assert.equal((await call.status).code, 16, uris.join());

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { envoy } from "#gen/protos.js";
 import { silentLog } from "../../lib/log.ts";
 import type { ProxyNodeMetadata } from "../../proxy-node.ts";
+import { FakeAdsCall } from "../../testing/fake-ads-call.ts";
 import { FakeClock } from "../../testing/fake-clock.ts";
 import {
   createTestCluster,
@@ -19,9 +19,6 @@ import { encodeRejections } from "../../xds/rejections.ts";
 import { toStruct } from "../../xds/struct-json.ts";
 import { type AdsService, type AdsServiceOptions, createAdsService } from "./ads-server.ts";
 import type { PeerIdentity } from "./peer-identity.ts";
-
-type Request = envoy.service.discovery.v3.DeltaDiscoveryRequest;
-type Response = envoy.service.discovery.v3.DeltaDiscoveryResponse;
 
 function metadataOf(workload: string): ProxyNodeMetadata {
   return {
@@ -41,56 +38,13 @@ function nodeOf(workload: string): envoy.config.core.v3.Node {
   return { id: `default/${workload}`, metadata: toStruct(metadataOf(workload)), userAgentName: "weft" };
 }
 
-/** A grpc-js call without a network. */
-class FakeCall extends EventEmitter {
-  readonly written: Response[] = [];
-  status: { readonly code: number; readonly details: string } | null = null;
-  isEnded = false;
-  /** How many more messages it takes before it is full. */
-  room = Number.POSITIVE_INFINITY;
-
-  readonly peer: PeerIdentity | null;
-
-  constructor(peer: PeerIdentity | null) {
-    super();
-    this.peer = peer;
-    this.on("error", (status: { readonly code: number; readonly details: string }) => {
-      this.status = status;
-    });
-  }
-
-  write(bytes: Uint8Array): boolean {
-    this.written.push(envoy.service.discovery.v3.DeltaDiscoveryResponse.decode(bytes));
-    this.room -= 1;
-    return this.room > 0;
-  }
-
-  end(): void {
-    this.isEnded = true;
-  }
-
-  send(request: Request): void {
-    this.emit("data", Buffer.from(envoy.service.discovery.v3.DeltaDiscoveryRequest.encode(request).finish()));
-  }
-
-  /** Takes what was written, acknowledging it, until nothing more comes. */
-  drain(): readonly string[] {
-    const log: string[] = [];
-    for (let next = this.written.shift(); next !== undefined; next = this.written.shift()) {
-      log.push([(next.typeUrl ?? "").split(".").at(-1), ...(next.resources ?? []).map(({ name }) => name)].join(" "));
-      this.send({ typeUrl: next.typeUrl ?? "", responseNonce: next.nonce ?? "" });
-    }
-    return log;
-  }
-}
-
 function create(source: MemoryConfigSource, options: Partial<AdsServiceOptions> = {}) {
   const clock = new FakeClock();
   const service = createAdsService({
     source,
     clock,
     log: silentLog,
-    authenticate: (call) => (call as unknown as FakeCall).peer,
+    authenticate: (call) => (call as unknown as FakeAdsCall).peer,
     ...options,
   });
   return { clock, service };
@@ -100,14 +54,16 @@ function peerOf(workload: string): PeerIdentity {
   return { spiffeId: "spiffe://test.mesh/ns/default/sa/web", workload };
 }
 
-function connect(service: AdsService, peer: PeerIdentity | null = peerOf("web-0")): FakeCall {
-  const call = new FakeCall(peer);
-  const accept = service.implementation["DeltaAggregatedResources"] as (call: ServerDuplexStream<Buffer, Buffer>) => void;
+function connect(service: AdsService, peer: PeerIdentity | null = peerOf("web-0")): FakeAdsCall {
+  const call = new FakeAdsCall(peer);
+  const accept = service.implementation["DeltaAggregatedResources"] as (
+    call: ServerDuplexStream<Buffer, Buffer>,
+  ) => void;
   accept(call as unknown as ServerDuplexStream<Buffer, Buffer>);
   return call;
 }
 
-function subscribeAll(call: FakeCall, workload = "web-0"): void {
+function subscribeAll(call: FakeAdsCall, workload = "web-0"): void {
   call.send({ typeUrl: CLUSTER_TYPE, node: nodeOf(workload) });
   call.send({ typeUrl: ENDPOINT_TYPE, resourceNamesSubscribe: ["a"] });
   call.send({ typeUrl: SECRET_TYPE, resourceNamesSubscribe: ["trust-bundle"] });
@@ -211,7 +167,10 @@ const REFUSED: readonly (readonly [string, envoy.config.core.v3.Node, number, Re
   ],
   [
     "with a port out of range",
-    { id: "default/web-0", metadata: toStruct({ ...metadataOf("web-0"), admin: { address: "127.0.0.1", port: 70_000 } }) },
+    {
+      id: "default/web-0",
+      metadata: toStruct({ ...metadataOf("web-0"), admin: { address: "127.0.0.1", port: 70_000 } }),
+    },
     3,
     /metadata\.admin\.port: /,
   ],
@@ -285,7 +244,12 @@ test("AdsService lists a rejection in the proxy's words, and keeps serving", asy
   });
   const [status] = service.proxies();
   assert.equal(status?.state, "REJECTED");
-  assert.deepEqual(status?.types[0], { type: "cluster", state: "REJECTED", resources: 1, reason: "a: unknown balancer" });
+  assert.deepEqual(status?.types[0], {
+    type: "cluster",
+    state: "REJECTED",
+    resources: 1,
+    reason: "a: unknown balancer",
+  });
   source.put(createTestEndpoints("a", ["10.0.0.9"]));
   source.publish();
   await clock.runUntilIdle();
@@ -299,19 +263,32 @@ test("AdsService.proxyConfig() shows what was acknowledged, decoded to the inner
   const call = connect(service);
   subscribeAll(call);
   call.drain();
-  const config = service.proxyConfig("default/web-0") as Record<string, Record<string, { content: Record<string, unknown> }>>;
+  const config = service.proxyConfig("default/web-0") as Record<
+    string,
+    Record<string, { content: Record<string, unknown> }>
+  >;
   assert.deepEqual(Object.keys(config), ["cluster", "endpoint", "secret", "listener", "route"]);
   assert.equal(config["cluster"]?.["a"]?.content["@type"], CLUSTER_TYPE);
   assert.equal(config["cluster"]?.["a"]?.content["name"], "a");
-  assert.match(JSON.stringify(config["listener"]?.["outbound"]), /HttpConnectionManager","rds":\{"routeConfigName":"routes"\}/);
+  assert.match(
+    JSON.stringify(config["listener"]?.["outbound"]),
+    /HttpConnectionManager","rds":\{"routeConfigName":"routes"\}/,
+  );
 });
 
 test("AdsService.proxyConfig() shows no private key", () => {
   const source = new MemoryConfigSource();
   const { Secret } = envoy.extensions.transport_sockets.tls.v3;
-  const secret = { name: "s", tlsCertificate: { privateKey: { inlineString: "very private" }, password: { inlineString: "hush" } } };
+  const secret = {
+    name: "s",
+    tlsCertificate: { privateKey: { inlineString: "very private" }, password: { inlineString: "hush" } },
+  };
   const value = Secret.encode(secret).finish();
-  const bytes = envoy.service.discovery.v3.Resource.encode({ name: "s", version: "1", resource: { typeUrl: SECRET_TYPE, value } });
+  const bytes = envoy.service.discovery.v3.Resource.encode({
+    name: "s",
+    version: "1",
+    resource: { typeUrl: SECRET_TYPE, value },
+  });
   source.put({ typeUrl: SECRET_TYPE, name: "s", version: "1", bytes: bytes.finish() });
   const { service } = create(source);
   const call = connect(service);
@@ -331,17 +308,23 @@ test("AdsService lists a proxy that left as STALE, for a while, and not more tha
     call.drain();
     call.emit("cancelled");
   }
-  assert.deepEqual(service.proxies().map(({ id, state, connected }) => [id, state, connected]), [
-    ["default/web-2", "STALE", false],
-    ["default/web-3", "STALE", false],
-    ["default/web-4", "STALE", false],
-  ]);
+  assert.deepEqual(
+    service.proxies().map(({ id, state, connected }) => [id, state, connected]),
+    [
+      ["default/web-2", "STALE", false],
+      ["default/web-3", "STALE", false],
+      ["default/web-4", "STALE", false],
+    ],
+  );
   assert.deepEqual(new Set(service.proxies()[0]?.types.map(({ state }) => state)), new Set(["STALE"]));
   const again = connect(service, peerOf("web-3"));
   subscribeAll(again, "web-3");
   again.drain();
   clock.advance(10_001);
-  assert.deepEqual(service.proxies().map(({ id, state }) => [id, state]), [["default/web-3", "SYNCED"]]);
+  assert.deepEqual(
+    service.proxies().map(({ id, state }) => [id, state]),
+    [["default/web-3", "SYNCED"]],
+  );
 });
 
 test("AdsService lets a newer stream of a proxy take over, and the older one's end change nothing", () => {
@@ -354,7 +337,10 @@ test("AdsService lets a newer stream of a proxy take over, and the older one's e
   assert.equal(old.status?.code, 14);
   old.emit("cancelled");
   young.drain();
-  assert.deepEqual(service.proxies().map(({ connected, state }) => [connected, state]), [[true, "SYNCED"]]);
+  assert.deepEqual(
+    service.proxies().map(({ connected, state }) => [connected, state]),
+    [[true, "SYNCED"]],
+  );
 });
 
 test("AdsService ends a stream with the proxy when its requests end", () => {

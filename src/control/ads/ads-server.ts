@@ -127,7 +127,9 @@ class AdsServer {
     if (this.#isClosed || this.#streams.size >= maxStreams) {
       call.emit("error", {
         code: this.#isClosed ? GRPC_UNAVAILABLE : GRPC_RESOURCE_EXHAUSTED,
-        details: this.#isClosed ? "The control plane is stopping" : `The control plane serves ${maxStreams} streams already`,
+        details: this.#isClosed
+          ? "The control plane is stopping"
+          : `The control plane serves ${maxStreams} streams already`,
       });
       return;
     }
@@ -138,7 +140,7 @@ class AdsServer {
     this.#isClosed = true;
     this.#stopWatching();
     this.#pushTimer?.clear();
-    for (const stream of [...this.#streams]) {
+    for (const stream of this.#streams) {
       stream.close({ code: GRPC_UNAVAILABLE, message: "The control plane is stopping" });
     }
   }

@@ -26,7 +26,9 @@ export interface AdsStreamOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Called with the node of the first request; a status ends the stream. */
-  readonly open: (node: envoy.config.core.v3.Node) => { readonly session: StreamSession } | { readonly failure: GrpcStatus };
+  readonly open: (
+    node: envoy.config.core.v3.Node,
+  ) => { readonly session: StreamSession } | { readonly failure: GrpcStatus };
   /** Called once, after the last use of the session. */
   readonly onClose: () => void;
   /** How long the first request may take, and how long a subscription is waited for before delivery goes on. */

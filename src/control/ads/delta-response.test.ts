@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { envoy } from "#gen/protos.js";
 import { createTestEndpoints, encodeTestResource } from "../../testing/memory-config-source.ts";
 import { ENDPOINT_TYPE } from "../../xds/names.ts";
@@ -18,9 +18,16 @@ test("encodeDeltaResponse() writes what a protobuf decoder reads back", () => {
         const read = envoy.service.discovery.v3.DeltaDiscoveryResponse.decode(bytes);
         assert.equal(read.typeUrl, ENDPOINT_TYPE);
         assert.equal(read.nonce, Buffer.from(nonce).toString());
-        assert.deepEqual(read.removedResources ?? [], removals.map((name) => Buffer.from(name).toString()));
         assert.deepEqual(
-          (read.resources ?? []).map(({ name, version, resource }) => [name, version, Buffer.from(resource?.value ?? [])]),
+          read.removedResources ?? [],
+          removals.map((name) => Buffer.from(name).toString()),
+        );
+        assert.deepEqual(
+          (read.resources ?? []).map(({ name, version, resource }) => [
+            name,
+            version,
+            Buffer.from(resource?.value ?? []),
+          ]),
           upserts.map(({ name, version }, index) => [name, version, Buffer.from(contents[index] ?? [])]),
         );
       },
@@ -37,7 +44,13 @@ test("encodeDeltaResponse() carries a resource of 3 MiB", () => {
 });
 
 test("countFieldBytes() counts tag, length and content", () => {
-  for (const [length, overhead] of [[0, 2], [127, 2], [128, 3], [16_383, 3], [16_384, 4]] as const) {
+  for (const [length, overhead] of [
+    [0, 2],
+    [127, 2],
+    [128, 3],
+    [16_383, 3],
+    [16_384, 4],
+  ] as const) {
     assert.equal(countFieldBytes(new Uint8Array(length)), length + overhead);
   }
 });

@@ -22,9 +22,7 @@ const metadataSchema: z.ZodType<ProxyNodeMetadata> = z.object({
   runtime: text,
   weftVersion: text,
   outbound: boundAddress.nullable(),
-  inbound: z
-    .array(boundAddress.extend({ appAddress: text, appPort: port, protocol }))
-    .max(MAX_LISTENERS),
+  inbound: z.array(boundAddress.extend({ appAddress: text, appPort: port, protocol })).max(MAX_LISTENERS),
   ingress: z.array(boundAddress.extend({ service: text, servicePort: port })).max(MAX_LISTENERS),
   admin: boundAddress,
 });
@@ -39,20 +37,28 @@ export type DecodedProxyNode = { readonly node: ProxyNode } | { readonly failure
 export function decodeProxyNode(node: envoy.config.core.v3.Node, peer: PeerIdentity): DecodedProxyNode {
   const identity = parseWorkloadId(peer.spiffeId);
   if (identity === null) {
-    return denied(`Cannot serve configuration to ${peer.spiffeId}: expected spiffe://<trust domain>/ns/<namespace>/sa/<name>`);
+    return denied(
+      `Cannot serve configuration to ${peer.spiffeId}: expected spiffe://<trust domain>/ns/<namespace>/sa/<name>`,
+    );
   }
   const id = `${identity.namespace}/${peer.workload}`;
   if (node.id !== id) {
-    return denied(`Cannot serve configuration to node "${cut(node.id ?? "")}": its certificate is for "${id}"; set node.id to that`);
+    return denied(
+      `Cannot serve configuration to node "${cut(node.id ?? "")}": its certificate is for "${id}"; set node.id to that`,
+    );
   }
   const result = metadataSchema.safeParse(fromStruct(node.metadata ?? {}));
   if (!result.success) {
-    const problems = result.error.issues.slice(0, 5).map((issue) => `metadata.${issue.path.join(".")}: ${issue.message}`);
+    const problems = result.error.issues
+      .slice(0, 5)
+      .map((issue) => `metadata.${issue.path.join(".")}: ${issue.message}`);
     return { failure: { code: GRPC_INVALID_ARGUMENT, message: `Cannot read node "${id}": ${problems.join("; ")}` } };
   }
   const metadata = result.data;
   if (metadata.namespace !== identity.namespace || metadata.workload !== peer.workload) {
-    return denied(`Cannot serve configuration to node "${id}": its metadata is of "${metadata.namespace}/${metadata.workload}"`);
+    return denied(
+      `Cannot serve configuration to node "${id}": its metadata is of "${metadata.namespace}/${metadata.workload}"`,
+    );
   }
   const { namespace, serviceAccount } = identity;
   return { node: { id, namespace, workload: peer.workload, serviceAccount, spiffeId: peer.spiffeId, metadata } };

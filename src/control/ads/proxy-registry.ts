@@ -43,7 +43,7 @@ export class ProxyRegistry {
 
   statuses(): readonly ProxyStatus[] {
     this.#prune();
-    return [...this.#entries.values()].map(toStatus).sort((a, b) => (a.id < b.id ? -1 : 1));
+    return [...this.#entries.values()].map(toStatus).toSorted((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   /** Type label to resource name to JSON; null when no such proxy is known. */
@@ -78,7 +78,9 @@ export class ProxyRegistry {
 }
 
 function toStatus({ node, session, isConnected, sinceWallMs }: ProxyEntry): ProxyStatus {
-  const types = session.types().map((type) => (isConnected || type.state !== "SYNCED" ? type : { ...type, state: STALE }));
+  const types = session
+    .types()
+    .map((type) => (isConnected || type.state !== "SYNCED" ? type : { ...type, state: STALE }));
   return {
     id: node.id,
     role: node.metadata.role,

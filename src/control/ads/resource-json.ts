@@ -3,7 +3,13 @@ import type { Json } from "../../xds/struct-json.ts";
 import type { EncodedResource } from "../config-source.ts";
 
 /** Never shown, whoever asks: field names of private material in envoy.extensions.transport_sockets.tls.v3. */
-const SECRET_FIELDS: ReadonlySet<string> = new Set(["privateKey", "password", "sessionTicketKeys", "genericSecret", "pkcs12"]);
+const SECRET_FIELDS: ReadonlySet<string> = new Set([
+  "privateKey",
+  "password",
+  "sessionTicketKeys",
+  "genericSecret",
+  "pkcs12",
+]);
 const TYPE_PREFIX = "type.googleapis.com/";
 const MAX_DEPTH = 64;
 
@@ -19,7 +25,7 @@ function toAnyJson(any: google.protobuf.Any, depth: number): Json {
   const decode = findDecoder(typeUrl);
   try {
     const fields = decode === null ? null : toJson(decode(bytes), depth + 1);
-    if (fields !== null && typeof fields === "object") return { "@type": typeUrl, ...fields };
+    if (fields !== null && typeof fields === "object" && !isList(fields)) return { "@type": typeUrl, ...fields };
   } catch {
     // Shown undecoded below: this is a view, and the proxy judges the content.
   }
@@ -31,7 +37,7 @@ function toJson(value: unknown, depth: number): Json {
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
   if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
   if (Array.isArray(value)) return value.map((item) => toJson(item, depth + 1));
-  if (typeof value !== "object") return String(value);
+  if (typeof value !== "object") return typeof value;
   if (isAny(value)) return toAnyJson(value, depth);
   const fields: [string, Json][] = [];
   for (const [name, field] of Object.entries(value)) {
@@ -39,6 +45,10 @@ function toJson(value: unknown, depth: number): Json {
     fields.push([name, SECRET_FIELDS.has(name) ? "[redacted]" : toJson(field, depth + 1)]);
   }
   return Object.fromEntries(fields);
+}
+
+function isList(json: Json): json is readonly Json[] {
+  return Array.isArray(json);
 }
 
 /** Decoders give repeated fields and maps without entries where nothing was sent; a message without fields was sent. */
@@ -49,7 +59,9 @@ function isUnset(field: unknown): boolean {
 }
 
 function isAny(value: object): value is google.protobuf.Any {
-  return "typeUrl" in value && typeof value.typeUrl === "string" && "value" in value && value.value instanceof Uint8Array;
+  return (
+    "typeUrl" in value && typeof value.typeUrl === "string" && "value" in value && value.value instanceof Uint8Array
+  );
 }
 
 /** Every generated message is found by its full name. */

@@ -66,7 +66,10 @@ function readListener(bytes: Uint8Array): References {
   const listener = envoy.config.listener.v3.Listener.decode(bytes);
   const clusters = new Set<string>();
   const routes = new Set<string>();
-  const chains = [...(listener.filterChains ?? []), ...(listener.defaultFilterChain ? [listener.defaultFilterChain] : [])];
+  const chains = [
+    ...(listener.filterChains ?? []),
+    ...(listener.defaultFilterChain ? [listener.defaultFilterChain] : []),
+  ];
   for (const filter of chains.flatMap((chain) => chain.filters ?? [])) {
     const content = filter.typedConfig?.value ?? new Uint8Array(0);
     if (filter.typedConfig?.typeUrl === TCP_PROXY) {

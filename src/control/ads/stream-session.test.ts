@@ -75,7 +75,8 @@ function ack(session: StreamSession, { typeUrl, nonce }: DeltaResponse): void {
 /** Everything that may be sent now, without answers. */
 function take(session: StreamSession): readonly DeltaResponse[] {
   const responses: DeltaResponse[] = [];
-  for (let response = session.nextResponse(); response !== null; response = session.nextResponse()) responses.push(response);
+  for (let response = session.nextResponse(); response !== null; response = session.nextResponse())
+    responses.push(response);
   return responses;
 }
 
@@ -252,7 +253,10 @@ test("StreamSession makes one response of a burst of changes during a response i
   }
   ack(session, first);
   const later = take(session);
-  assert.deepEqual(later.map(({ upserts }) => upserts), [[source.resources(ENDPOINT_TYPE).get("a")]]);
+  assert.deepEqual(
+    later.map(({ upserts }) => upserts),
+    [[source.resources(ENDPOINT_TYPE).get("a")]],
+  );
 });
 
 test("StreamSession sends nothing when a burst of changes ends where it began", () => {
@@ -280,13 +284,16 @@ test("StreamSession does not send again what a reconnected proxy holds", () => {
   }
   // Only the empty first responses of the two wildcards.
   assert.deepEqual(drain(session), ["CDS", "LDS"]);
-  assert.deepEqual(session.types().map(({ type, state, resources }) => [type, state, resources]), [
-    ["cluster", "SYNCED", 1],
-    ["endpoint", "SYNCED", 1],
-    ["secret", "SYNCED", 1],
-    ["listener", "SYNCED", 1],
-    ["route", "SYNCED", 1],
-  ]);
+  assert.deepEqual(
+    session.types().map(({ type, state, resources }) => [type, state, resources]),
+    [
+      ["cluster", "SYNCED", 1],
+      ["endpoint", "SYNCED", 1],
+      ["secret", "SYNCED", 1],
+      ["listener", "SYNCED", 1],
+      ["route", "SYNCED", 1],
+    ],
+  );
 });
 
 test("StreamSession removes no cluster from a reconnected proxy before the routes it came with are known or replaced", () => {
@@ -350,7 +357,10 @@ test("StreamSession refuses more names of a type than it can keep, and requests 
   assert.equal(session.onRequest({ typeUrl: ENDPOINT_TYPE, resourceNamesSubscribe: names }).failure?.code, 8);
   assert.equal(session.onRequest({}).failure?.code, 3);
   const many = createSession(createShop());
-  const answers = Array.from({ length: 17 }, (_, index) => many.onRequest({ typeUrl: `type.googleapis.com/t${index}` }).failure);
+  const answers = Array.from(
+    { length: 17 },
+    (_, index) => many.onRequest({ typeUrl: `type.googleapis.com/t${index}` }).failure,
+  );
   assert.equal(answers.filter((failure) => failure !== null).length, 1);
 });
 

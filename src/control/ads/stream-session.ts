@@ -135,8 +135,8 @@ export class StreamSession {
       const type = TYPE_LABELS[typeUrl];
       const subscription = this.#subscriptions.get(typeUrl);
       if (type === undefined || subscription === undefined) return [];
-      const rejections = subscription.rejections();
-      const reason = rejections.length === 0 ? null : rejections.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
+      const reasons = subscription.rejections().map((rejection) => `${rejection.name}: ${rejection.reason}`);
+      const reason = reasons.length === 0 ? null : reasons.join("; ");
       const isBehind = subscription.isInFlight() || this.#isOwed(subscription);
       const state = reason !== null ? "REJECTED" : isBehind ? "STALE" : "SYNCED";
       return [{ type, state, resources: subscription.inForce().size, reason }];
@@ -162,7 +162,10 @@ export class StreamSession {
     const names = (subscription?.subscribedCount() ?? 0) + (request.resourceNamesSubscribe?.length ?? 0);
     const versions = Object.keys(request.initialResourceVersions ?? {}).length;
     if (Math.max(names, versions) <= MAX_NAMES_PER_TYPE) return null;
-    return { code: GRPC_RESOURCE_EXHAUSTED, message: `Cannot subscribe to more than ${MAX_NAMES_PER_TYPE} names of ${typeUrl}` };
+    return {
+      code: GRPC_RESOURCE_EXHAUSTED,
+      message: `Cannot subscribe to more than ${MAX_NAMES_PER_TYPE} names of ${typeUrl}`,
+    };
   }
 
   #subscription(typeUrl: string): Subscription {
@@ -231,7 +234,12 @@ export class StreamSession {
     const { typeUrl } = subscription;
     const upserts = cutToSize(owed.upserts, this.#options.maxResponseBytes);
     this.#nonces += 1;
-    const response = { typeUrl, nonce: `${this.#options.noncePrefix}-${this.#nonces}`, upserts, removals: owed.removals };
+    const response = {
+      typeUrl,
+      nonce: `${this.#options.noncePrefix}-${this.#nonces}`,
+      upserts,
+      removals: owed.removals,
+    };
     subscription.send(response.nonce, response);
     if (typeUrl === CLUSTER_TYPE && this.#options.resendsEndpoints) this.#noteWarming(upserts);
     if (typeUrl === ENDPOINT_TYPE) for (const { name } of upserts) this.#warming.delete(name);

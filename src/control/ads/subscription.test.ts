@@ -90,13 +90,23 @@ test("trap 3: Subscription answers a name that does not exist in removals, once,
 });
 
 test("trap 4: Subscription takes initial_resource_versions for no subscription", () => {
-  const subscription = createEds({ subscribe: ["b"], initialVersions: new Map([["a", A1.version], ["b", B1.version]]) });
+  const subscription = createEds({
+    subscribe: ["b"],
+    initialVersions: new Map([
+      ["a", A1.version],
+      ["b", B1.version],
+    ]),
+  });
   assert.deepEqual(owed(subscription, view(A2, B1)), []);
   assert.deepEqual([...subscription.inForce().keys()], ["b"]);
 });
 
 test("trap 4: Subscription sends what differs from initial_resource_versions, and removes what is gone", () => {
-  const held = new Map([["a", A1.version], ["b", B1.version], ["c", "old"]]);
+  const held = new Map([
+    ["a", A1.version],
+    ["b", B1.version],
+    ["c", "old"],
+  ]);
   const subscription = createEds({ subscribe: ["a", "b", "c"], initialVersions: held });
   assert.deepEqual(owed(subscription, view(A2, B1)), ["a", "-c"]);
 });
@@ -234,7 +244,10 @@ test("Subscription takes for rejected what an Envoy NACK names in its message, a
   const other = createEds({ subscribe: ["x1", "x2"] });
   const nonce = send(other, view(createTestEndpoints("x1"), createTestEndpoints("x2")));
   other.onRequest(request({ nonce, error: { code: 13, message: "nope" } }));
-  assert.deepEqual(other.rejections().map(({ name }) => name), ["x1", "x2"]);
+  assert.deepEqual(
+    other.rejections().map(({ name }) => name),
+    ["x1", "x2"],
+  );
 });
 
 test("Subscription shows a rejection until the resource is accepted in another version, gone or unsubscribed", () => {

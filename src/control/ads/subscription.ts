@@ -221,7 +221,10 @@ export class Subscription {
       for (const resource of response.upserts) this.#settleResource(resource, undefined);
       return "ack";
     }
-    const rejections = decodeRejections(request.error, response.upserts.map(({ name }) => name));
+    const rejections = decodeRejections(
+      request.error,
+      response.upserts.map(({ name }) => name),
+    );
     const byName = new Map(rejections.map((rejection) => [rejection.name, rejection]));
     for (const resource of response.upserts) this.#settleResource(resource, byName.get(resource.name));
     if (rejections.length === 0) this.#refusal = { name: WILDCARD, reason: request.error.message ?? "" };
