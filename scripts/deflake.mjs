@@ -19,12 +19,16 @@ const { values, positionals } = parseArgs({
 const runs = Number(values.runs);
 const files = positionals.length === 0 ? [] : findTests();
 if (files.length === 0 || !Number.isInteger(runs) || runs < 1) {
-  console.error("Usage: npm run deflake -- PATTERN [--runs 200] [--on node|bun]; PATTERN must select test files in dist/");
+  console.error(
+    "Usage: npm run deflake -- PATTERN [--runs 200] [--on node|bun]; PATTERN must select test files in dist/",
+  );
   process.exit(2);
 }
 
 const loops = Array.from({ length: Math.max(2, availableParallelism()) }, () =>
-  spawn(process.execPath, ["-e", `const end = Date.now() + ${LONGEST_MS}; while (Date.now() < end);`], { stdio: "ignore" }),
+  spawn(process.execPath, ["-e", `const end = Date.now() + ${LONGEST_MS}; while (Date.now() < end);`], {
+    stdio: "ignore",
+  }),
 );
 const stopLoops = () => {
   for (const loop of loops) loop.kill("SIGKILL");

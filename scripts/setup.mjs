@@ -64,7 +64,8 @@ function installPackages() {
   const npm = process.env.npm_execpath;
   say("installing packages (npm ci)", () => {
     // npm tells its scripts where it is, which also works where "npm" is a .cmd file.
-    if (npm !== undefined && npm.endsWith(".js")) run("Cannot install packages", process.execPath, [npm, "ci", ...options]);
+    if (npm !== undefined && npm.endsWith(".js"))
+      run("Cannot install packages", process.execPath, [npm, "ci", ...options]);
     else run("Cannot install packages", "npm", ["ci", ...options]);
   });
   if (!packagesAreCurrent()) throw new SetupError("Cannot install packages: npm ci ended well, but some are missing");
@@ -76,7 +77,12 @@ function installPackages() {
 function signSources() {
   const hash = createHash("sha256");
   const files = SOURCE_FOLDERS.flatMap((folder) => listFiles(path.join(ROOT, folder), (name) => name.endsWith(".ts")));
-  for (const name of ["tsconfig.json", "package.json", path.join("gen", "protos.d.ts"), path.join("node_modules", ".package-lock.json")]) {
+  for (const name of [
+    "tsconfig.json",
+    "package.json",
+    path.join("gen", "protos.d.ts"),
+    path.join("node_modules", ".package-lock.json"),
+  ]) {
     files.push(path.join(ROOT, name));
   }
   for (const file of files) {
@@ -127,7 +133,8 @@ function compile(signature) {
 function run(failure, command, args) {
   const { status, signal, error } = spawnSync(command, args, { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] });
   if (error !== undefined) throw new SetupError(`${failure}: ${error.message}`);
-  if (status !== 0) throw new SetupError(`${failure}: ${path.basename(command)} ended with ${signal ?? `code ${status}`}`);
+  if (status !== 0)
+    throw new SetupError(`${failure}: ${path.basename(command)} ended with ${signal ?? `code ${status}`}`);
 }
 
 function say(what, act) {

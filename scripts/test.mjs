@@ -23,7 +23,16 @@ const STRICT = process.env.WEFT_TEST_STRICT === "1";
 const STAGES = ["unit", "lts", "bun", "rules", "integration", "system"];
 const LTS_VERSION = "26.10.0";
 /** What a proxy process loads, and what tests it as a whole. */
-const ON_BUN = ["src/identity", "src/lib", "src/net", "src/observe", "src/proxy", "src/random", "src/testing", "src/time"];
+const ON_BUN = [
+  "src/identity",
+  "src/lib",
+  "src/net",
+  "src/observe",
+  "src/proxy",
+  "src/random",
+  "src/testing",
+  "src/time",
+];
 ON_BUN.push("src/transport", "src/xds", "test/component", "test/conformance", "test/fuzz");
 /** Tests of one runtime's own API. */
 const BUN_ONLY = ["src/transport/bun.test.js"];
@@ -38,13 +47,22 @@ async function main() {
   const stages = values.only === undefined ? STAGES : values.only.split(",");
   const unknown = stages.find((stage) => !STAGES.includes(stage));
   if (unknown !== undefined) throw new Error(`Cannot run stage "${unknown}"; expected ${STAGES.join(", ")}`);
-  const runs = { unit: runUnit, lts: runLts, bun: runBun, rules: runRules, integration: runIntegration, system: runSystem };
+  const runs = {
+    unit: runUnit,
+    lts: runLts,
+    bun: runBun,
+    rules: runRules,
+    integration: runIntegration,
+    system: runSystem,
+  };
   for (const stage of stages) await runs[stage]();
   if (total.passed + total.failed === 0) {
     console.log(positionals.length > 0 ? `No test file matches ${positionals.join(" or ")}` : "No test ran");
     total.failed = 1;
   }
-  console.log(`\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`);
+  console.log(
+    `\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`,
+  );
   process.exitCode = total.failed > 0 ? 1 : 0;
 }
 
@@ -104,7 +122,10 @@ function findTests(folder) {
 
 /** People paste names of sources. */
 function normalise(pattern) {
-  return pattern.replace(/^\.\//, "").replace(/^dist\//, "").replace(/\.ts$/, ".js");
+  return pattern
+    .replace(/^\.\//, "")
+    .replace(/^dist\//, "")
+    .replace(/\.ts$/, ".js");
 }
 
 function findBun() {
@@ -143,7 +164,11 @@ function platform(names) {
 
 // ---- Runners
 
-async function runNode(title, node, { files, limitMs = TEST_LIMIT_MS, concurrency = Math.min(4, availableParallelism()) }) {
+async function runNode(
+  title,
+  node,
+  { files, limitMs = TEST_LIMIT_MS, concurrency = Math.min(4, availableParallelism()) },
+) {
   if (files.length === 0) return;
   const started = start(title, files.length);
   const counts = { passed: 0, failed: 0, skipped: 0 };
@@ -201,7 +226,9 @@ function start(title, count) {
 
 function finish({ title, startMs }, counts) {
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-  console.log(`== ${title}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s`);
+  console.log(
+    `== ${title}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s`,
+  );
   total.passed += counts.passed;
   total.failed += counts.failed;
   total.skipped += counts.skipped;

@@ -211,7 +211,7 @@ export class MemoryConnection implements Connection, Flushable {
         filled += count;
       }
       this.#windowUsed += room;
-      for (let from = 0; from < room; ) {
+      for (let from = 0; from < room;) {
         const to = chunkBytes === 0 ? room : Math.min(room, from + 1 + this.#world.random.below(chunkBytes));
         this.send({ kind: "data", bytes: sent.subarray(from, to) });
         from = to;

@@ -35,7 +35,8 @@ export class MemoryTlsVerifier {
     if (reason !== null) return { accepted: false, reason };
     for (const certificate of chain) {
       if (wallMs > parseWallTime(certificate.validTo)) return { accepted: false, reason: "certificate has expired" };
-      if (wallMs < parseWallTime(certificate.validFrom)) return { accepted: false, reason: "certificate is not yet valid" };
+      if (wallMs < parseWallTime(certificate.validFrom))
+        return { accepted: false, reason: "certificate is not yet valid" };
     }
     return { accepted: true, spiffeId: parseSpiffeSan(leaf.subjectAltName) };
   }

@@ -61,11 +61,15 @@ export class MemoryTransport implements Transport {
   connect(options: ConnectOptions, handler: ConnectionHandler): Connection {
     const localPort = this.#takePort();
     const remote = formatRemote(options.host, options.port);
-    const connection = new MemoryConnection(this.#world, { flusher: this.#flusher, arena: this.#arena }, {
-      peer: { remoteAddress: toAddress(options.host), remotePort: options.port, localPort, tls: null },
-      remote,
-      handshake: options.tls === null ? null : createClientHandshake(options.tls, this.#verifier, this.#world.clock),
-    });
+    const connection = new MemoryConnection(
+      this.#world,
+      { flusher: this.#flusher, arena: this.#arena },
+      {
+        peer: { remoteAddress: toAddress(options.host), remotePort: options.port, localPort, tls: null },
+        remote,
+        handshake: options.tls === null ? null : createClientHandshake(options.tls, this.#verifier, this.#world.clock),
+      },
+    );
     const attempt = { connection, timeoutMs: options.timeoutMs };
     connection.start(handler, this.#world.clock.after(options.timeoutMs, expireAttempt, attempt));
     const out = new MemoryPipe(this.#world, (item) => {
@@ -100,11 +104,15 @@ export class MemoryTransport implements Transport {
       return;
     }
     const { tls } = listener.options;
-    const called = new MemoryConnection(this.#world, { flusher: this.#flusher, arena: this.#arena }, {
-      peer: { remoteAddress: "127.0.0.1", remotePort: callerPort, localPort: options.port, tls: null },
-      remote: formatRemote("127.0.0.1", callerPort),
-      handshake: tls === null ? null : createServerHandshake(tls, this.#verifier, this.#world.clock),
-    });
+    const called = new MemoryConnection(
+      this.#world,
+      { flusher: this.#flusher, arena: this.#arena },
+      {
+        peer: { remoteAddress: "127.0.0.1", remotePort: callerPort, localPort: options.port, tls: null },
+        remote: formatRemote("127.0.0.1", callerPort),
+        handshake: tls === null ? null : createServerHandshake(tls, this.#verifier, this.#world.clock),
+      },
+    );
     const toCalled = new MemoryPipe(this.#world, (item) => called.arrive(item));
     const toCaller = new MemoryPipe(this.#world, (item) => {
       if (item.kind !== "synAck") {

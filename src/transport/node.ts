@@ -47,7 +47,8 @@ export class NodeTransport implements Transport {
   async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
     const create = (socket: Socket, remote: string): NodeConnection =>
       new NodeConnection(this.#flusher, this.#arena, readPeer(socket, null), remote);
-    const server = options.tls === null ? createPlainServer(create, accept) : createMutualServer(options.tls, create, accept);
+    const server =
+      options.tls === null ? createPlainServer(create, accept) : createMutualServer(options.tls, create, accept);
     await bind(server, options);
     return new NodeListener(server, options);
   }

@@ -26,10 +26,14 @@ export function listenError(address: string, port: number, cause: unknown): Weft
 /** The platform refused a key pair or trust bundle. Its message names the fault and no key material. */
 export function identityError(cause: unknown): WeftError {
   const what = cause instanceof Error ? cause.message : String(cause);
-  return new WeftError("WEFT_TRANSPORT_IDENTITY", `Cannot use TLS identity: ${what}; expected a PEM key and its chain`, {
-    cause,
-    hint: "Check that the key belongs to the certificate and that both, and the trust bundle, are PEM",
-  });
+  return new WeftError(
+    "WEFT_TRANSPORT_IDENTITY",
+    `Cannot use TLS identity: ${what}; expected a PEM key and its chain`,
+    {
+      cause,
+      hint: "Check that the key belongs to the certificate and that both, and the trust bundle, are PEM",
+    },
+  );
 }
 
 /** A listener keeps its protocols for life: a change would need the codecs above it to change too. */

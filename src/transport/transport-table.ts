@@ -241,7 +241,10 @@ export function testTransport({ name, create }: TransportTableOptions): void {
     assert.equal(await caller.closed(), null);
     assert.equal(await called.closed(), null);
     assert.ok(Buffer.concat(caller.chunks).equals(answer));
-    assert.deepEqual(called.events.filter((event) => event !== "drain"), ["open", "data", "end", "close"]);
+    assert.deepEqual(
+      called.events.filter((event) => event !== "drain"),
+      ["open", "data", "end", "close"],
+    );
     assert.deepEqual(caller.events.slice(-2), ["end", "close"]);
   });
 
@@ -415,7 +418,7 @@ async function transfer(
   const receivedHash = createHash("sha256");
   let written = 0;
   const pump = (connection: Connection): void => {
-    for (let goOn = true; goOn && written < total; ) {
+    for (let goOn = true; goOn && written < total;) {
       const bytes = random.bytes(Math.min(1 + random.below(90_000), total - written));
       sentHash.update(bytes);
       written += bytes.length;
@@ -435,7 +438,8 @@ async function transfer(
   receiver.react = (event, recorder) => {
     receive(event, recorder);
     if (event !== "data") return;
-    for (; hashed < recorder.chunks.length; hashed += 1) receivedHash.update(recorder.chunks[hashed] ?? Buffer.alloc(0));
+    for (; hashed < recorder.chunks.length; hashed += 1)
+      receivedHash.update(recorder.chunks[hashed] ?? Buffer.alloc(0));
     if (hashed % 16 === 0) {
       recorder.connection?.pauseReads();
       queueMicrotask(() => recorder.connection?.resumeReads());
@@ -446,4 +450,3 @@ async function transfer(
   await receiver.seen("end");
   return { sent: sentHash.digest("hex"), received: receivedHash.digest("hex") };
 }
-

@@ -49,7 +49,11 @@ class Identities {
 }
 
 /** Set `realTls` to false for a transport that foreign TLS clients cannot reach. */
-export function testTransportTls({ name, create, realTls = true }: TransportTableOptions & { realTls?: boolean }): void {
+export function testTransportTls({
+  name,
+  create,
+  realTls = true,
+}: TransportTableOptions & { realTls?: boolean }): void {
   let identities: Promise<Identities> | null = null;
   function fact(title: string, run: (bench: TransportBench, use: Identities) => Promise<void>): void {
     test(`${name} transport with TLS ${title}`, async () => {
@@ -117,7 +121,7 @@ export function testTransportTls({ name, create, realTls = true }: TransportTabl
     const body = Buffer.concat(Array.from({ length: 40 }, () => random.bytes(250_000)));
     let written = 0;
     const pump = (): void => {
-      for (let goOn = true; goOn && written < body.length; ) {
+      for (let goOn = true; goOn && written < body.length;) {
         const bytes = body.subarray(written, written + 1 + random.below(70_000));
         written += bytes.length;
         goOn = caller.connection?.write(bytes) ?? false;
@@ -283,7 +287,10 @@ export function testTransportTls({ name, create, realTls = true }: TransportTabl
 
   fact("rejects a listener whose key belongs to another certificate", async (bench, use) => {
     const keyPair = { ...use.reviews, keyPem: use.web.keyPem };
-    await assert.rejects(bench.listen(() => {}, use.server({ keyPair })), { code: "WEFT_TRANSPORT_IDENTITY" });
+    await assert.rejects(
+      bench.listen(() => {}, use.server({ keyPair })),
+      { code: "WEFT_TRANSPORT_IDENTITY" },
+    );
   });
 
   fact("fails a call whose key belongs to another certificate", async (bench, use) => {
