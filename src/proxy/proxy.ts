@@ -174,18 +174,15 @@ export class Proxy {
     runtime.draining = true;
     // Callers learn from the control plane to go elsewhere; those that come meanwhile are served and told to close.
     for (const downstream of runtime.downstreams) downstream.drain();
-    await this.#listeners.close();
-    const endMs = runtime.clock.nowMs() + drainMs;
+    const closed = this.#listeners.close();
     await new Promise<void>((resolve) => {
-      const check = (): void => {
-        if (runtime.downstreams.size === 0 || runtime.clock.nowMs() >= endMs) {
-          this.#drainTimer?.clear();
-          resolve();
-        }
-      };
-      this.#drainTimer = runtime.clock.every(20, check, undefined);
-      check();
+      runtime.onIdle = resolve;
+      this.#drainTimer = runtime.clock.after(drainMs, resolve, undefined);
+      if (runtime.downstreams.size === 0) resolve();
     });
+    this.#drainTimer?.clear();
+    for (const downstream of [...runtime.downstreams]) downstream.close();
+    await closed;
   }
 
   async close(): Promise<void> {

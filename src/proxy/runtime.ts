@@ -29,6 +29,8 @@ export class ProxyRuntime {
   readonly ownPorts: Set<number> = new Set();
   /** Open downstream connections and sessions, for drain and for policies that change under them. */
   readonly downstreams: Set<Drainable> = new Set();
+  /** Called once when the last downstream is gone; set by whoever drains. */
+  onIdle: (() => void) | null = null;
   /** Set once draining begins: answers carry `connection: close`. */
   draining: boolean = false;
 
@@ -42,6 +44,12 @@ export class ProxyRuntime {
     this.log = options.log;
     this.self = options.self;
     this.namespace = options.namespace;
+  }
+
+  /** An open downstream has closed. */
+  forget(downstream: Drainable): void {
+    this.downstreams.delete(downstream);
+    if (this.downstreams.size === 0) this.onIdle?.();
   }
 }
 

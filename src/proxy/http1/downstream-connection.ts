@@ -83,8 +83,14 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
   }
 
   onEnd(): void {
-    // A client that half-closes after its request still reads the answer (curl, nc). With nothing open, we end too.
+    // FIN with an answer outstanding is a caller that left: a half-close looks the same, but nginx and Envoy read it so
+    // too, and working on for callers that are gone is what keeps an overload alive.
     this.#closeAfter = true;
+    if (this.#exchange.active) {
+      this.#exchange.onDownstreamClosed();
+      this.#connection?.destroy();
+      return;
+    }
     this.#decoder.finish();
     if (this.#state === AWAITING_HEAD) this.#close();
   }
@@ -92,7 +98,7 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
   onClose(_failure: TransportFailure | null): void {
     this.#state = CLOSING;
     this.#runtime.wheel.clear(this.#deadline);
-    this.#runtime.downstreams.delete(this);
+    this.#runtime.forget(this);
     this.#decoder.stop();
     this.#exchange.onDownstreamClosed();
     this.#connection = null;

@@ -202,7 +202,7 @@ export class TcpSession implements ConnectionHandler, Drainable {
     if (this.#ended) return;
     this.#ended = true;
     const runtime = this.#runtime;
-    runtime.downstreams.delete(this);
+    runtime.forget(this);
     const inbound = this.#origin.direction === "inbound";
     const edge = runtime.edges.edge({
       direction: this.#origin.direction,
