@@ -33,7 +33,8 @@ const SAVE_DELAY_MS = 100;
 const MAX_BOOTSTRAP_BYTES = 1024 * 1024;
 const CONTROL_PLANE = { namespace: "weft", serviceAccount: "control-plane" };
 
-const runtimeName = process.versions["bun"] === undefined ? `node ${process.versions.node}` : `bun ${process.versions["bun"]}`;
+const runtimeName =
+  process.versions["bun"] === undefined ? `node ${process.versions.node}` : `bun ${process.versions["bun"]}`;
 
 void main();
 
@@ -167,8 +168,14 @@ function toCredentials(identity: Identity): Credentials {
 }
 
 /** Puts the configuration of the last run in force, and says what it was, so that only differences are sent. */
-function restoreConfig(proxy: Proxy, bootstrap: ProxyBootstrap, log: Log): ReadonlyMap<string, ReadonlyMap<string, string>> {
-  const resources = loadConfig(bootstrap.stateDir, (reason) => log.warn("cannot use the saved configuration", { reason }));
+function restoreConfig(
+  proxy: Proxy,
+  bootstrap: ProxyBootstrap,
+  log: Log,
+): ReadonlyMap<string, ReadonlyMap<string, string>> {
+  const resources = loadConfig(bootstrap.stateDir, (reason) =>
+    log.warn("cannot use the saved configuration", { reason }),
+  );
   const held = new Map<string, Map<string, string>>();
   for (const typeUrl of DELIVERY_ORDER) {
     const ofType = resources.filter((resource) => resource.typeUrl === typeUrl);
@@ -243,14 +250,24 @@ function readBootstrap(): Promise<ProxyBootstrap> {
         // Written by our own runner in the same version: the shape needs no further check.
         resolve(JSON.parse(text.slice(0, end)) as ProxyBootstrap);
       } catch (error) {
-        reject(new WeftError("WEFT_PROXY_BOOTSTRAP", "Cannot read the bootstrap: found no JSON line on standard input; expected what a runner writes", { cause: error }));
+        reject(
+          new WeftError(
+            "WEFT_PROXY_BOOTSTRAP",
+            "Cannot read the bootstrap: found no JSON line on standard input; expected what a runner writes",
+            { cause: error },
+          ),
+        );
       }
     };
     const onEnd = (): void => {
       reject(
-        new WeftError("WEFT_PROXY_BOOTSTRAP", "Cannot read the bootstrap: standard input ended; expected one line of JSON", {
-          hint: "weft-proxy is started by `weft up` and `weft run`, not by hand",
-        }),
+        new WeftError(
+          "WEFT_PROXY_BOOTSTRAP",
+          "Cannot read the bootstrap: standard input ended; expected one line of JSON",
+          {
+            hint: "weft-proxy is started by `weft up` and `weft run`, not by hand",
+          },
+        ),
       );
     };
     process.stdin.setEncoding("utf8");

@@ -25,17 +25,28 @@ test("encodeCertificateRequest() is canonical DER: another library writes the sa
 test("encodeCertificateRequest() signs what it says: one changed byte does not verify", async () => {
   const der = encodeCertificateRequest(privateKey);
   const at = Buffer.from(der).indexOf(publicKeyInfo.subarray(-32));
-  const other = Buffer.from(createPublicKey(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey).export({ type: "spki", format: "der" }));
+  const other = Buffer.from(
+    createPublicKey(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey).export({
+      type: "spki",
+      format: "der",
+    }),
+  );
   const forged = Buffer.from(der);
   other.copy(forged, at + 32 - other.length);
   assert.equal(await new Pkcs10CertificateRequest(forged).verify(webcrypto), false);
 });
 
 const openssl = spawnSync("openssl", ["version"]).status === 0;
-test("encodeCertificateRequest() makes a request that OpenSSL verifies", { skip: openssl ? false : "no openssl on this machine" }, () => {
-  const run = spawnSync("openssl", ["req", "-inform", "DER", "-verify", "-noout", "-text"], { input: encodeCertificateRequest(privateKey) });
-  const output = `${run.stdout}${run.stderr}`;
-  assert.equal(run.status, 0, output);
-  assert.match(output, /verify OK/);
-  assert.match(output, /NIST CURVE: P-256/);
-});
+test(
+  "encodeCertificateRequest() makes a request that OpenSSL verifies",
+  { skip: openssl ? false : "no openssl on this machine" },
+  () => {
+    const run = spawnSync("openssl", ["req", "-inform", "DER", "-verify", "-noout", "-text"], {
+      input: encodeCertificateRequest(privateKey),
+    });
+    const output = `${run.stdout}${run.stderr}`;
+    assert.equal(run.status, 0, output);
+    assert.match(output, /verify OK/);
+    assert.match(output, /NIST CURVE: P-256/);
+  },
+);

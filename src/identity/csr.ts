@@ -18,7 +18,13 @@ const ECDSA_WITH_SHA256 = Buffer.from("2a8648ce3d040302", "hex");
  */
 export function encodeCertificateRequest(privateKey: KeyObject): Uint8Array {
   const publicKeyInfo = createPublicKey(privateKey).export({ type: "spki", format: "der" });
-  const information = encode(SEQUENCE, encode(INTEGER, Buffer.of(0)), encode(SEQUENCE), publicKeyInfo, encode(ATTRIBUTES));
+  const information = encode(
+    SEQUENCE,
+    encode(INTEGER, Buffer.of(0)),
+    encode(SEQUENCE),
+    publicKeyInfo,
+    encode(ATTRIBUTES),
+  );
   const signature = sign("sha256", information, privateKey);
   return encode(
     SEQUENCE,

@@ -43,8 +43,16 @@ export function createIdentityClient(channel: GrpcChannel): SignCertificate {
 
 function toIdentityError(error: unknown, workload: string): WeftError {
   if (error instanceof GrpcError && REFUSALS.includes(error.code)) {
-    return new WeftError("WEFT_IDENTITY_REFUSED", `Cannot get a certificate for workload "${workload}": the control plane refused: ${error.message}`, { cause: error });
+    return new WeftError(
+      "WEFT_IDENTITY_REFUSED",
+      `Cannot get a certificate for workload "${workload}": the control plane refused: ${error.message}`,
+      { cause: error },
+    );
   }
   const what = error instanceof GrpcError ? formatGrpcStatus(error) : String(error);
-  return new WeftError("WEFT_IDENTITY_UNREACHABLE", `Cannot get a certificate for workload "${workload}" from the control plane: ${what}`, { cause: error });
+  return new WeftError(
+    "WEFT_IDENTITY_UNREACHABLE",
+    `Cannot get a certificate for workload "${workload}" from the control plane: ${what}`,
+    { cause: error },
+  );
 }

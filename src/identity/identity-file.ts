@@ -37,11 +37,18 @@ export function loadIdentity(folder: string, spiffeId: string): Identity | null 
   try {
     stored = JSON.parse(text) ?? {};
   } catch (error) {
-    throw new WeftError("WEFT_IDENTITY_INVALID", `Cannot use the identity in "${path}": found no JSON; expected what a proxy wrote`, { cause: error });
+    throw new WeftError(
+      "WEFT_IDENTITY_INVALID",
+      `Cannot use the identity in "${path}": found no JSON; expected what a proxy wrote`,
+      { cause: error },
+    );
   }
   const { keyPem, certificateChainPem, trustBundlePem } = stored;
   if (typeof keyPem !== "string" || typeof certificateChainPem !== "string" || typeof trustBundlePem !== "string") {
-    throw new WeftError("WEFT_IDENTITY_INVALID", `Cannot use the identity in "${path}": found a part missing; expected a key, a certificate and roots`);
+    throw new WeftError(
+      "WEFT_IDENTITY_INVALID",
+      `Cannot use the identity in "${path}": found a part missing; expected a key, a certificate and roots`,
+    );
   }
   return checkIdentity({ keyPem, certificateChainPem, trustBundlePem }, spiffeId);
 }
@@ -74,21 +81,33 @@ export function checkIdentity(material: IdentityMaterial, spiffeId: string): Ide
 export function leadsTo(certificateChainPem: string, trustBundlePem: string): boolean {
   const chain = parse(certificateChainPem);
   const roots = parse(trustBundlePem);
-  return chain.length > 0 && chain.every((certificate, at) => {
-    const next = chain[at + 1];
-    return (next === undefined ? roots : [next]).some((issuer) => certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey));
-  });
+  return (
+    chain.length > 0 &&
+    chain.every((certificate, at) => {
+      const next = chain[at + 1];
+      return (next === undefined ? roots : [next]).some(
+        (issuer) => certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey),
+      );
+    })
+  );
 }
 
 /** Throws WEFT_IDENTITY_EXPIRED or WEFT_IDENTITY_CLOCK when the identity is not valid at that time. */
 export function checkValidity(identity: Identity, wallMs: number): void {
   if (wallMs >= identity.notAfterMs) {
-    throw new WeftError("WEFT_IDENTITY_EXPIRED", `Cannot use the identity ${identity.spiffeId}: it expired at ${formatWallTime(identity.notAfterMs)}, now it is ${formatWallTime(wallMs)}; expected a valid certificate`);
+    throw new WeftError(
+      "WEFT_IDENTITY_EXPIRED",
+      `Cannot use the identity ${identity.spiffeId}: it expired at ${formatWallTime(identity.notAfterMs)}, now it is ${formatWallTime(wallMs)}; expected a valid certificate`,
+    );
   }
   if (wallMs < identity.notBeforeMs) {
-    throw new WeftError("WEFT_IDENTITY_CLOCK", `Cannot use the identity ${identity.spiffeId}: it is valid from ${formatWallTime(identity.notBeforeMs)}, now it is ${formatWallTime(wallMs)}; expected clocks that agree`, {
-      hint: "Set the clocks of this host and of the control plane's host",
-    });
+    throw new WeftError(
+      "WEFT_IDENTITY_CLOCK",
+      `Cannot use the identity ${identity.spiffeId}: it is valid from ${formatWallTime(identity.notBeforeMs)}, now it is ${formatWallTime(wallMs)}; expected clocks that agree`,
+      {
+        hint: "Set the clocks of this host and of the control plane's host",
+      },
+    );
   }
 }
 
@@ -101,5 +120,7 @@ function parse(pem: string): X509Certificate[] {
 }
 
 function refuse(found: string, expected: string, cause?: unknown): WeftError {
-  return new WeftError("WEFT_IDENTITY_INVALID", `Cannot use the identity: found ${found}; expected ${expected}`, { cause });
+  return new WeftError("WEFT_IDENTITY_INVALID", `Cannot use the identity: found ${found}; expected ${expected}`, {
+    cause,
+  });
 }

@@ -181,7 +181,10 @@ test("SvidManager keeps trying while the control plane is away, warns as the end
   assert.equal(manager.status().state, "expired");
   await scene.clock.elapse(600_000);
   assert.equal(scene.lines.filter((line) => line.startsWith("error: the certificate has expired")).length, 1);
-  assert.ok(scene.requests.length > attempts && scene.requests.length < attempts + 25, "tries on, at most twice a minute or so");
+  assert.ok(
+    scene.requests.length > attempts && scene.requests.length < attempts + 25,
+    "tries on, at most twice a minute or so",
+  );
   manager.close();
   assert.equal(scene.clock.pendingTimers(), 0);
 });
@@ -297,7 +300,10 @@ test("SvidManager.start() refuses a stored key that others could read", async ()
 test("SvidManager refuses a certificate of another identity", async () => {
   const scene = await createScene();
   scene.serviceAccount = "web";
-  await assert.rejects(scene.createManager().start(), /found a certificate of spiffe:\/\/shop\.mesh\/ns\/default\/sa\/web; expected spiffe:.*reviews/);
+  await assert.rejects(
+    scene.createManager().start(),
+    /found a certificate of spiffe:\/\/shop\.mesh\/ns\/default\/sa\/web; expected spiffe:.*reviews/,
+  );
 });
 
 test("SvidManager falls back on an unused credential when its certificate is not known any more", async () => {

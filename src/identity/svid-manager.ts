@@ -171,7 +171,12 @@ export class SvidManager {
     this.#closed = true;
     this.#timer?.clear();
     this.#listeners.clear();
-    this.#cancelStart?.(new WeftError("WEFT_IDENTITY_CLOSED", "Cannot join the mesh: the proxy was told to stop before it had an identity"));
+    this.#cancelStart?.(
+      new WeftError(
+        "WEFT_IDENTITY_CLOSED",
+        "Cannot join the mesh: the proxy was told to stop before it had an identity",
+      ),
+    );
   }
 
   /** Null when there is none that will do and a join credential can get another. */
@@ -181,15 +186,23 @@ export class SvidManager {
       const stored = loadIdentity(stateDir, spiffeId);
       if (stored === null) {
         if (this.#joinCredential !== null) return null;
-        throw new WeftError("WEFT_IDENTITY_MISSING", `Cannot start ${spiffeId}: found neither an identity in "${stateDir}" nor a join credential; expected one of them`, {
-          hint: "Start the proxy through `weft run` or `weft up`, which grant a join credential",
-        });
+        throw new WeftError(
+          "WEFT_IDENTITY_MISSING",
+          `Cannot start ${spiffeId}: found neither an identity in "${stateDir}" nor a join credential; expected one of them`,
+          {
+            hint: "Start the proxy through `weft run` or `weft up`, which grant a join credential",
+          },
+        );
       }
       checkValidity(stored, clock.wallMs());
       if (leadsTo(stored.certificateChainPem, trustBundlePem)) return stored;
-      throw new WeftError("WEFT_IDENTITY_INVALID", `Cannot use the identity in "${stateDir}": found one signed by another mesh's CA; expected this mesh's`, {
-        hint: "Start the proxy with a join credential of this mesh",
-      });
+      throw new WeftError(
+        "WEFT_IDENTITY_INVALID",
+        `Cannot use the identity in "${stateDir}": found one signed by another mesh's CA; expected this mesh's`,
+        {
+          hint: "Start the proxy with a join credential of this mesh",
+        },
+      );
     } catch (error) {
       if (this.#joinCredential === null) throw error;
       log.warn("the stored identity will not do; joining anew", { error });
@@ -265,7 +278,10 @@ export class SvidManager {
     try {
       const identity = await this.#obtain();
       this.#renewals += 1;
-      log.info("renewed the certificate", { spiffeId: identity.spiffeId, notAfter: formatWallTime(identity.notAfterMs) });
+      log.info("renewed the certificate", {
+        spiffeId: identity.spiffeId,
+        notAfter: formatWallTime(identity.notAfterMs),
+      });
       this.#publish(identity);
     } catch (error) {
       const delayMs = this.#noteFailure(error);
@@ -309,9 +325,19 @@ export class SvidManager {
     const passed = leftMs <= 0 ? WARN_AT_RATIO.length + 1 : WARN_AT_RATIO.filter((ratio) => leftRatio <= ratio).length;
     if (passed <= this.#warned) return;
     this.#warned = passed;
-    const fields = { spiffeId: identity.spiffeId, notAfter: formatWallTime(identity.notAfterMs), failures: this.#failures, lastFailure: this.#lastFailure };
-    if (leftMs > 0) this.#options.log.warn(`the certificate ends in ${Math.round(leftMs / 1000)} s and cannot be renewed`, fields);
-    else this.#options.log.error("the certificate has expired: no peer will accept this proxy until it joins anew", fields);
+    const fields = {
+      spiffeId: identity.spiffeId,
+      notAfter: formatWallTime(identity.notAfterMs),
+      failures: this.#failures,
+      lastFailure: this.#lastFailure,
+    };
+    if (leftMs > 0)
+      this.#options.log.warn(`the certificate ends in ${Math.round(leftMs / 1000)} s and cannot be renewed`, fields);
+    else
+      this.#options.log.error(
+        "the certificate has expired: no peer will accept this proxy until it joins anew",
+        fields,
+      );
   }
 
   #chooseRenewal(identity: Identity): number {

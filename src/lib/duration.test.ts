@@ -3,7 +3,15 @@ import { test } from "node:test";
 import { parseDurationMs } from "./duration.ts";
 
 test("parseDurationMs() reads durations", () => {
-  const rows = { "250ms": 250, "20s": 20_000, "1h30m": 5_400_000, "1.5h": 5_400_000, "0s": 0, "24h": 86_400_000, "1m0.5s": 60_500 };
+  const rows = {
+    "250ms": 250,
+    "20s": 20_000,
+    "1h30m": 5_400_000,
+    "1.5h": 5_400_000,
+    "0s": 0,
+    "24h": 86_400_000,
+    "1m0.5s": 60_500,
+  };
   for (const [text, ms] of Object.entries(rows)) assert.equal(parseDurationMs(text), ms, text);
 });
 

@@ -10,7 +10,10 @@ function createLog(level: LogLevel = "debug", fields?: LogFields): { log: JsonLo
     assert.ok(line.endsWith("\n") && line.indexOf("\n") === line.length - 1);
     lines.push(JSON.parse(line) as Record<string, unknown>);
   };
-  return { log: new JsonLog({ level, timestamp: () => "now", write, ...(fields === undefined ? {} : { fields }) }), lines };
+  return {
+    log: new JsonLog({ level, timestamp: () => "now", write, ...(fields === undefined ? {} : { fields }) }),
+    lines,
+  };
 }
 
 test("JsonLog writes one line of JSON with time, level, message and fields", () => {
@@ -27,7 +30,10 @@ test("JsonLog leaves out what is below its level, which can change", () => {
   log.error("e");
   log.setLevel("debug");
   log.debug("d2");
-  assert.deepEqual(lines.map((line) => line["message"]), ["w", "e", "d2"]);
+  assert.deepEqual(
+    lines.map((line) => line["message"]),
+    ["w", "e", "d2"],
+  );
 });
 
 test("JsonLog writes no secrets: neither by name, at any depth, nor by form", () => {
@@ -61,6 +67,13 @@ test("JsonLog writes whatever it is given, bounded, and never throws", () => {
   const { log, lines } = createLog();
   const loop: Record<string, unknown> = {};
   loop["self"] = loop;
-  log.info("x".repeat(100_000), { loop, big: 1n, list: Array.from({ length: 1000 }, () => 1), run: () => 1, none: undefined, nan: Number.NaN });
+  log.info("x".repeat(100_000), {
+    loop,
+    big: 1n,
+    list: Array.from({ length: 1000 }, () => 1),
+    run: () => 1,
+    none: undefined,
+    nan: Number.NaN,
+  });
   assert.ok(JSON.stringify(lines[0]).length < 10_000);
 });

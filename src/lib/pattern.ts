@@ -101,9 +101,13 @@ function compileAnchored(re2: typeof RE2JS, source: string): RE2JS | null {
 
 function invalid(source: string, reason: string, cause: unknown): WeftError {
   const shown = source.length > 80 ? `${source.slice(0, 80)}…` : source;
-  return new WeftError("WEFT_REGEX_INVALID", `Cannot compile pattern "${shown}": found ${reason}; expected RE2 syntax`, {
-    cause,
-    hint: "Look-around and back-references are not part of RE2; see https://github.com/google/re2/wiki/Syntax",
-    details: { source, reason },
-  });
+  return new WeftError(
+    "WEFT_REGEX_INVALID",
+    `Cannot compile pattern "${shown}": found ${reason}; expected RE2 syntax`,
+    {
+      cause,
+      hint: "Look-around and back-references are not part of RE2; see https://github.com/google/re2/wiki/Syntax",
+      details: { source, reason },
+    },
+  );
 }

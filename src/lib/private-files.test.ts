@@ -20,7 +20,11 @@ test("openPrivateFolder() refuses a folder that others may enter, with the comma
   const path = join(folder, "open");
   mkdirSync(path);
   chmodSync(path, 0o701);
-  assert.throws(() => openPrivateFolder(path), { code: "WEFT_STATE_PERMISSIONS", message: /found mode 0701; expected 0700/, hint: `chmod 0700 "${path}"` });
+  assert.throws(() => openPrivateFolder(path), {
+    code: "WEFT_STATE_PERMISSIONS",
+    message: /found mode 0701; expected 0700/,
+    hint: `chmod 0700 "${path}"`,
+  });
 });
 
 test("openPrivateFolder() refuses a link, and a file in its place", () => {
@@ -50,7 +54,10 @@ test("writePrivateFile() leaves a whole text when many write at once", async () 
 });
 
 test("writePrivateFile() says why it cannot write", async () => {
-  await assert.rejects(writePrivateFile(join(folder, "missing", "secret"), "x"), { code: "WEFT_STATE_WRITE", message: /ENOENT/ });
+  await assert.rejects(writePrivateFile(join(folder, "missing", "secret"), "x"), {
+    code: "WEFT_STATE_WRITE",
+    message: /ENOENT/,
+  });
 });
 
 test("readPrivateFile() gives null for no file, and refuses one that others may read", () => {

@@ -18,10 +18,14 @@ export function openPrivateFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new WeftError("WEFT_STATE_FOLDER", `Cannot create the state folder "${path}": ${describe(error)}; expected to write there`, {
-      hint: "Name a folder that this user may write to",
-      cause: error,
-    });
+    throw new WeftError(
+      "WEFT_STATE_FOLDER",
+      `Cannot create the state folder "${path}": ${describe(error)}; expected to write there`,
+      {
+        hint: "Name a folder that this user may write to",
+        cause: error,
+      },
+    );
   }
   assertPrivate(path, "0700");
 }
@@ -55,9 +59,13 @@ export async function writePrivateFile(path: string, text: string): Promise<void
     await syncFolder(dirname(path));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw new WeftError("WEFT_STATE_WRITE", `Cannot write "${path}": ${describe(error)}; expected room and permission there`, {
-      cause: error,
-    });
+    throw new WeftError(
+      "WEFT_STATE_WRITE",
+      `Cannot write "${path}": ${describe(error)}; expected room and permission there`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -76,7 +84,12 @@ function assertPrivate(path: string, expectedMode: "0600" | "0700"): void {
   const stat = lstatSync(path);
   if (!HAS_MODES) return;
   if (stat.isSymbolicLink()) {
-    throw refuse(path, "a symbolic link", `a ${expectedMode === "0700" ? "folder" : "file"} of its own`, `Remove the link "${path}"`);
+    throw refuse(
+      path,
+      "a symbolic link",
+      `a ${expectedMode === "0700" ? "folder" : "file"} of its own`,
+      `Remove the link "${path}"`,
+    );
   }
   const uid = process.getuid?.();
   if (uid !== undefined && stat.uid !== uid) {
@@ -89,7 +102,11 @@ function assertPrivate(path: string, expectedMode: "0600" | "0700"): void {
 }
 
 function refuse(path: string, found: string, expected: string, hint: string): WeftError {
-  return new WeftError("WEFT_STATE_PERMISSIONS", `Cannot use "${path}" for secrets: found ${found}; expected ${expected}`, { hint });
+  return new WeftError(
+    "WEFT_STATE_PERMISSIONS",
+    `Cannot use "${path}" for secrets: found ${found}; expected ${expected}`,
+    { hint },
+  );
 }
 
 function describe(error: unknown): string {

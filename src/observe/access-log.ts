@@ -16,7 +16,9 @@ export interface LoggedExchange {
   readonly responseBytes: number;
   readonly attemptCount: number;
   readonly origin: { readonly peerAddress: string; readonly source: string } | null;
-  readonly endpoint: { readonly config: { readonly address: string; readonly port: number; readonly workload: string } } | null;
+  readonly endpoint: {
+    readonly config: { readonly address: string; readonly port: number; readonly workload: string };
+  } | null;
   readonly route: { readonly name: string } | null;
 }
 

@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { FakeClock } from "../testing/fake-clock.ts";
 import { applyOne, createMeshCa, startTestProxy, type TestProxy } from "../testing/proxy-pair.ts";
 import { createLocalCluster, createOutboundListener, createRoutes } from "../testing/xds-fixture.ts";
+import { nextTurn } from "../time/next-turn.ts";
+import { systemClock } from "../time/system-clock.ts";
 import { selectTransport } from "../transport/select.ts";
 import { CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE } from "../xds/names.ts";
 
@@ -118,13 +120,14 @@ describe("one proxy", () => {
       more();
       // Nothing drains any more: every buffer on the way is full.
       let last = -1;
-      const watch = setInterval(() => {
+      const check = (): void => {
         if (written === last) {
-          clearInterval(watch);
+          watch.clear();
           stalled();
         }
         last = written;
-      }, 100);
+      };
+      const watch = systemClock.every(100, check, undefined);
     };
     const client = new Client(proxy.outboundPort, "GET /big HTTP/1.1\r\nHost: app\r\n\r\n", true);
     await untilStalled;
@@ -200,6 +203,6 @@ class Client {
 
 /** Resolves when the proxy has accepted this many connections and had a turn to read from them. */
 async function proxyTook(proxy: TestProxy, count: number): Promise<void> {
-  while (proxy.proxy.runtime.counters.downstreamTotal < count) await new Promise((resolve) => setImmediate(resolve));
-  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  while (proxy.proxy.runtime.counters.downstreamTotal < count) await nextTurn();
+  for (let turn = 0; turn < 20; turn += 1) await nextTurn();
 }

@@ -35,16 +35,22 @@ test("checkReferences() finds names among the existing resources", () => {
 
 test("checkReferences() looks in the resource's own namespace only", () => {
   const problems = checkReferences(split, services.slice(1));
-  assert.deepEqual(problems.map((problem) => [problem.severity, problem.path]), [
-    ["warning", "spec.service"],
-    ["warning", "spec.backends[0].service"],
-  ]);
+  assert.deepEqual(
+    problems.map((problem) => [problem.severity, problem.path]),
+    [
+      ["warning", "spec.service"],
+      ["warning", "spec.backends[0].service"],
+    ],
+  );
 });
 
 test("checkReferences() names the resource when it does not know the file", () => {
   const [problem] = checkReferences(split, []);
   assert.ok(problem !== undefined);
-  assert.equal(formatProblem(problem), 'TrafficSplit/a: warning: spec.service: found unknown name "web"; expected a Service of namespace "default"');
+  assert.equal(
+    formatProblem(problem),
+    'TrafficSplit/a: warning: spec.service: found unknown name "web"; expected a Service of namespace "default"',
+  );
 });
 
 test("checkReferences() takes a new version of a resource for the existing one", () => {

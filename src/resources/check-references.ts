@@ -106,14 +106,22 @@ function checkTarget(target: TrafficTarget, index: Index, warn: Warn): void {
     const found = index.find(rule.kind, namespace, rule.name);
     if (found === null) {
       const article = rule.kind === "HTTPRouteGroup" ? "an HTTPRouteGroup" : "a TCPRoute";
-      warn([...path, "name"], unknownName(rule.name), `${article} of namespace "${namespace}" (the rule allows nothing)`);
+      warn(
+        [...path, "name"],
+        unknownName(rule.name),
+        `${article} of namespace "${namespace}" (the rule allows nothing)`,
+      );
       continue;
     }
     if (rule.kind !== "HTTPRouteGroup") continue;
     const names = (found as HttpRouteGroup).spec.matches.map((match) => match.name);
     for (const [matchPosition, match] of rule.matches.entries()) {
       if (names.includes(match)) continue;
-      warn([...path, "matches", matchPosition], unknownName(match), `a match of ${rule.name}: ${names.join(", ") || "it has none"}`);
+      warn(
+        [...path, "matches", matchPosition],
+        unknownName(match),
+        `a match of ${rule.name}: ${names.join(", ") || "it has none"}`,
+      );
     }
   }
   for (const [position, source] of sources.entries()) checkSubject(source, ["spec", "sources", position], index, warn);
@@ -136,7 +144,8 @@ function checkSlice(slice: EndpointSlice, index: Index, warn: Warn): void {
 }
 
 function checkGroup(group: HttpRouteGroup, warn: Warn): void {
-  if (group.spec.matches.length === 0) warn(["spec", "matches"], "an empty list", "at least one match: no request fits");
+  if (group.spec.matches.length === 0)
+    warn(["spec", "matches"], "an empty list", "at least one match: no request fits");
 }
 
 function unknownName(name: string): string {

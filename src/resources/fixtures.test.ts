@@ -41,7 +41,9 @@ describe("parseResourceFile()", () => {
   for (const file of files) {
     test(`reads ${file} as its expectation says`, () => {
       const text = readFileSync(join(folder, file), "utf8");
-      const expected = JSON.parse(readFileSync(join(folder, file.replace(/\.(yaml|json)$/, EXPECTED)), "utf8")) as Expected;
+      const expected = JSON.parse(
+        readFileSync(join(folder, file.replace(/\.(yaml|json)$/, EXPECTED)), "utf8"),
+      ) as Expected;
       const { resources, sources, problems } = parseResourceFile(text, file);
       const dangling = checkReferences(resources, [], { sources });
       assert.deepEqual([...problems, ...dangling].map(formatProblem), expected.problems);

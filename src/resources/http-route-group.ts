@@ -67,29 +67,36 @@ const methods: z.ZodType<readonly HttpMethod[]> = z
   .transform((list) => (list.length === 0 || list.includes("*") ? ["*"] : [...new Set(list)]));
 
 /** One object, or a list of objects with one header each (what SMI's own tools write); stored as one object. */
-const headers: z.ZodType<Readonly<Record<string, string>>> = z.preprocess((value) => value ?? {}, z.unknown()).transform((value, context) => {
-  const seen = new Set<string>();
-  const result = new Map<string, string>();
-  for (const { name, pattern, path } of listHeaders(value, context)) {
-    if (!HEADER_NAME.test(name)) {
-      context.addIssue({ code: "custom", path, message: "a header name" });
-      continue;
+const headers: z.ZodType<Readonly<Record<string, string>>> = z
+  .preprocess((value) => value ?? {}, z.unknown())
+  .transform((value, context) => {
+    const seen = new Set<string>();
+    const result = new Map<string, string>();
+    for (const { name, pattern, path } of listHeaders(value, context)) {
+      if (!HEADER_NAME.test(name)) {
+        context.addIssue({ code: "custom", path, message: "a header name" });
+        continue;
+      }
+      const key = name.toLowerCase();
+      if (seen.has(key)) {
+        context.addIssue({
+          code: "custom",
+          path,
+          message: "each header once: all conditions must hold, so a second one would be lost",
+        });
+        continue;
+      }
+      seen.add(key);
+      const checked = regex.safeParse(pattern);
+      for (const issue of checked.error?.issues ?? [])
+        context.addIssue({ code: "custom", path, message: issue.message });
+      if (checked.success) result.set(key, checked.data);
     }
-    const key = name.toLowerCase();
-    if (seen.has(key)) {
-      context.addIssue({ code: "custom", path, message: "each header once: all conditions must hold, so a second one would be lost" });
-      continue;
+    if (seen.size > MAX_HEADERS) {
+      context.addIssue({ code: "custom", message: `at most ${MAX_HEADERS} headers` });
     }
-    seen.add(key);
-    const checked = regex.safeParse(pattern);
-    for (const issue of checked.error?.issues ?? []) context.addIssue({ code: "custom", path, message: issue.message });
-    if (checked.success) result.set(key, checked.data);
-  }
-  if (seen.size > MAX_HEADERS) {
-    context.addIssue({ code: "custom", message: `at most ${MAX_HEADERS} headers` });
-  }
-  return Object.fromEntries(result);
-});
+    return Object.fromEntries(result);
+  });
 
 interface WrittenHeader {
   readonly name: string;

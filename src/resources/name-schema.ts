@@ -28,7 +28,10 @@ export const dnsSubdomain: z.ZodType<string> = z
 /** Keys of labels and annotations: `[prefix/]name`. */
 export const qualifiedName: z.ZodType<string> = z
   .string()
-  .refine(isQualifiedName, "a name of at most 63 characters of A-Z, a-z, 0-9, -, _ and ., with an optional DNS prefix and /");
+  .refine(
+    isQualifiedName,
+    "a name of at most 63 characters of A-Z, a-z, 0-9, -, _ and ., with an optional DNS prefix and /",
+  );
 
 /** A label's value; may be empty. */
 export const labelValue: z.ZodType<string> = z

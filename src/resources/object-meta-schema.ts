@@ -31,7 +31,10 @@ type WrittenMeta = Omit<ObjectMeta, keyof UnusedMeta> & UnusedMeta;
 
 /** Metadata of one kind: names checked, namespace defaulted, and only what `ObjectMeta` has kept. */
 export function createObjectMetaSchema(options: ObjectMetaOptions): z.ZodType<ObjectMeta> {
-  const objects = z.array(z.record(z.string(), z.unknown(), "an object"), "a list of objects").nullable().exactOptional();
+  const objects = z
+    .array(z.record(z.string(), z.unknown(), "an object"), "a list of objects")
+    .nullable()
+    .exactOptional();
   return strictObject<WrittenMeta>({
     name: options.name,
     namespace: options.namespaced ? namespaceOfNamespaced : namespaceOfClusterScoped,
@@ -40,7 +43,7 @@ export function createObjectMetaSchema(options: ObjectMetaOptions): z.ZodType<Ob
     uid: z.string("a string").exactOptional(),
     resourceVersion: z.string("a string").exactOptional(),
     generation: z.int("a whole number").exactOptional(),
-    creationTimestamp: z.string("a time, e.g. \"2026-01-31T12:00:00Z\"").nullable().exactOptional(),
+    creationTimestamp: z.string('a time, e.g. "2026-01-31T12:00:00Z"').nullable().exactOptional(),
     deletionGracePeriodSeconds: z.int("a whole number").nullable().exactOptional(),
     deletionTimestamp: z.string("a time").nullable().exactOptional(),
     finalizers: z.array(z.string("a string"), "a list of strings").nullable().exactOptional(),

@@ -34,7 +34,10 @@ export function parseResourceFile(text: string, file: string): ParsedFile {
     const key = `${kind} ${metadata.namespace}/${metadata.name}`;
     const earlier = places.get(key);
     if (earlier !== undefined) {
-      const text = { found: `a second ${kind} "${metadata.name}"`, expected: `each resource once (the first is at ${earlier})` };
+      const text = {
+        found: `a second ${kind} "${metadata.name}"`,
+        expected: `each resource once (the first is at ${earlier})`,
+      };
       problems.push(createProblem(["metadata", "name"], text, source));
       continue;
     }

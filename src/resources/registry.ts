@@ -120,9 +120,7 @@ export function findKind(apiVersion: string, kind: string): KindDefinition | nul
 
 /** By the parts of a REST path. */
 export function findPlural(group: string, version: string, plural: string): KindDefinition | null {
-  return (
-    KINDS.find((kind) => kind.group === group && kind.version === version && kind.plural === plural) ?? null
-  );
+  return KINDS.find((kind) => kind.group === group && kind.version === version && kind.plural === plural) ?? null;
 }
 
 /**

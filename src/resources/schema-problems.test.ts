@@ -37,7 +37,9 @@ test("checkSchema() says what is expected for schemas that do not say it themsel
 
 test("checkSchema() explains a union by the alternative that was meant", () => {
   const version = strictObject<{ command: string }>({ command: z.string() });
-  const schema = strictObject<{ run: string | { command: string } }>({ run: z.union([z.string(), version], "a command") });
+  const schema = strictObject<{ run: string | { command: string } }>({
+    run: z.union([z.string(), version], "a command"),
+  });
   assert.deepEqual(check(schema, "run: { comand: x }"), [
     "weft.yaml:1:1: error: run.command: found nothing; expected a string",
     'weft.yaml:1:8: error: run: found unknown field "comand"; expected `command`',
@@ -46,7 +48,10 @@ test("checkSchema() explains a union by the alternative that was meant", () => {
 });
 
 test("strictObject() guesses what a wrong field name meant, else lists all fields", () => {
-  const schema = strictObject<{ command: string; port?: number }>({ command: z.string(), port: z.number().exactOptional() });
+  const schema = strictObject<{ command: string; port?: number }>({
+    command: z.string(),
+    port: z.number().exactOptional(),
+  });
   assert.deepEqual(check(schema, "command: x\nprot: 1\nPORT: 1\nsomething: 1"), [
     'weft.yaml:2:1: error: found unknown field "prot"; expected `port`',
     'weft.yaml:3:1: error: found unknown field "PORT"; expected `port`',

@@ -83,15 +83,20 @@ export function formatPath(path: readonly PropertyKey[]): string {
 export function describeFound(value: unknown): string {
   if (value === undefined) return "nothing";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
-  if (typeof value === "object" && value !== null) return Object.keys(value).length === 0 ? "an empty object" : "an object";
+  if (typeof value === "object" && value !== null)
+    return Object.keys(value).length === 0 ? "an empty object" : "an object";
   if (typeof value !== "string") return String(value);
   const shown = value.length > MAX_SHOWN_LENGTH ? `${value.slice(0, MAX_SHOWN_LENGTH)}…` : value;
   return JSON.stringify(shown);
 }
 
 function toProblems(issue: z.core.$ZodIssue, input: unknown, source: SchemaSource): Problem[] {
-  const at = (path: readonly PropertyKey[], found: string, expected: string, part: "key" | "value" = "value"): Problem =>
-    createProblem(path, { found, expected }, { ...source, part });
+  const at = (
+    path: readonly PropertyKey[],
+    found: string,
+    expected: string,
+    part: "key" | "value" = "value",
+  ): Problem => createProblem(path, { found, expected }, { ...source, part });
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => unknownField([...issue.path, key], null, source));
   }
@@ -124,10 +129,18 @@ function knownFieldsOf(issue: z.core.$ZodIssue): readonly string[] | null {
   return params?.knownFields ?? null;
 }
 
-function unknownField(path: readonly PropertyKey[], knownFields: readonly string[] | null, source: SchemaSource): Problem {
+function unknownField(
+  path: readonly PropertyKey[],
+  knownFields: readonly string[] | null,
+  source: SchemaSource,
+): Problem {
   const key = String(path.at(-1));
   const expected = knownFields === null ? "only known fields" : describeKnownFields(key, knownFields);
-  const problem = createProblem(path, { found: `unknown field ${JSON.stringify(key)}`, expected }, { ...source, part: "key" });
+  const problem = createProblem(
+    path,
+    { found: `unknown field ${JSON.stringify(key)}`, expected },
+    { ...source, part: "key" },
+  );
   return { ...problem, path: formatPath([...(source.basePath ?? []), ...path.slice(0, -1)]) };
 }
 

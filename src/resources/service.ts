@@ -79,7 +79,11 @@ const servicePorts: z.ZodType<readonly ServicePort[]> = z
     if (ports.length < 2) return;
     for (const [index, port] of ports.entries()) {
       if (port.name !== "") continue;
-      context.addIssue({ code: "custom", path: [index, "name"], message: "a name: every port needs one when there are several" });
+      context.addIssue({
+        code: "custom",
+        path: [index, "name"],
+        message: "a name: every port needs one when there are several",
+      });
     }
   });
 
@@ -87,7 +91,10 @@ const spec: z.ZodType<ServiceSpec> = strictObject<ServiceSpec>({
   ports: servicePorts.default([]),
   selector: z.preprocess((value) => value ?? {}, z.record(qualifiedName, labelValue, "an object of labels")),
   type: z
-    .enum(["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"], "ClusterIP, NodePort, LoadBalancer or ExternalName")
+    .enum(
+      ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"],
+      "ClusterIP, NodePort, LoadBalancer or ExternalName",
+    )
     .default("ClusterIP"),
   clusterIP: z
     .string("a string")

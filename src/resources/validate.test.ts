@@ -14,7 +14,10 @@ const split = {
 };
 
 test("validateResource() gives problems without a position when there is none", () => {
-  const { resource, problems } = validateResource({ ...split, spec: { ...split.spec, backends: [] } }, { file: "request" });
+  const { resource, problems } = validateResource(
+    { ...split, spec: { ...split.spec, backends: [] } },
+    { file: "request" },
+  );
   assert.equal(resource, null);
   assert.deepEqual(problems.map(formatProblem), [
     "request: error: spec.backends: found an empty list; expected at least one backend",
@@ -26,7 +29,7 @@ test("validateResource() neither changes nor freezes its input", () => {
   const { resource } = validateResource(input, { file: "request" });
   assert.deepEqual(input, split);
   assert.ok(!Object.isFrozen(input.status.seen));
-  assert.ok(Object.isFrozen((resource?.status as typeof split.status).seen));
+  assert.ok(Object.isFrozen((resource?.status as typeof split.status | undefined)?.seen));
 });
 
 test("validateResource() takes an empty namespace for none", () => {
@@ -44,11 +47,17 @@ test("validateResource() limits annotations as Kubernetes does", () => {
 
 test("validateResource() limits regular expressions", () => {
   const matches = [{ name: "long", pathRegex: "a".repeat(1025), headers: { x: "a".repeat(1024) } }];
-  const group = { apiVersion: "specs.smi-spec.io/v1alpha4", kind: "HTTPRouteGroup", metadata: { name: "a" }, spec: { matches } };
+  const group = {
+    apiVersion: "specs.smi-spec.io/v1alpha4",
+    kind: "HTTPRouteGroup",
+    metadata: { name: "a" },
+    spec: { matches },
+  };
   const { problems } = validateResource(group, { file: "request" });
-  assert.deepEqual(problems.map((problem) => [problem.path, problem.expected]), [
-    ["spec.matches[0].pathRegex", "a regular expression of at most 1024 characters"],
-  ]);
+  assert.deepEqual(
+    problems.map((problem) => [problem.path, problem.expected]),
+    [["spec.matches[0].pathRegex", "a regular expression of at most 1024 characters"]],
+  );
 });
 
 test("validateResource() shows at most some of a long value", () => {
@@ -58,16 +67,34 @@ test("validateResource() shows at most some of a long value", () => {
 
 test("validateResource() refuses every field it does not know, in every kind", () => {
   for (const { group, version, kind } of KINDS) {
-    const input = { apiVersion: formatApiVersion(group, version), kind, metadata: { name: "mesh", extra: 1 }, extra: 2 };
+    const input = {
+      apiVersion: formatApiVersion(group, version),
+      kind,
+      metadata: { name: "mesh", extra: 1 },
+      extra: 2,
+    };
     const { problems } = validateResource(input, { file: "request" });
-    const unknown = problems.filter((problem) => problem.found === 'unknown field "extra"').map((problem) => problem.path);
+    const unknown = problems
+      .filter((problem) => problem.found === 'unknown field "extra"')
+      .map((problem) => problem.path);
     assert.deepEqual(unknown.sort(), ["", "metadata"], kind);
   }
 });
 
 test("validateResource() answers any JSON with a resource or with errors, and never throws", () => {
   const apiVersions = KINDS.map((kind) => formatApiVersion(kind.group, kind.version));
-  const field = fc.constantFrom("spec", "matches", "backends", "ports", "service", "weight", "headers", "rules", "sources", "name");
+  const field = fc.constantFrom(
+    "spec",
+    "matches",
+    "backends",
+    "ports",
+    "service",
+    "weight",
+    "headers",
+    "rules",
+    "sources",
+    "name",
+  );
   const tree = fc.letrec<{ value: unknown }>((tie) => ({
     value: fc.oneof(
       { maxDepth: 6, withCrossShrink: true },
@@ -85,7 +112,10 @@ test("validateResource() answers any JSON with a resource or with errors, and ne
   fc.assert(
     fc.property(fc.oneof(resource, tree), (input) => {
       const { resource: valid, problems } = validateResource(input, { file: "request" });
-      assert.equal(valid === null, problems.some((problem) => problem.severity === "error"));
+      assert.equal(
+        valid === null,
+        problems.some((problem) => problem.severity === "error"),
+      );
       for (const problem of problems) assert.ok(problem.found !== "" && problem.expected !== "");
     }),
     { seed: 1, numRuns: 2000 },

@@ -49,7 +49,10 @@ describe("YamlDocument.locate()", () => {
 
 test("parseYamlDocuments() counts lines over several documents, with carriage returns too", () => {
   const { documents } = parseYamlDocuments("a: 1\r\n---\r\n\r\nb:\r\n  c: 2\r\n", "f");
-  assert.deepEqual(documents.map((document) => document.value), [{ a: 1 }, { b: { c: 2 } }]);
+  assert.deepEqual(
+    documents.map((document) => document.value),
+    [{ a: 1 }, { b: { c: 2 } }],
+  );
   assert.deepEqual(documents[1]?.locate(["b", "c"], "value"), { line: 5, column: 6 });
 });
 
@@ -60,7 +63,10 @@ test("parseYamlDocuments() reads values as YAML 1.2 does", () => {
 
 test("parseYamlDocuments() skips empty documents and keeps an explicit null", () => {
   const { documents, problems } = parseYamlDocuments("---\n# nothing\n---\n---\nnull\n---\n", "f");
-  assert.deepEqual(documents.map((document) => document.value), [null]);
+  assert.deepEqual(
+    documents.map((document) => document.value),
+    [null],
+  );
   assert.deepEqual(problems, []);
 });
 
@@ -100,6 +106,7 @@ test("parseYamlDocuments() reports at most ten syntax errors of a document", () 
 
 function createLaughs(): string {
   const lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x]"];
-  for (let i = 1; i < 9; i += 1) lines.push(`l${i}: &l${i} [${Array.from({ length: 9 }, () => `*l${i - 1}`).join(", ")}]`);
+  for (let i = 1; i < 9; i += 1)
+    lines.push(`l${i}: &l${i} [${Array.from({ length: 9 }, () => `*l${i - 1}`).join(", ")}]`);
   return lines.join("\n");
 }

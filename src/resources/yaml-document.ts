@@ -1,4 +1,16 @@
-import { Composer, type CST, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, Parser, visit } from "yaml";
+import {
+  Composer,
+  type CST,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  Parser,
+  visit,
+} from "yaml";
 import type { Problem } from "./problem.ts";
 import type { Locate, Position } from "./schema-problems.ts";
 
@@ -93,7 +105,11 @@ class Reader implements YamlDocuments {
     visit(document, {
       Alias: (_key, alias) => {
         if (alias.resolve(document) !== undefined) return;
-        this.report(alias.range?.[0] ?? document.range[0], `*${alias.source}`, "an anchor set earlier in the same document");
+        this.report(
+          alias.range?.[0] ?? document.range[0],
+          `*${alias.source}`,
+          "an anchor set earlier in the same document",
+        );
       },
     });
     return this.problems.length > before;
@@ -138,7 +154,10 @@ function toPlain(document: Document.Parsed): PlainValue {
   try {
     const plain: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
     if (!containsItself(plain, [])) return { plain, problem: null };
-    return { plain: null, problem: { found: "an anchor used inside itself", expected: "anchors that end before they are used" } };
+    return {
+      plain: null,
+      problem: { found: "an anchor used inside itself", expected: "anchors that end before they are used" },
+    };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const found = message.startsWith("Excessive") ? "an anchor used too often" : message;
@@ -161,7 +180,12 @@ function createLocate(document: Document.Parsed, positionAt: (offset: number) =>
       const isLast = depth === path.length - 1;
       const child = findChild(document, node, segment);
       if (child === null) break;
-      offset = (isLast && part === "key") || child.valueOffset === null ? child.keyOffset : isLast ? child.valueOffset : child.keyOffset;
+      offset =
+        (isLast && part === "key") || child.valueOffset === null
+          ? child.keyOffset
+          : isLast
+            ? child.valueOffset
+            : child.keyOffset;
       node = child.node;
     }
     return positionAt(offset);

@@ -7,7 +7,8 @@ export class CommittedState {
   readonly #kinds: Map<string, Map<string, Resource>> = new Map();
 
   constructor(resources: Iterable<Resource>) {
-    for (const resource of resources) this.#kindOf(toResourceKey(resource)).set(encodeKey(toResourceKey(resource)), resource);
+    for (const resource of resources)
+      this.#kindOf(toResourceKey(resource)).set(encodeKey(toResourceKey(resource)), resource);
   }
 
   get(key: ResourceKey): Resource | null {

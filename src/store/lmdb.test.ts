@@ -64,7 +64,14 @@ test("LmdbStore.watch() resumes after a restart from any version the history sti
   resumed.start(second, { fromVersion: "5" });
   await second.put(createSplit("b", 1));
   await resumed.until(6);
-  assert.deepEqual(resumed.summary(), ["MODIFIED a@6", "MODIFIED a@7", "MODIFIED a@8", "MODIFIED a@9", "DELETED a@10", "ADDED b@11"]);
+  assert.deepEqual(resumed.summary(), [
+    "MODIFIED a@6",
+    "MODIFIED a@7",
+    "MODIFIED a@8",
+    "MODIFIED a@9",
+    "DELETED a@10",
+    "ADDED b@11",
+  ]);
   const old = new Recording();
   old.start(second, { fromVersion: "4" });
   assert.equal(((await old.failed()) as WeftError).code, "WEFT_STORE_TOO_OLD");
@@ -120,14 +127,20 @@ test("LmdbStore refuses to write after another process did, and loses nothing of
   const first = await open(path);
   const second = await open(path);
   await first.put(createSplit("a", 1));
-  await assert.rejects(second.put(createSplit("b", 1)), (error) => error instanceof WeftError && error.code === "WEFT_STORE_SHARED");
+  await assert.rejects(
+    second.put(createSplit("b", 1)),
+    (error) => error instanceof WeftError && error.code === "WEFT_STORE_SHARED",
+  );
   assert.deepEqual((await second.list(SPLITS)).items, []);
   await second.close();
   await first.put(createSplit("c", 1));
   await first.close();
   const third = await open(path);
   context.after(() => third.close());
-  assert.deepEqual((await third.list(SPLITS)).items.map((resource) => resource.metadata.name), ["a", "c"]);
+  assert.deepEqual(
+    (await third.list(SPLITS)).items.map((resource) => resource.metadata.name),
+    ["a", "c"],
+  );
 });
 
 interface Acknowledged {

@@ -5,7 +5,13 @@ import { deepFreeze } from "../lib/deep-freeze.ts";
 import { openPrivateFolder } from "../lib/private-files.ts";
 import { WeftError } from "../lib/weft-error.ts";
 import type { Resource } from "../resources/resource.ts";
-import { DEFAULT_HISTORY_LIMIT, type Persistence, QueuedStore, type StoredState, type StoreOptions } from "./queued-store.ts";
+import {
+  DEFAULT_HISTORY_LIMIT,
+  type Persistence,
+  QueuedStore,
+  type StoredState,
+  type StoreOptions,
+} from "./queued-store.ts";
 import { encodeKey, toResourceKey } from "./store-key.ts";
 import type { Store, WatchEvent } from "./store.ts";
 
@@ -160,15 +166,23 @@ function formatError(found: number): WeftError {
 }
 
 function sharedError(expected: number, found: number): WeftError {
-  return new WeftError("WEFT_STORE_SHARED", `Cannot write to the store: found version ${found}; expected version ${expected}`, {
-    hint: "Another process writes to the same folder: stop one of them and restart the other",
-  });
+  return new WeftError(
+    "WEFT_STORE_SHARED",
+    `Cannot write to the store: found version ${found}; expected version ${expected}`,
+    {
+      hint: "Another process writes to the same folder: stop one of them and restart the other",
+    },
+  );
 }
 
 function openError(path: string, cause: unknown): WeftError {
   const found = cause instanceof Error ? cause.message : String(cause);
-  return new WeftError("WEFT_STORE_OPEN", `Cannot open the store "${path}": found ${found}; expected a folder written by weft`, {
-    cause,
-    hint: "Check that the folder is on a local disk and writable; if its files are damaged, move them away and apply the resources again",
-  });
+  return new WeftError(
+    "WEFT_STORE_OPEN",
+    `Cannot open the store "${path}": found ${found}; expected a folder written by weft`,
+    {
+      cause,
+      hint: "Check that the folder is on a local disk and writable; if its files are damaged, move them away and apply the resources again",
+    },
+  );
 }

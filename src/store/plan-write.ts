@@ -24,7 +24,12 @@ export interface Stamp {
 const CONTENT_FREE = new Set(["apiVersion", "kind", "metadata", "status"]);
 
 /** Throws WEFT_STORE_CONFLICT, or WEFT_STORE_INVALID when `resource` is not plain data. */
-export function planPut(existing: Resource | null, resource: Resource, options: PutOptions, stamp: () => Stamp): WritePlan {
+export function planPut(
+  existing: Resource | null,
+  resource: Resource,
+  options: PutOptions,
+  stamp: () => Stamp,
+): WritePlan {
   checkVersion(existing, options, toResourceKey(resource));
   const written = copyPlain(resource);
   if (existing !== null) {
@@ -46,7 +51,12 @@ export function planPut(existing: Resource | null, resource: Resource, options: 
 }
 
 /** Throws WEFT_STORE_CONFLICT. */
-export function planDelete(existing: Resource | null, key: ResourceKey, options: PutOptions, stamp: () => Stamp): WritePlan {
+export function planDelete(
+  existing: Resource | null,
+  key: ResourceKey,
+  options: PutOptions,
+  stamp: () => Stamp,
+): WritePlan {
   checkVersion(existing, options, key);
   if (existing === null) return { event: null, outcome: null };
   const resourceVersion = String(stamp().version);
@@ -72,9 +82,13 @@ function copyPlain(resource: Resource): Resource {
     return JSON.parse(JSON.stringify(resource)) as Resource;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    throw new WeftError("WEFT_STORE_INVALID", `Cannot write ${formatKey(toResourceKey(resource))}: found ${text}; expected plain data`, {
-      cause: error,
-    });
+    throw new WeftError(
+      "WEFT_STORE_INVALID",
+      `Cannot write ${formatKey(toResourceKey(resource))}: found ${text}; expected plain data`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

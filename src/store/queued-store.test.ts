@@ -107,7 +107,10 @@ test("QueuedStore decides against deletions and writes that still wait", async (
   disk.finish();
   await Promise.all(early);
   // The second put and deletion are being written: for a new write there is nothing.
-  await assert.rejects(store.put(createSplit("a", 9), { ifVersion: "3" }), hasCode("WEFT_STORE_CONFLICT", { found: "absent" }));
+  await assert.rejects(
+    store.put(createSplit("a", 9), { ifVersion: "3" }),
+    hasCode("WEFT_STORE_CONFLICT", { found: "absent" }),
+  );
   await disk.began(2);
   disk.finish();
   await Promise.all(late);

@@ -100,7 +100,10 @@ export class QueuedStore implements Store {
 
   async delete(key: ResourceKey, options: PutOptions = {}): Promise<Resource | null> {
     this.#assertWritable();
-    return await this.#enqueue(key, planDelete(this.#newest(key), key, options, () => this.#stamp()));
+    return await this.#enqueue(
+      key,
+      planDelete(this.#newest(key), key, options, () => this.#stamp()),
+    );
   }
 
   watch(options: WatchOptions): () => void {
@@ -184,10 +187,14 @@ export class QueuedStore implements Store {
     const error =
       cause instanceof WeftError
         ? cause
-        : new WeftError("WEFT_STORE_WRITE_FAILED", `Cannot write to the store: found ${describe(cause)}; expected a working disk`, {
-            cause,
-            hint: "Check that the disk is not full and the state folder is writable; nothing was changed",
-          });
+        : new WeftError(
+            "WEFT_STORE_WRITE_FAILED",
+            `Cannot write to the store: found ${describe(cause)}; expected a working disk`,
+            {
+              cause,
+              hint: "Check that the disk is not full and the state folder is writable; nothing was changed",
+            },
+          );
     for (const { reject } of failed) reject(error);
   }
 

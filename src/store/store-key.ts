@@ -20,7 +20,12 @@ export function toResourceKey(resource: Resource): ResourceKey {
 export function encodeKey(key: ResourceKey): string {
   const text = `${encodeGroupKind(key)}/${key.namespace}/${key.name}`;
   const fields = [key.group, key.kind, key.namespace, key.name];
-  if (key.kind === "" || key.name === "" || fields.some((field) => field.includes("/")) || Buffer.byteLength(text) > MAX_KEY_BYTES) {
+  if (
+    key.kind === "" ||
+    key.name === "" ||
+    fields.some((field) => field.includes("/")) ||
+    Buffer.byteLength(text) > MAX_KEY_BYTES
+  ) {
     throw new WeftError("WEFT_STORE_INVALID", `Cannot use ${formatKey(key)}: expected a kind and a name without "/"`);
   }
   return text;

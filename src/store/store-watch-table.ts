@@ -7,9 +7,12 @@ import { ACCOUNTS, createAccount, createSplit, hasCode, Recording, SPLITS } from
 import type { Store } from "./store.ts";
 
 /** The part of the store's table about `watch`. */
-export function describeWatching(name: string, openStore: (context: TestContext, historyLimit?: number) => Promise<Store>): void {
+export function describeWatching(
+  name: string,
+  openStore: (context: TestContext, historyLimit?: number) => Promise<Store>,
+): void {
   describe(`${name}: watching`, () => {
-    test("watch() from \"0\" gives what exists as ADDED in version order, then changes", async (context) => {
+    test('watch() from "0" gives what exists as ADDED in version order, then changes', async (context) => {
       const store = await openStore(context);
       await store.put(createSplit("a", 1));
       await store.put(createSplit("b", 1));
@@ -97,7 +100,10 @@ export function describeWatching(name: string, openStore: (context: TestContext,
       for (const { recording, from } of recordings) {
         await recording.until(last - from);
         const versions = recording.events.map((event) => Number(event.resource.metadata.resourceVersion));
-        assert.deepEqual(versions, Array.from({ length: last - from }, (_, index) => from + 1 + index));
+        assert.deepEqual(
+          versions,
+          Array.from({ length: last - from }, (_, index) => from + 1 + index),
+        );
       }
     });
 
@@ -109,7 +115,9 @@ export function describeWatching(name: string, openStore: (context: TestContext,
       const writes: Promise<unknown>[] = [];
       for (let i = 0; i < 300; i += 1) {
         const name = `r${random.below(10)}`;
-        writes.push(random.below(3) === 0 ? store.delete(toResourceKey(createSplit(name, 0))) : store.put(createSplit(name, i)));
+        writes.push(
+          random.below(3) === 0 ? store.delete(toResourceKey(createSplit(name, 0))) : store.put(createSplit(name, i)),
+        );
       }
       await Promise.all(writes);
       const { items, resourceVersion } = await store.list(SPLITS);
@@ -120,7 +128,10 @@ export function describeWatching(name: string, openStore: (context: TestContext,
         if (type === "DELETED") state.delete(resource.metadata.name);
         else state.set(resource.metadata.name, resource);
       }
-      assert.deepEqual([...state.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)), items);
+      assert.deepEqual(
+        [...state.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)),
+        items,
+      );
     });
 
     test("watch() from a version older than the history ends with WEFT_STORE_TOO_OLD", async (context) => {
@@ -133,7 +144,13 @@ export function describeWatching(name: string, openStore: (context: TestContext,
       const oldest = new Recording();
       oldest.start(store, { fromVersion: "7" });
       await oldest.until(5);
-      assert.deepEqual(oldest.summary(), ["MODIFIED a@8", "MODIFIED a@9", "MODIFIED a@10", "MODIFIED a@11", "MODIFIED a@12"]);
+      assert.deepEqual(oldest.summary(), [
+        "MODIFIED a@8",
+        "MODIFIED a@9",
+        "MODIFIED a@10",
+        "MODIFIED a@11",
+        "MODIFIED a@12",
+      ]);
     });
 
     test("watch() from a version that this store never had ends with WEFT_STORE_TOO_OLD", async (context) => {
@@ -206,7 +223,10 @@ export function describeWatching(name: string, openStore: (context: TestContext,
       await store.put(createSplit("a", 1));
       await store.put(createSplit("a", 2));
       await other.until(2);
-      assert.deepEqual(errors.map((error) => error.message), ["broken watcher"]);
+      assert.deepEqual(
+        errors.map((error) => error.message),
+        ["broken watcher"],
+      );
     });
   });
 }

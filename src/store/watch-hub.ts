@@ -102,4 +102,3 @@ function accepts(options: WatchOptions, resource: Resource): boolean {
   if (options.namespace !== undefined && resource.metadata.namespace !== options.namespace) return false;
   return options.kind === undefined || encodeGroupKind(options.kind) === encodeGroupKind(toResourceKey(resource));
 }
-

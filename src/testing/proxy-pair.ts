@@ -55,7 +55,8 @@ export async function startTestProxy(options: TestProxyOptions): Promise<TestPro
     inbound: (options.appPorts ?? []).map(({ port, protocol }) => {
       return { address: "127.0.0.1", port: 0, appAddress: "127.0.0.1", appPort: port, protocol };
     }),
-    ingress: options.ingress === true ? [{ address: "127.0.0.1", port: 0, service: "default/web", servicePort: 80 }] : [],
+    ingress:
+      options.ingress === true ? [{ address: "127.0.0.1", port: 0, service: "default/web", servicePort: 80 }] : [],
     admin: { address: "127.0.0.1", port: 0 },
     accessLog: null,
     logLevel: "error",

@@ -61,19 +61,35 @@ export function createEndpoints(name: string, endpoints: readonly EndpointFixtur
 }
 
 /** Routes by domain; a value is a cluster, or weights by cluster. */
-export function createRoutes(name: string, hosts: Readonly<Record<string, string | Readonly<Record<string, number>>>>, timeoutMs: number = 15_000): Uint8Array {
+export function createRoutes(
+  name: string,
+  hosts: Readonly<Record<string, string | Readonly<Record<string, number>>>>,
+  timeoutMs: number = 15_000,
+): Uint8Array {
   return envoy.config.route.v3.RouteConfiguration.encode(routeConfig(name, hosts, timeoutMs)).finish();
 }
 
-export function createOutboundListener(name: string, port: number, routes: string, tcp: Readonly<Record<string, string>> = {}): Uint8Array {
+export function createOutboundListener(
+  name: string,
+  port: number,
+  routes: string,
+  tcp: Readonly<Record<string, string>> = {},
+): Uint8Array {
   return envoy.config.listener.v3.Listener.encode({
     name,
     address: address(port),
     filterChains: Object.entries(tcp).map(([serverName, cluster]) => ({
       filterChainMatch: { serverNames: [serverName] },
-      filters: [any("filters.network.tcp_proxy.v3.TcpProxy", envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.encode({ statPrefix: "tcp", cluster }).finish())],
+      filters: [
+        any(
+          "filters.network.tcp_proxy.v3.TcpProxy",
+          envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.encode({ statPrefix: "tcp", cluster }).finish(),
+        ),
+      ],
     })),
-    defaultFilterChain: { filters: [httpManager({ rds: { routeConfigName: routes, configSource: { ads: {} } } }, null)] },
+    defaultFilterChain: {
+      filters: [httpManager({ rds: { routeConfigName: routes, configSource: { ads: {} } } }, null)],
+    },
   }).finish();
 }
 
@@ -98,7 +114,13 @@ export function createInboundListener(fixture: InboundFixture): Uint8Array {
     fixture.protocol === "tcp"
       ? [
           any("filters.network.rbac.v3.RBAC", envoy.extensions.filters.network.rbac.v3.RBAC.encode(rbac).finish()),
-          any("filters.network.tcp_proxy.v3.TcpProxy", envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.encode({ statPrefix: "tcp", cluster: fixture.cluster }).finish()),
+          any(
+            "filters.network.tcp_proxy.v3.TcpProxy",
+            envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.encode({
+              statPrefix: "tcp",
+              cluster: fixture.cluster,
+            }).finish(),
+          ),
         ]
       : [httpManager({ routeConfig: routeConfig("local", { "*": fixture.cluster }, 0) }, rbac)];
   return envoy.config.listener.v3.Listener.encode({
@@ -120,13 +142,26 @@ export function toPrincipal(exact: string): envoy.config.rbac.v3.Principal {
   return { authenticated: { principalName: { exact } } };
 }
 
-function httpManager(routes: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, rbac: envoy.extensions.filters.http.rbac.v3.RBAC | null): envoy.config.listener.v3.Filter {
-  const httpFilters = rbac === null ? [] : [any("filters.http.rbac.v3.RBAC", envoy.extensions.filters.http.rbac.v3.RBAC.encode(rbac).finish())];
+function httpManager(
+  routes: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager,
+  rbac: envoy.extensions.filters.http.rbac.v3.RBAC | null,
+): envoy.config.listener.v3.Filter {
+  const httpFilters =
+    rbac === null
+      ? []
+      : [any("filters.http.rbac.v3.RBAC", envoy.extensions.filters.http.rbac.v3.RBAC.encode(rbac).finish())];
   const router = any("filters.http.router.v3.Router", new Uint8Array());
-  return any("filters.network.http_connection_manager.v3.HttpConnectionManager", manager.encode({ statPrefix: "http", ...routes, httpFilters: [...httpFilters, router] }).finish());
+  return any(
+    "filters.network.http_connection_manager.v3.HttpConnectionManager",
+    manager.encode({ statPrefix: "http", ...routes, httpFilters: [...httpFilters, router] }).finish(),
+  );
 }
 
-function routeConfig(name: string, hosts: Readonly<Record<string, string | Readonly<Record<string, number>>>>, timeoutMs: number): envoy.config.route.v3.RouteConfiguration {
+function routeConfig(
+  name: string,
+  hosts: Readonly<Record<string, string | Readonly<Record<string, number>>>>,
+  timeoutMs: number,
+): envoy.config.route.v3.RouteConfiguration {
   const timeout = { seconds: Math.floor(timeoutMs / 1000), nanos: (timeoutMs % 1000) * 1_000_000 };
   return {
     name,
@@ -140,7 +175,9 @@ function routeConfig(name: string, hosts: Readonly<Record<string, string | Reado
 
 function toTarget(target: string | Readonly<Record<string, number>>): envoy.config.route.v3.RouteAction {
   if (typeof target === "string") return { cluster: target };
-  return { weightedClusters: { clusters: Object.entries(target).map(([name, value]) => ({ name, weight: { value } })) } };
+  return {
+    weightedClusters: { clusters: Object.entries(target).map(([name, value]) => ({ name, weight: { value } })) },
+  };
 }
 
 function commonTls(): envoy.extensions.transport_sockets.tls.v3.CommonTlsContext {
@@ -165,7 +202,10 @@ function address(port: number): envoy.config.core.v3.Address {
 }
 
 function socket(name: string, value: Uint8Array): envoy.config.core.v3.TransportSocket {
-  return { name: "envoy.transport_sockets.tls", typedConfig: { typeUrl: `${PREFIX}envoy.extensions.transport_sockets.tls.v3.${name}`, value } };
+  return {
+    name: "envoy.transport_sockets.tls",
+    typedConfig: { typeUrl: `${PREFIX}envoy.extensions.transport_sockets.tls.v3.${name}`, value },
+  };
 }
 
 function any(name: string, value: Uint8Array): envoy.config.listener.v3.Filter {

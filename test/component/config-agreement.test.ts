@@ -12,7 +12,12 @@ import {
   sampleTcpRoute,
 } from "../../src/control/model/sample-resources.ts";
 import { createConfigSource } from "../../src/control/translate/create-config-source.ts";
-import { SAMPLE_BUNDLE, SAMPLE_TRUST_DOMAIN, sampleInbound, sampleNode } from "../../src/control/translate/sample-node.ts";
+import {
+  SAMPLE_BUNDLE,
+  SAMPLE_TRUST_DOMAIN,
+  sampleInbound,
+  sampleNode,
+} from "../../src/control/translate/sample-node.ts";
 import type { ProxyNode } from "../../src/control/config-source.ts";
 import type { Resource } from "../../src/resources/resource.ts";
 import { SnapshotBuilder } from "../../src/proxy/config/snapshot-builder.ts";
@@ -64,37 +69,60 @@ test("a sidecar understands every resource that the control plane writes for it"
   assert.equal(outbound?.chains[0]?.handler.kind, "tcp");
   assert.ok(outbound?.chains[0]?.serverNames.includes("db.default.svc.cluster.local"));
   const host = snapshot.routes.get("outbound/default")?.exact.get("reviews.default");
-  assert.deepEqual(host?.routes.map((route) => route.name), ["default/m", "default/m", "default/s"]);
+  assert.deepEqual(
+    host?.routes.map((route) => route.name),
+    ["default/m", "default/m", "default/s"],
+  );
   const split = host?.routes.at(-1)?.clusters;
-  assert.deepEqual([split?.names, split?.cumulative], [["default/reviews-v1:80", "default/reviews-v2:80"], [3, 4]]);
+  assert.deepEqual(
+    [split?.names, split?.cumulative],
+    [
+      ["default/reviews-v1:80", "default/reviews-v2:80"],
+      [3, 4],
+    ],
+  );
   const cluster = snapshot.clusters.get("default/reviews-v1:80");
   assert.deepEqual([...(cluster?.peerIdentities ?? [])], ["spiffe://shop.mesh/ns/default/sa/reviews-v1"]);
-  assert.deepEqual(cluster?.endpoints.map((endpoint) => [endpoint.port, endpoint.version]), [[9001, "v1"]]);
+  assert.deepEqual(
+    cluster?.endpoints.map((endpoint) => [endpoint.port, endpoint.version]),
+    [[9001, "v1"]],
+  );
   assert.equal(cluster?.service, "default/reviews-v1");
 });
 
 test("access rules arrive with their targets' names, principals and matches", () => {
   const snapshot = snapshotOf(RESOURCES, sampleNode({ inbound: [sampleInbound()] }));
-  const handler = [...snapshot.listeners.values()].find((listener) => listener.direction === "inbound")?.defaultChain?.handler;
+  const handler = [...snapshot.listeners.values()].find((listener) => listener.direction === "inbound")?.defaultChain
+    ?.handler;
   assert.ok(handler !== undefined && handler.kind === "http" && handler.access !== null);
   assert.equal(handler.access.enforced, true);
-  assert.deepEqual(handler.access.rules.map((rule) => rule.name), ["default/t", "default/u"]);
+  assert.deepEqual(
+    handler.access.rules.map((rule) => rule.name),
+    ["default/t", "default/u"],
+  );
   assert.equal(handler.access.rules[0]?.principals.size, 2);
   assert.equal(handler.access.rules[0]?.matches?.length, 2);
   assert.equal(handler.access.rules[1]?.matches, null);
 });
 
 test("permissive access arrives as shadow rules and strict access without targets as rules that deny all", () => {
-  const open = snapshotOf([...RESOURCES, sampleMesh({ access: "permissive" })], sampleNode({ inbound: [sampleInbound()] }));
-  const shadow = [...open.listeners.values()].find((listener) => listener.direction === "inbound")?.defaultChain?.handler.access;
+  const open = snapshotOf(
+    [...RESOURCES, sampleMesh({ access: "permissive" })],
+    sampleNode({ inbound: [sampleInbound()] }),
+  );
+  const shadow = [...open.listeners.values()].find((listener) => listener.direction === "inbound")?.defaultChain
+    ?.handler.access;
   assert.equal(shadow?.enforced, false);
   const closed = snapshotOf([sampleService("web")], sampleNode({ inbound: [sampleInbound()] }));
-  const deny = [...closed.listeners.values()].find((listener) => listener.direction === "inbound")?.defaultChain?.handler.access;
+  const deny = [...closed.listeners.values()].find((listener) => listener.direction === "inbound")?.defaultChain
+    ?.handler.access;
   assert.deepEqual([deny?.enforced, deny?.rules.length], [true, 0]);
 });
 
 test("an ingress understands its listener and routes", () => {
-  const node = sampleNode({ ingress: [{ address: "127.0.0.1", port: 8080, service: "default/reviews", servicePort: 80 }] });
+  const node = sampleNode({
+    ingress: [{ address: "127.0.0.1", port: 8080, service: "default/reviews", servicePort: 80 }],
+  });
   const snapshot = snapshotOf(RESOURCES, node);
   assert.equal(snapshot.listeners.get("ingress/8080")?.direction, "ingress");
   assert.ok(snapshot.routes.get("ingress/8080")?.fallback !== null);

@@ -6,7 +6,13 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { BODY_CHUNKED, BODY_LENGTH, type Head } from "../../src/proxy/head.ts";
 import { DecoderEvents, type HeadFacts } from "../../src/proxy/http1/decoder-events.ts";
-import { CHUNK_END, copyEncoded, encodeChunkHeader, encodeLastChunk, encodeRequestHead } from "../../src/proxy/http1/encoder.ts";
+import {
+  CHUNK_END,
+  copyEncoded,
+  encodeChunkHeader,
+  encodeLastChunk,
+  encodeRequestHead,
+} from "../../src/proxy/http1/encoder.ts";
 import { createSeededRandom } from "../../src/random/seeded-random.ts";
 import { generateHeads } from "./http1-heads.ts";
 import { readStrictly } from "./strict-oracle.ts";
@@ -16,9 +22,15 @@ const COUNT = 10_000;
 
 test("generateHeads() gives the same bytes for the same seed, and a mixture", () => {
   const first = [...generateHeads(SEED, 500)].map((bytes) => Buffer.from(bytes).toString("hex"));
-  assert.deepEqual([...generateHeads(SEED, 500)].map((bytes) => Buffer.from(bytes).toString("hex")), first);
+  assert.deepEqual(
+    [...generateHeads(SEED, 500)].map((bytes) => Buffer.from(bytes).toString("hex")),
+    first,
+  );
   assert.ok(new Set(first).size > 300);
-  assert.notDeepEqual([...generateHeads(SEED + 1, 500)].map((bytes) => Buffer.from(bytes).toString("hex")), first);
+  assert.notDeepEqual(
+    [...generateHeads(SEED + 1, 500)].map((bytes) => Buffer.from(bytes).toString("hex")),
+    first,
+  );
 });
 
 test(`Http1Decoder never throws or loops on ${COUNT} generated heads, whole or in pieces`, () => {
@@ -28,7 +40,7 @@ test(`Http1Decoder never throws or loops on ${COUNT} generated heads, whole or i
     whole.decoder.decode(bytes);
     whole.decoder.finish();
     const pieces = new DecoderEvents("request");
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const size = 1 + random.below(40);
       pieces.decoder.decode(bytes.slice(at, at + size));
       at += size;
@@ -92,7 +104,8 @@ interface Forwarded {
 }
 
 function readingOf(head: HeadFacts): ReturnType<typeof readStrictly> {
-  const framing = head.bodyKind === BODY_CHUNKED ? "chunked" : head.bodyKind === BODY_LENGTH ? head.contentLength : "none";
+  const framing =
+    head.bodyKind === BODY_CHUNKED ? "chunked" : head.bodyKind === BODY_LENGTH ? head.contentLength : "none";
   return { method: head.method, target: head.target, host: head.authority, framing };
 }
 

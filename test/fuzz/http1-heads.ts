@@ -10,17 +10,208 @@ export function* generateHeads(seed: number, count: number): Iterable<Uint8Array
   for (let index = 0; index < count; index += 1) yield Buffer.from(generate(random), "latin1");
 }
 
-const METHODS = ["GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "get", "BREW", "G\tT", "", "POST\0"];
-const TARGETS = ["/", "/a/b?c=d", "/a/../b", "/%2e%2e/x", "//a", "/a b", "*", "http://b/c", "http://b", "http://u@b/", "http://b:99999/", "https://b/", "a", "/a#b", "/\x80", "/a\x00b", "/%00", `/${"a".repeat(9_000)}`, "b:443", ""];
-const VERSIONS = ["HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "http/1.1", "HTTP/1.1 ", "HTTP/1.10", "HTTP/0.9", ""];
-const LENGTHS = ["5", "5", "5", "0", "05", "+5", "-1", "5, 5", "5,6", "0x5", "5 ", "", "9007199254740993", "18446744073709551621", "1e1", "five", "\t5", "5\x0b"];
-const CODINGS = ["chunked", "chunked", "chunked", "Chunked", "identity", "gzip, chunked", "chunked, chunked", "chunked, identity", "xchunked", " chunked ", "\x0bchunked", '"chunked"', "chunked;a=b", "", "chunk\0ed", ",chunked", "chunked\x80"];
-const NAMES = ["Content-Length", "content-length", "CONTENT-LENGTH", "Content_Length", "Content-Length ", " Content-Length", "Content\tLength", "Content-Length\0"];
-const CODING_NAMES = ["Transfer-Encoding", "transfer-encoding", "Transfer_Encoding", "Transfer-Encoding ", " Transfer-Encoding", "Transfer-Encoding\t", "X: y\nTransfer-Encoding", "X: y\rTransfer-Encoding", "Transfer-\r\n Encoding"];
-const HOSTS = ["a", "a:80", "a.b.c", "[::1]:80", "", "a, b", "a b", "u@a", "a/b", "a:b", "%61", "a\\b", "a\x00", "127.0.0.1"];
-const OTHERS = ["Accept: */*", "X: y", "X:y", "X: ", "X:\ty\t", "X: a\r\n b", "X : y", ": y", "X", "X: \0", "X: \x01", "X: \x7f", "X: \xff", "X\xff: y", "X[]: y", "Cookie: a=b", "Connection: close", "Connection: keep-alive", "Connection: Transfer-Encoding", "Connection: Content-Length", "Connection: close, X", "Connection: Host", "Connection: \x80", "TE: trailers", "TE: gzip", "Upgrade: h2c", "Upgrade: websocket", "Expect: 100-continue", "Expect: x", "Trailer: X", "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "Proxy-Authorization: Basic x"];
-const ENDS = ["\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r", "\r\r\n", "\n\r", "\r\n\r\n", "\r\n ", "\0\r\n"];
-const BODIES = ["hello", "hello", "5\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", "0\r\n\r\n", "", "hell", "helloGET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n", "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n", "5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "0x5\r\nhello\r\n0\r\n\r\n", "5\nhello\n0\n\n", "5\r\nhelloX\r\n0\r\n\r\n", "00000000000000005\r\nhello\r\n0\r\n\r\n", "FFFFFFFFFFFFFFFF\r\nhello", "0\r\nContent-Length: 3\r\n\r\nabc", "5\r\nhello\r\n0\r\nX : y\r\n\r\n", "5\r\nhello\r\n0\n\r\n"];
+const METHODS = [
+  "GET",
+  "POST",
+  "PUT",
+  "HEAD",
+  "DELETE",
+  "OPTIONS",
+  "PATCH",
+  "CONNECT",
+  "TRACE",
+  "get",
+  "BREW",
+  "G\tT",
+  "",
+  "POST\0",
+];
+const TARGETS = [
+  "/",
+  "/a/b?c=d",
+  "/a/../b",
+  "/%2e%2e/x",
+  "//a",
+  "/a b",
+  "*",
+  "http://b/c",
+  "http://b",
+  "http://u@b/",
+  "http://b:99999/",
+  "https://b/",
+  "a",
+  "/a#b",
+  "/\x80",
+  "/a\x00b",
+  "/%00",
+  `/${"a".repeat(9_000)}`,
+  "b:443",
+  "",
+];
+const VERSIONS = [
+  "HTTP/1.1",
+  "HTTP/1.1",
+  "HTTP/1.1",
+  "HTTP/1.1",
+  "HTTP/1.0",
+  "HTTP/1.2",
+  "HTTP/2.0",
+  "http/1.1",
+  "HTTP/1.1 ",
+  "HTTP/1.10",
+  "HTTP/0.9",
+  "",
+];
+const LENGTHS = [
+  "5",
+  "5",
+  "5",
+  "0",
+  "05",
+  "+5",
+  "-1",
+  "5, 5",
+  "5,6",
+  "0x5",
+  "5 ",
+  "",
+  "9007199254740993",
+  "18446744073709551621",
+  "1e1",
+  "five",
+  "\t5",
+  "5\x0b",
+];
+const CODINGS = [
+  "chunked",
+  "chunked",
+  "chunked",
+  "Chunked",
+  "identity",
+  "gzip, chunked",
+  "chunked, chunked",
+  "chunked, identity",
+  "xchunked",
+  " chunked ",
+  "\x0bchunked",
+  '"chunked"',
+  "chunked;a=b",
+  "",
+  "chunk\0ed",
+  ",chunked",
+  "chunked\x80",
+];
+const NAMES = [
+  "Content-Length",
+  "content-length",
+  "CONTENT-LENGTH",
+  "Content_Length",
+  "Content-Length ",
+  " Content-Length",
+  "Content\tLength",
+  "Content-Length\0",
+];
+const CODING_NAMES = [
+  "Transfer-Encoding",
+  "transfer-encoding",
+  "Transfer_Encoding",
+  "Transfer-Encoding ",
+  " Transfer-Encoding",
+  "Transfer-Encoding\t",
+  "X: y\nTransfer-Encoding",
+  "X: y\rTransfer-Encoding",
+  "Transfer-\r\n Encoding",
+];
+const HOSTS = [
+  "a",
+  "a:80",
+  "a.b.c",
+  "[::1]:80",
+  "",
+  "a, b",
+  "a b",
+  "u@a",
+  "a/b",
+  "a:b",
+  "%61",
+  "a\\b",
+  "a\x00",
+  "127.0.0.1",
+];
+const OTHERS = [
+  "Accept: */*",
+  "X: y",
+  "X:y",
+  "X: ",
+  "X:\ty\t",
+  "X: a\r\n b",
+  "X : y",
+  ": y",
+  "X",
+  "X: \0",
+  "X: \x01",
+  "X: \x7f",
+  "X: \xff",
+  "X\xff: y",
+  "X[]: y",
+  "Cookie: a=b",
+  "Connection: close",
+  "Connection: keep-alive",
+  "Connection: Transfer-Encoding",
+  "Connection: Content-Length",
+  "Connection: close, X",
+  "Connection: Host",
+  "Connection: \x80",
+  "TE: trailers",
+  "TE: gzip",
+  "Upgrade: h2c",
+  "Upgrade: websocket",
+  "Expect: 100-continue",
+  "Expect: x",
+  "Trailer: X",
+  "Keep-Alive: timeout=5",
+  "Proxy-Connection: keep-alive",
+  "Proxy-Authorization: Basic x",
+];
+const ENDS = [
+  "\r\n",
+  "\r\n",
+  "\r\n",
+  "\r\n",
+  "\r\n",
+  "\r\n",
+  "\r\n",
+  "\r\n",
+  "\n",
+  "\r",
+  "\r\r\n",
+  "\n\r",
+  "\r\n\r\n",
+  "\r\n ",
+  "\0\r\n",
+];
+const BODIES = [
+  "hello",
+  "hello",
+  "5\r\nhello\r\n0\r\n\r\n",
+  "5\r\nhello\r\n0\r\n\r\n",
+  "0\r\n\r\n",
+  "",
+  "hell",
+  "helloGET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n",
+  "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n",
+  "5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n",
+  "5 \r\nhello\r\n0\r\n\r\n",
+  "+5\r\nhello\r\n0\r\n\r\n",
+  "0x5\r\nhello\r\n0\r\n\r\n",
+  "5\nhello\n0\n\n",
+  "5\r\nhelloX\r\n0\r\n\r\n",
+  "00000000000000005\r\nhello\r\n0\r\n\r\n",
+  "FFFFFFFFFFFFFFFF\r\nhello",
+  "0\r\nContent-Length: 3\r\n\r\nabc",
+  "5\r\nhello\r\n0\r\nX : y\r\n\r\n",
+  "5\r\nhello\r\n0\n\r\n",
+];
 const BYTES = [0, 1, 9, 10, 11, 12, 13, 32, 34, 44, 58, 59, 64, 92, 127, 128, 160, 255];
 
 const VALID: readonly string[] = [
@@ -49,7 +240,9 @@ function mutate(text: string, random: Random, times: number): string {
   let result = text;
   for (let time = 0; time < times; time += 1) {
     const at = random.below(result.length + 1);
-    const byte = String.fromCharCode(random.below(3) === 0 ? random.below(256) : (BYTES[random.below(BYTES.length)] ?? 0));
+    const byte = String.fromCharCode(
+      random.below(3) === 0 ? random.below(256) : (BYTES[random.below(BYTES.length)] ?? 0),
+    );
     switch (random.below(7)) {
       case 0:
         result = result.slice(0, at) + byte + result.slice(at + 1);
@@ -101,7 +294,9 @@ function smuggle(random: Random): string {
   const codings = random.below(3);
   for (let count = 0; count < codings; count += 1) {
     const name = random.below(3) === 0 ? pick(random, CODING_NAMES) : "Transfer-Encoding";
-    lines.push(`${name}:${random.below(4) === 0 ? "" : " "}${random.below(2) === 0 ? "chunked" : pick(random, CODINGS)}`);
+    lines.push(
+      `${name}:${random.below(4) === 0 ? "" : " "}${random.below(2) === 0 ? "chunked" : pick(random, CODINGS)}`,
+    );
   }
   if (random.below(4) === 0) lines.push(pick(random, OTHERS));
   lines.sort(() => random.below(3) - 1);

@@ -35,7 +35,13 @@ export function readStrictly(text: string): OracleRequest | null {
   if (host === null) return null;
   if (minor === "1" && all("expect").some((value) => value.toLowerCase() !== "100-continue")) return null;
   if (!all("connection").every(isConnection)) return null;
-  if (all("connection").join(",").split(",").filter((option) => option.trim() !== "").length > 16) return null;
+  if (
+    all("connection")
+      .join(",")
+      .split(",")
+      .filter((option) => option.trim() !== "").length > 16
+  )
+    return null;
   const framing = readFraming(all("content-length"), all("transfer-encoding"), minor);
   if (framing === null) return null;
   const target = readTarget(method, raw, host);
@@ -63,7 +69,11 @@ function isConnection(value: string): boolean {
   });
 }
 
-function readFraming(lengths: readonly string[], codings: readonly string[], minor: string): OracleRequest["framing"] | null {
+function readFraming(
+  lengths: readonly string[],
+  codings: readonly string[],
+  minor: string,
+): OracleRequest["framing"] | null {
   if (codings.length > 0) {
     if (codings.length > 1 || lengths.length > 0 || minor === "0") return null;
     return (codings[0] ?? "").toLowerCase() === "chunked" ? "chunked" : null;

@@ -18,13 +18,28 @@ let count = 0;
 
 function createOptions(change: Partial<CertificateAuthorityOptions> = {}): CertificateAuthorityOptions {
   count += 1;
-  return { folder: join(folders, String(count)), trustDomain: "shop.mesh", clock: new FakeClock(), random: systemRandom, ...change };
+  return {
+    folder: join(folders, String(count)),
+    trustDomain: "shop.mesh",
+    clock: new FakeClock(),
+    random: systemRandom,
+    ...change,
+  };
 }
 
-const publicKeyDer = createPublicKey(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey).export({ type: "spki", format: "der" });
+const publicKeyDer = createPublicKey(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey).export({
+  type: "spki",
+  format: "der",
+});
 
 function issue(authority: CertificateAuthority, lifetimeMs: number): Promise<IssuedSvid> {
-  return authority.issue({ namespace: "default", serviceAccount: "reviews", workload: "reviews-v1-0", publicKeyDer, lifetimeMs });
+  return authority.issue({
+    namespace: "default",
+    serviceAccount: "reviews",
+    workload: "reviews-v1-0",
+    publicKeyDer,
+    lifetimeMs,
+  });
 }
 
 test("openCertificateAuthority() makes a private root once and loads it later", async () => {
@@ -66,7 +81,9 @@ for (const [what, path, mode] of [
 test("openCertificateAuthority() refuses the root of another trust domain", async () => {
   const options = createOptions();
   await openCertificateAuthority(options);
-  await assert.rejects(openCertificateAuthority({ ...options, trustDomain: "other.mesh" }), { code: "WEFT_CA_TRUST_DOMAIN" });
+  await assert.rejects(openCertificateAuthority({ ...options, trustDomain: "other.mesh" }), {
+    code: "WEFT_CA_TRUST_DOMAIN",
+  });
 });
 
 test("openCertificateAuthority() refuses a damaged root and keeps the file", async () => {
@@ -74,7 +91,12 @@ test("openCertificateAuthority() refuses a damaged root and keeps the file", asy
   await openCertificateAuthority(options);
   const path = join(options.folder, "root.pem");
   const whole = readFileSync(path, "utf8");
-  for (const text of ["", whole.slice(0, 100), whole.replace(/MI/g, "XX"), whole.slice(whole.indexOf("-----BEGIN CERT"))]) {
+  for (const text of [
+    "",
+    whole.slice(0, 100),
+    whole.replace(/MI/g, "XX"),
+    whole.slice(whole.indexOf("-----BEGIN CERT")),
+  ]) {
     writeFileSync(path, text);
     await assert.rejects(openCertificateAuthority(options), { code: "WEFT_CA_DAMAGED" });
     assert.equal(readFileSync(path, "utf8"), text);
@@ -105,23 +127,43 @@ test("CertificateAuthority.issue() makes an SVID: one URI name, a leaf, for both
   assert.deepEqual(svid.publicKey.export({ type: "spki", format: "der" }), publicKeyDer);
 });
 
-test("CertificateAuthority.issue() gives what OpenSSL accepts as a TLS client and server", { skip: hasOpenssl() ? false : "no openssl on this machine" }, async () => {
-  const options = createOptions();
-  const authority = await openCertificateAuthority(options);
-  const issued = await issue(authority, 86_400_000);
-  writeFileSync(join(options.folder, "bundle.pem"), authority.trustBundlePem);
-  writeFileSync(join(options.folder, "leaf.pem"), issued.certificateChainPem);
-  const at = String(Math.floor(options.clock.wallMs() / 1000) + 1);
-  for (const purpose of ["sslclient", "sslserver"]) {
-    const run = spawnSync("openssl", ["verify", "-x509_strict", "-attime", at, "-purpose", purpose, "-CAfile", join(options.folder, "bundle.pem"), join(options.folder, "leaf.pem")]);
-    assert.equal(run.status, 0, `${purpose}: ${run.stdout}${run.stderr}`);
-  }
-  const text = spawnSync("openssl", ["x509", "-in", join(options.folder, "leaf.pem"), "-noout", "-text"]).stdout.toString();
-  assert.match(text, /X509v3 Basic Constraints: critical\s+CA:FALSE/);
-  assert.match(text, /X509v3 Key Usage: critical\s+Digital Signature\n/);
-  assert.match(text, /X509v3 Subject Key Identifier/);
-  assert.match(text, /X509v3 Authority Key Identifier/);
-});
+test(
+  "CertificateAuthority.issue() gives what OpenSSL accepts as a TLS client and server",
+  { skip: hasOpenssl() ? false : "no openssl on this machine" },
+  async () => {
+    const options = createOptions();
+    const authority = await openCertificateAuthority(options);
+    const issued = await issue(authority, 86_400_000);
+    writeFileSync(join(options.folder, "bundle.pem"), authority.trustBundlePem);
+    writeFileSync(join(options.folder, "leaf.pem"), issued.certificateChainPem);
+    const at = String(Math.floor(options.clock.wallMs() / 1000) + 1);
+    for (const purpose of ["sslclient", "sslserver"]) {
+      const run = spawnSync("openssl", [
+        "verify",
+        "-x509_strict",
+        "-attime",
+        at,
+        "-purpose",
+        purpose,
+        "-CAfile",
+        join(options.folder, "bundle.pem"),
+        join(options.folder, "leaf.pem"),
+      ]);
+      assert.equal(run.status, 0, `${purpose}: ${run.stdout}${run.stderr}`);
+    }
+    const text = spawnSync("openssl", [
+      "x509",
+      "-in",
+      join(options.folder, "leaf.pem"),
+      "-noout",
+      "-text",
+    ]).stdout.toString();
+    assert.match(text, /X509v3 Basic Constraints: critical\s+CA:FALSE/);
+    assert.match(text, /X509v3 Key Usage: critical\s+Digital Signature\n/);
+    assert.match(text, /X509v3 Subject Key Identifier/);
+    assert.match(text, /X509v3 Authority Key Identifier/);
+  },
+);
 
 const LIFETIMES: readonly (readonly [string, number, number, number])[] = [
   ["24 h, backdated by 60 s", 86_400_000, 60_000, 86_400_000],
@@ -152,13 +194,21 @@ test("CertificateAuthority.issue() never outlives its root, and says when the ro
 test("CertificateAuthority.issue() takes a workload name of 253 characters, the longest of Kubernetes", async () => {
   const authority = await openCertificateAuthority(createOptions());
   const workload = "a".repeat(253);
-  const issued = await authority.issue({ namespace: "default", serviceAccount: "reviews", workload, publicKeyDer, lifetimeMs: 60_000 });
+  const issued = await authority.issue({
+    namespace: "default",
+    serviceAccount: "reviews",
+    workload,
+    publicKeyDer,
+    lifetimeMs: 60_000,
+  });
   assert.equal(new X509Certificate(issued.certificateChainPem).subject, `CN=${workload}`);
 });
 
 test("CertificateAuthority.issue() gives every certificate another positive serial number", async () => {
   const authority = await openCertificateAuthority(createOptions());
-  const serials = await Promise.all(Array.from({ length: 20 }, async () => (await issue(authority, 60_000)).serialNumber));
+  const serials = await Promise.all(
+    Array.from({ length: 20 }, async () => (await issue(authority, 60_000)).serialNumber),
+  );
   assert.equal(new Set(serials).size, 20);
   for (const serial of serials) assert.match(serial, /^[4-7][0-9a-f]{31}$/);
 });

@@ -127,7 +127,9 @@ export class CertificateAuthority {
     return new WeftError(
       "WEFT_CA_EXPIRED",
       `Cannot issue certificates: the mesh's root ended at ${formatWallTime(this.#notAfterMs)}; expected a root that is still valid`,
-      { hint: `Stop the mesh, remove ${formatRootPath(this.#options.folder)} and start again; every workload then joins anew` },
+      {
+        hint: `Stop the mesh, remove ${formatRootPath(this.#options.folder)} and start again; every workload then joins anew`,
+      },
     );
   }
 }
@@ -143,9 +145,11 @@ export async function openCertificateAuthority(options: CertificateAuthorityOpti
   }
   const { root, privateKeyDer } = parseRoot(path, pem);
   checkRoot(path, root, options);
-  const signingKey = await webcrypto.subtle.importKey("pkcs8", privateKeyDer, KEY_ALGORITHM, false, ["sign"]).catch((error: unknown) => {
-    throw damaged(path, "a private key that is not for P-256", error);
-  });
+  const signingKey = await webcrypto.subtle
+    .importKey("pkcs8", privateKeyDer, KEY_ALGORITHM, false, ["sign"])
+    .catch((error: unknown) => {
+      throw damaged(path, "a private key that is not for P-256", error);
+    });
   return new CertificateAuthority(options, root, signingKey);
 }
 
@@ -215,10 +219,14 @@ function checkRoot(path: string, root: X509Certificate, options: CertificateAuth
 }
 
 function damaged(path: string, found: string, cause?: unknown): WeftError {
-  return new WeftError("WEFT_CA_DAMAGED", `Cannot use the root in "${path}": found ${found}; expected a PEM key and its certificate`, {
-    hint: `Restore "${path}" from a backup, or remove it and start again; every workload then joins anew`,
-    cause,
-  });
+  return new WeftError(
+    "WEFT_CA_DAMAGED",
+    `Cannot use the root in "${path}": found ${found}; expected a PEM key and its certificate`,
+    {
+      hint: `Restore "${path}" from a backup, or remove it and start again; every workload then joins anew`,
+      cause,
+    },
+  );
 }
 
 /** X.509 times have whole seconds. */

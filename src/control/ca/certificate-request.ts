@@ -39,5 +39,7 @@ export async function readProvenKey(requestDer: Uint8Array): Promise<Uint8Array>
 }
 
 function refuse(found: string, expected: string, cause?: unknown): WeftError {
-  return new WeftError("WEFT_CA_REQUEST", `Cannot sign the certificate request: found ${found}; expected ${expected}`, { cause });
+  return new WeftError("WEFT_CA_REQUEST", `Cannot sign the certificate request: found ${found}; expected ${expected}`, {
+    cause,
+  });
 }

@@ -41,9 +41,14 @@ let port: number;
 const clients: GrpcClient[] = [];
 
 before(async () => {
-  authority = await openCertificateAuthority({ folder: join(folder, "ca"), trustDomain: TRUST_DOMAIN, clock: systemClock, random: systemRandom });
+  authority = await openCertificateAuthority({
+    folder: join(folder, "ca"),
+    trustDomain: TRUST_DOMAIN,
+    clock: systemClock,
+    random: systemRandom,
+  });
   const credentials = new JoinCredentials({ folder: join(folder, "join"), clock: systemClock, random: systemRandom });
-  issuer = new SvidIssuer({ authority, credentials, lifetimeMs: () => 3_600_000 , expiries: new CertificateExpiries() });
+  issuer = new SvidIssuer({ authority, credentials, lifetimeMs: () => 3_600_000, expiries: new CertificateExpiries() });
   const verifier = new PeerVerifier({ trustDomain: TRUST_DOMAIN, roots: () => [authority.root], clock: systemClock });
   server = new Server();
   addIdentityService(server, { issuer, verifier, log: silentLog });
@@ -65,7 +70,11 @@ function createKey(): ReturnType<typeof generateKeyPairSync>["privateKey"] {
   return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 }
 
-async function issueFor(binding: typeof BINDING, lifetimeMs = 3_600_000, from: CertificateAuthority = authority): Promise<KeyPair> {
+async function issueFor(
+  binding: typeof BINDING,
+  lifetimeMs = 3_600_000,
+  from: CertificateAuthority = authority,
+): Promise<KeyPair> {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const publicKeyDer = publicKey.export({ type: "spki", format: "der" });
   const { certificateChainPem } = await from.issue({ ...binding, publicKeyDer, lifetimeMs });
@@ -85,16 +94,31 @@ function createClient(keyPair: KeyPair | null): GrpcClient {
 }
 
 /** Rejects with the server's words. */
-async function requestCertificate(keyPair: KeyPair | null, joinCredential: string | null, workload = BINDING.workload): Promise<string> {
-  const signed = await createIdentityClient(createClient(keyPair))(encodeCertificateRequest(createKey()), workload, joinCredential);
+async function requestCertificate(
+  keyPair: KeyPair | null,
+  joinCredential: string | null,
+  workload = BINDING.workload,
+): Promise<string> {
+  const signed = await createIdentityClient(createClient(keyPair))(
+    encodeCertificateRequest(createKey()),
+    workload,
+    joinCredential,
+  );
   return signed.certificateChainPem;
 }
 
 test("SignCertificate admits the holder of a join credential, for its key and its identity", async () => {
   const { credential } = await issuer.grant(BINDING);
   const key = createKey();
-  const signed = await createIdentityClient(createClient(null))(encodeCertificateRequest(key), BINDING.workload, credential);
-  const identity = checkIdentity({ keyPem: key.export({ type: "pkcs8", format: "pem" }).toString(), ...signed }, SPIFFE_ID);
+  const signed = await createIdentityClient(createClient(null))(
+    encodeCertificateRequest(key),
+    BINDING.workload,
+    credential,
+  );
+  const identity = checkIdentity(
+    { keyPem: key.export({ type: "pkcs8", format: "pem" }).toString(), ...signed },
+    SPIFFE_ID,
+  );
   assert.equal(identity.notAfterMs, signed.notAfterMs);
   assert.equal(identity.notBeforeMs, signed.notBeforeMs);
   assert.equal(signed.trustBundlePem, authority.trustBundlePem);
@@ -128,7 +152,10 @@ test("SignCertificate renews for the holder of the current certificate", async (
 
 test("SignCertificate refuses to renew for another workload", async () => {
   const current = await issueFor(BINDING);
-  await assert.rejects(requestCertificate(current, null, "reviews-v2-0"), /WEFT_CA_WORKLOAD: .*found the certificate of "reviews-v1-0"/);
+  await assert.rejects(
+    requestCertificate(current, null, "reviews-v2-0"),
+    /WEFT_CA_WORKLOAD: .*found the certificate of "reviews-v1-0"/,
+  );
 });
 
 test("SignCertificate refuses a caller without certificate and credential", async () => {
@@ -143,18 +170,31 @@ test("SignCertificate takes a certificate of another CA for none", async () => {
 test("SignCertificate takes a certificate of a CA with our name and another key for none", async () => {
   const options = { trustDomain: TRUST_DOMAIN, clock: systemClock, random: systemRandom };
   const impostor = await openCertificateAuthority({ folder: join(folder, "impostor"), ...options });
-  await assert.rejects(requestCertificate(await issueFor(BINDING, 3_600_000, impostor), null), /WEFT_CA_UNAUTHENTICATED/);
+  await assert.rejects(
+    requestCertificate(await issueFor(BINDING, 3_600_000, impostor), null),
+    /WEFT_CA_UNAUTHENTICATED/,
+  );
 });
 
 test("SignCertificate takes an expired certificate for none", async () => {
   const past = { ...systemClock, wallMs: () => systemClock.wallMs() - 7_200_000 };
-  const old = await openCertificateAuthority({ folder: join(folder, "ca"), trustDomain: TRUST_DOMAIN, clock: past, random: systemRandom });
+  const old = await openCertificateAuthority({
+    folder: join(folder, "ca"),
+    trustDomain: TRUST_DOMAIN,
+    clock: past,
+    random: systemRandom,
+  });
   await assert.rejects(requestCertificate(await issueFor(BINDING, 3_600_000, old), null), /WEFT_CA_UNAUTHENTICATED/);
 });
 
 test("SignCertificate admits a join credential beside a certificate that has expired", async () => {
   const past = { ...systemClock, wallMs: () => systemClock.wallMs() - 7_200_000 };
-  const old = await openCertificateAuthority({ folder: join(folder, "ca"), trustDomain: TRUST_DOMAIN, clock: past, random: systemRandom });
+  const old = await openCertificateAuthority({
+    folder: join(folder, "ca"),
+    trustDomain: TRUST_DOMAIN,
+    clock: past,
+    random: systemRandom,
+  });
   const { credential } = await issuer.grant(BINDING);
   assert.match(await requestCertificate(await issueFor(BINDING, 3_600_000, old), credential), /BEGIN CERTIFICATE/);
 });
@@ -183,7 +223,13 @@ test("SvidIssuer.grant() refuses the control plane's own identity and names no c
 });
 
 test("a resumed TLS session without a certificate proves nobody, though Node calls it authorised", async () => {
-  const tls = { host: "127.0.0.1", port, ca: authority.trustBundlePem, ALPNProtocols: ["h2"], checkServerIdentity: () => undefined };
+  const tls = {
+    host: "127.0.0.1",
+    port,
+    ca: authority.trustBundlePem,
+    ALPNProtocols: ["h2"],
+    checkServerIdentity: () => undefined,
+  };
   const session = await takeSession(tls);
   const resumed = await openTls({ ...tls, session });
   assert.equal(resumed.isSessionReused(), true);
@@ -193,14 +239,28 @@ test("a resumed TLS session without a certificate proves nobody, though Node cal
 
 test("a resumed TLS session with a certificate still proves its holder", async () => {
   const current = await issueFor(BINDING);
-  const tls = { host: "127.0.0.1", port, ca: authority.trustBundlePem, cert: current.certificateChainPem, key: current.keyPem, ALPNProtocols: ["h2"], checkServerIdentity: () => undefined };
+  const tls = {
+    host: "127.0.0.1",
+    port,
+    ca: authority.trustBundlePem,
+    cert: current.certificateChainPem,
+    key: current.keyPem,
+    ALPNProtocols: ["h2"],
+    checkServerIdentity: () => undefined,
+  };
   const resumed = await openTls({ ...tls, session: await takeSession(tls) });
   assert.equal(resumed.isSessionReused(), true);
   assert.equal(await signOver(resumed), "0");
 });
 
 test("the control plane speaks TLS 1.3 only", async () => {
-  const tls = { host: "127.0.0.1", port, ca: authority.trustBundlePem, ALPNProtocols: ["h2"], checkServerIdentity: () => undefined };
+  const tls = {
+    host: "127.0.0.1",
+    port,
+    ca: authority.trustBundlePem,
+    ALPNProtocols: ["h2"],
+    checkServerIdentity: () => undefined,
+  };
   await assert.rejects(openTls({ ...tls, maxVersion: "TLSv1.2" }), /protocol version|alert/i);
 });
 
@@ -224,10 +284,18 @@ async function takeSession(options: ConnectionOptions): Promise<Buffer> {
 /** The gRPC status of a renewal over this connection. */
 function signOver(socket: TLSSocket): Promise<string> {
   const session = connectHttp2("https://127.0.0.1", { createConnection: () => socket });
-  const request = weft.v1.SignCertificateRequest.encode({ csrDer: encodeCertificateRequest(createKey()), workload: BINDING.workload }).finish();
+  const request = weft.v1.SignCertificateRequest.encode({
+    csrDer: encodeCertificateRequest(createKey()),
+    workload: BINDING.workload,
+  }).finish();
   return new Promise((resolve, reject) => {
     session.once("error", reject);
-    const stream = session.request({ ":method": "POST", ":path": "/weft.v1.IdentityService/SignCertificate", "content-type": "application/grpc", te: "trailers" });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/weft.v1.IdentityService/SignCertificate",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
     const settle = (headers: Readonly<Record<string, unknown>>): void => {
       if (headers["grpc-status"] === undefined) return;
       resolve(String(headers["grpc-status"]));

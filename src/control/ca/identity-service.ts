@@ -1,4 +1,4 @@
-import { Metadata, status } from "@grpc/grpc-js";
+import { status, type Metadata } from "@grpc/grpc-js";
 import type { Server, ServiceDefinition, ServiceError, sendUnaryData, ServerUnaryCall } from "@grpc/grpc-js";
 import { weft } from "#gen/protos.js";
 import type { Log } from "../../lib/log.ts";
@@ -19,9 +19,11 @@ const DEFINITION: ServiceDefinition = {
     path: "/weft.v1.IdentityService/SignCertificate",
     requestStream: false,
     responseStream: false,
-    requestSerialize: (message: weft.v1.SignCertificateRequest) => Buffer.from(weft.v1.SignCertificateRequest.encode(message).finish()),
+    requestSerialize: (message: weft.v1.SignCertificateRequest) =>
+      Buffer.from(weft.v1.SignCertificateRequest.encode(message).finish()),
     requestDeserialize: (bytes: Buffer) => weft.v1.SignCertificateRequest.decode(bytes),
-    responseSerialize: (message: weft.v1.SignCertificateResponse) => Buffer.from(weft.v1.SignCertificateResponse.encode(message).finish()),
+    responseSerialize: (message: weft.v1.SignCertificateResponse) =>
+      Buffer.from(weft.v1.SignCertificateResponse.encode(message).finish()),
     responseDeserialize: (bytes: Buffer) => weft.v1.SignCertificateResponse.decode(bytes),
   },
 };
@@ -53,7 +55,10 @@ export function addIdentityService(server: Server, options: IdentityServiceOptio
   });
 }
 
-async function sign(call: Call, { issuer, verifier, log }: IdentityServiceOptions): Promise<weft.v1.SignCertificateResponse> {
+async function sign(
+  call: Call,
+  { issuer, verifier, log }: IdentityServiceOptions,
+): Promise<weft.v1.SignCertificateResponse> {
   const workload = call.request.workload ?? "";
   const signed = await issuer.sign({
     requestDer: call.request.csrDer ?? new Uint8Array(),
@@ -89,7 +94,10 @@ function toServiceError(error: unknown, call: Call, log: Log): Partial<ServiceEr
   const fields = { workload: call.request.workload ?? "", from: call.getPeer(), error };
   if (code === undefined || !(error instanceof WeftError)) {
     log.error("could not sign a certificate", fields);
-    return { code: status.INTERNAL, details: "WEFT_CA_INTERNAL: Cannot sign the certificate: an error of the control plane; see its log" };
+    return {
+      code: status.INTERNAL,
+      details: "WEFT_CA_INTERNAL: Cannot sign the certificate: an error of the control plane; see its log",
+    };
   }
   log.warn("refused to sign a certificate", fields);
   const hint = error.hint === null ? "" : `. ${error.hint}`;

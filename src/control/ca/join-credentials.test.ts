@@ -41,13 +41,22 @@ test("JoinCredentials keeps a grant over a restart, and a use too", async () => 
   const { credential } = await new JoinCredentials(options).grant(BINDING);
   const { workload } = await new JoinCredentials(options).redeem(credential, BINDING.workload);
   assert.equal(workload, BINDING.workload);
-  await assert.rejects(new JoinCredentials(options).redeem(credential, BINDING.workload), { code: "WEFT_CA_JOIN_USED" });
+  await assert.rejects(new JoinCredentials(options).redeem(credential, BINDING.workload), {
+    code: "WEFT_CA_JOIN_USED",
+  });
 });
 
 test("JoinCredentials.redeem() refuses what it did not grant", async () => {
   const credentials = new JoinCredentials(createOptions());
   const { credential } = await credentials.grant(BINDING);
-  for (const other of ["", "x", credential.slice(1), `${credential}A`, `${credential}=`, credential.split("").toReversed().join("")]) {
+  for (const other of [
+    "",
+    "x",
+    credential.slice(1),
+    `${credential}A`,
+    `${credential}=`,
+    credential.split("").toReversed().join(""),
+  ]) {
     await assert.rejects(credentials.redeem(other, BINDING.workload), { code: "WEFT_CA_JOIN_UNKNOWN" }, other);
   }
   await credentials.redeem(credential, BINDING.workload);
@@ -77,7 +86,10 @@ test("JoinCredentials.grant() refuses more than it may remember, until some expi
   const options = createOptions({ maxCount: 2, lifetimeMs: 1_000 });
   const credentials = new JoinCredentials(options);
   const grants = await Promise.allSettled([1, 2, 3].map(() => credentials.grant(BINDING)));
-  assert.deepEqual(grants.map((grant) => grant.status), ["fulfilled", "fulfilled", "rejected"]);
+  assert.deepEqual(
+    grants.map((grant) => grant.status),
+    ["fulfilled", "fulfilled", "rejected"],
+  );
   await assert.rejects(credentials.grant(BINDING), { code: "WEFT_CA_JOIN_LIMIT" });
   options.clock.advance(1_000);
   await credentials.grant(BINDING);

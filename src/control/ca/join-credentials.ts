@@ -115,10 +115,14 @@ export class JoinCredentials {
       await rename(this.#path(name, "granted"), this.#path(name, "used"));
       await syncFolder(this.#folder);
     } catch (error) {
-      throw new WeftError("WEFT_STATE_WRITE", `Cannot mark a join credential of workload "${workload}" as used in "${this.#folder}"; expected room and permission there`, {
-        hint: "Ask for a new credential once the folder can be written",
-        cause: error,
-      });
+      throw new WeftError(
+        "WEFT_STATE_WRITE",
+        `Cannot mark a join credential of workload "${workload}" as used in "${this.#folder}"; expected room and permission there`,
+        {
+          hint: "Ask for a new credential once the folder can be written",
+          cause: error,
+        },
+      );
     }
     return record;
   }
@@ -133,14 +137,29 @@ export class JoinCredentials {
     const record = CREDENTIAL_FORM.test(credential) ? this.#records.get(hash.toString("hex")) : undefined;
     // The map finds by a hash the caller cannot steer towards another; the full comparison takes equal time.
     if (record === undefined || !timingSafeEqual(record.hash, hash)) {
-      throw refuse("WEFT_CA_JOIN_UNKNOWN", workload, "a credential that this control plane did not grant", "one it granted");
+      throw refuse(
+        "WEFT_CA_JOIN_UNKNOWN",
+        workload,
+        "a credential that this control plane did not grant",
+        "one it granted",
+      );
     }
     if (record.used) throw refuse("WEFT_CA_JOIN_USED", workload, "a credential that was used before", "an unused one");
     if (this.#clock.wallMs() >= record.expiresWallMs) {
-      throw refuse("WEFT_CA_JOIN_EXPIRED", workload, "a credential that has expired", `one younger than ${this.#lifetimeMs / 1000} s`);
+      throw refuse(
+        "WEFT_CA_JOIN_EXPIRED",
+        workload,
+        "a credential that has expired",
+        `one younger than ${this.#lifetimeMs / 1000} s`,
+      );
     }
     if (record.workload !== workload) {
-      throw refuse("WEFT_CA_JOIN_WORKLOAD", workload, "a credential of another workload", "one granted to this workload");
+      throw refuse(
+        "WEFT_CA_JOIN_WORKLOAD",
+        workload,
+        "a credential of another workload",
+        "one granted to this workload",
+      );
     }
     return record;
   }
@@ -165,9 +184,13 @@ function hashCredential(credential: string): Buffer {
 }
 
 function refuse(code: string, workload: string, found: string, expected: string): WeftError {
-  return new WeftError(code, `Cannot admit workload ${JSON.stringify(workload)}: found ${found}; expected ${expected}`, {
-    hint: "Grant the workload a new join credential and start its proxy with it",
-  });
+  return new WeftError(
+    code,
+    `Cannot admit workload ${JSON.stringify(workload)}: found ${found}; expected ${expected}`,
+    {
+      hint: "Grant the workload a new join credential and start its proxy with it",
+    },
+  );
 }
 
 function loadRecords(folder: string): Map<string, CredentialRecord> {

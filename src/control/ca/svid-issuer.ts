@@ -53,10 +53,16 @@ export class SvidIssuer {
   async grant(binding: JoinBinding): Promise<GrantedCredential> {
     for (const part of ["namespace", "workload", "serviceAccount"] as const) {
       if (NAME_FORM.test(binding[part])) continue;
-      throw new WeftError("WEFT_CA_JOIN_NAME", `Cannot grant a join credential: found ${part} ${JSON.stringify(binding[part])}; expected lower-case letters, digits, "-" and ".", at most 253`);
+      throw new WeftError(
+        "WEFT_CA_JOIN_NAME",
+        `Cannot grant a join credential: found ${part} ${JSON.stringify(binding[part])}; expected lower-case letters, digits, "-" and ".", at most 253`,
+      );
     }
     if (binding.namespace === CONTROL_PLANE_NAMESPACE && binding.serviceAccount === CONTROL_PLANE_SERVICE_ACCOUNT) {
-      throw new WeftError("WEFT_CA_JOIN_NAME", `Cannot grant a join credential to workload "${binding.workload}": found the control plane's own service account; expected another one`);
+      throw new WeftError(
+        "WEFT_CA_JOIN_NAME",
+        `Cannot grant a join credential to workload "${binding.workload}": found the control plane's own service account; expected another one`,
+      );
     }
     return this.#options.credentials.grant(binding);
   }
@@ -73,7 +79,8 @@ export class SvidIssuer {
     // First the cheap question, so that strangers cannot make us check signatures.
     else credentials.check(joinCredential, workload);
     const publicKeyDer = await readProvenKey(request.requestDer);
-    const who = joinCredential === null ? assertSameWorkload(peer, workload) : await credentials.redeem(joinCredential, workload);
+    const who =
+      joinCredential === null ? assertSameWorkload(peer, workload) : await credentials.redeem(joinCredential, workload);
     const issued = await authority.issue({
       namespace: who.namespace,
       serviceAccount: who.serviceAccount,
@@ -88,12 +95,19 @@ export class SvidIssuer {
 
 function assertSameWorkload(peer: PeerIdentity | null, workload: string): PeerIdentity {
   if (peer === null) {
-    throw new WeftError("WEFT_CA_UNAUTHENTICATED", `Cannot sign a certificate for workload ${JSON.stringify(workload)}: found neither a join credential nor a valid client certificate; expected one of them`, {
-      hint: "A certificate that has expired cannot be renewed: grant the workload a new join credential and start its proxy with it",
-    });
+    throw new WeftError(
+      "WEFT_CA_UNAUTHENTICATED",
+      `Cannot sign a certificate for workload ${JSON.stringify(workload)}: found neither a join credential nor a valid client certificate; expected one of them`,
+      {
+        hint: "A certificate that has expired cannot be renewed: grant the workload a new join credential and start its proxy with it",
+      },
+    );
   }
   if (peer.workload !== workload) {
-    throw new WeftError("WEFT_CA_WORKLOAD", `Cannot renew the certificate of workload ${JSON.stringify(workload)}: found the certificate of "${peer.workload}"; expected its own`);
+    throw new WeftError(
+      "WEFT_CA_WORKLOAD",
+      `Cannot renew the certificate of workload ${JSON.stringify(workload)}: found the certificate of "${peer.workload}"; expected its own`,
+    );
   }
   return peer;
 }

@@ -7,10 +7,16 @@ import { listReasons, sampleGroup, sampleTarget, sampleTcpRoute } from "./sample
 
 // Names such as S9 and A12 are those of the test list for SMI.
 
-const GROUP = sampleGroup("g", [{ name: "a", pathRegex: "/a" }, { name: "b", pathRegex: "/b" }]);
+const GROUP = sampleGroup("g", [
+  { name: "a", pathRegex: "/a" },
+  { name: "b", pathRegex: "/b" },
+]);
 
 test("A10 a rule without matches means all matches of its group", () => {
-  assert.deepEqual(paths(targetOf([GROUP, sampleTarget("t", "x", { sources: ["web"], rules: ["HTTPRouteGroup/g"] })])), ["/a", "/b"]);
+  assert.deepEqual(
+    paths(targetOf([GROUP, sampleTarget("t", "x", { sources: ["web"], rules: ["HTTPRouteGroup/g"] })])),
+    ["/a", "/b"],
+  );
 });
 
 test("A11 an unknown match is skipped, with a condition", () => {
@@ -29,7 +35,8 @@ test("A12 a dangling group allows nothing, which is not the same as no HTTP rule
 
 test("A2 a TCPRoute without ports means all ports, and TCPRoutes are alternatives", () => {
   const routes = [sampleTcpRoute("some", [81, 80]), sampleTcpRoute("more", [82]), sampleTcpRoute("all", [])];
-  const target = (rules: readonly string[]): TargetModel => targetOf([...routes, sampleTarget("t", "x", { sources: ["web"], rules })]);
+  const target = (rules: readonly string[]): TargetModel =>
+    targetOf([...routes, sampleTarget("t", "x", { sources: ["web"], rules })]);
   assert.deepEqual(target(["TCPRoute/some", "TCPRoute/more"]).tcp, [80, 81, 82]);
   assert.equal(target(["TCPRoute/some", "TCPRoute/all"]).tcp, "all");
   assert.deepEqual(target(["TCPRoute/gone"]).tcp, []);
@@ -52,10 +59,20 @@ test("A15 A18 sources are in the target's namespace unless they say another", ()
 
 test("A16 A17 a target without sources or rules allows nobody, with a condition", () => {
   const valid = sampleTarget("t", "x", { sources: [], rules: ["HTTPRouteGroup/g"] });
-  const ruleless = { ...valid, spec: { ...(valid.spec as object), rules: [] }, metadata: { ...valid.metadata, name: "u" } };
+  const ruleless = {
+    ...valid,
+    spec: { ...(valid.spec as object), rules: [] },
+    metadata: { ...valid.metadata, name: "u" },
+  };
   const model = compileModel([GROUP, valid, ruleless], null);
-  assert.deepEqual(model.access.get("default/x")?.targets.map((target) => target.sources), [[]]);
-  assert.deepEqual(listReasons(model), ["TrafficTarget default/t Accepted NoSources", "TrafficTarget default/u Accepted NoRules"]);
+  assert.deepEqual(
+    model.access.get("default/x")?.targets.map((target) => target.sources),
+    [[]],
+  );
+  assert.deepEqual(listReasons(model), [
+    "TrafficTarget default/t Accepted NoSources",
+    "TrafficTarget default/u Accepted NoRules",
+  ]);
 });
 
 function targetOf(resources: readonly Resource[]): TargetModel {

@@ -53,7 +53,10 @@ function compileTarget(target: TrafficTarget, index: ResourceIndex, conditions: 
     if (source.kind === "ServiceAccount") sources.add(`${source.namespace}/${source.name}`);
   }
   if (sources.size === 0) {
-    conditions.add(target, "Accepted", { reason: "NoSources", message: "The target has no sources, so it allows nobody" });
+    conditions.add(target, "Accepted", {
+      reason: "NoSources",
+      message: "The target has no sources, so it allows nobody",
+    });
   }
   const http = target.spec.rules.filter((rule) => rule.kind === "HTTPRouteGroup");
   const tcp = target.spec.rules.filter((rule) => rule.kind === "TCPRoute");

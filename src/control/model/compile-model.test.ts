@@ -18,12 +18,20 @@ import {
 const REVIEWS: readonly Resource[] = ["reviews", "reviews-v1", "reviews-v2"].map((name) => sampleService(name));
 
 test("compileModel() gives a mesh without a Mesh resource the defaults", () => {
-  assert.deepEqual(compileModel([], null).settings, { access: "strict", egress: "allow", certificateLifetimeMs: 86_400_000 });
+  assert.deepEqual(compileModel([], null).settings, {
+    access: "strict",
+    egress: "allow",
+    certificateLifetimeMs: 86_400_000,
+  });
 });
 
 test("compileModel() takes the settings of the Mesh resource", () => {
   const mesh = sampleMesh({ access: "permissive", egress: "deny", certificateLifetime: "20s" });
-  assert.deepEqual(compileModel([mesh], null).settings, { access: "permissive", egress: "deny", certificateLifetimeMs: 20_000 });
+  assert.deepEqual(compileModel([mesh], null).settings, {
+    access: "permissive",
+    egress: "deny",
+    certificateLifetimeMs: 20_000,
+  });
 });
 
 test("compileModel() takes only ready endpoints, with identity and version", () => {
@@ -81,7 +89,12 @@ for (const [written, protocol] of protocols) {
 test("compileModel() knows which Service ports lead to a workload, ready or not", () => {
   const model = compileModel(
     [
-      sampleService("a", { ports: [{ port: 80, name: "web" }, { port: 8080, name: "alt" }] }),
+      sampleService("a", {
+        ports: [
+          { port: 80, name: "web" },
+          { port: 8080, name: "alt" },
+        ],
+      }),
       sampleService("b"),
       sampleSlice("a-1", "a", { port: 9001, portName: "web", workload: "w", ready: false }),
       sampleSlice("a-2", "a", { port: 9001, portName: "alt", workload: "w" }),
@@ -98,7 +111,10 @@ test("compileModel() knows which Service ports lead to a workload, ready or not"
 
 // ---- Identity and order
 
-const GROUP = sampleGroup("g", [{ name: "a", pathRegex: "/a" }, { name: "b", pathRegex: "/b" }]);
+const GROUP = sampleGroup("g", [
+  { name: "a", pathRegex: "/a" },
+  { name: "b", pathRegex: "/b" },
+]);
 
 const EVERYTHING: readonly Resource[] = [
   ...REVIEWS,

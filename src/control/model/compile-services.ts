@@ -46,20 +46,14 @@ export function compileServices(index: ResourceIndex, conditions: ConditionLog):
   };
 }
 
-function compileService(
-  service: Service,
-  slices: readonly EndpointSlice[],
-  splits: SplitTable | null,
-): ServiceModel {
+function compileService(service: Service, slices: readonly EndpointSlice[], splits: SplitTable | null): ServiceModel {
   const { namespace, name } = service.metadata;
-  const ports = tcpPorts(service).map(
-    (port): ServicePortModel => ({
-      port: port.port,
-      protocol: portProtocol(port),
-      ...compilePortEndpoints(slices, port.name),
-      splits: splits?.get(port.port)?.splits ?? [],
-    }),
-  );
+  const ports = tcpPorts(service).map((port): ServicePortModel => ({
+    port: port.port,
+    protocol: portProtocol(port),
+    ...compilePortEndpoints(slices, port.name),
+    splits: splits?.get(port.port)?.splits ?? [],
+  }));
   return { namespace, name, exists: true, ports };
 }
 

@@ -10,19 +10,28 @@ import { findPort, listReasons, sampleGroup, sampleService, sampleSplit } from "
 const REVIEWS: readonly Resource[] = ["reviews", "reviews-v1", "reviews-v2"].map((name) => sampleService(name));
 
 test("S8 a backend without weight may be missing and takes no part", () => {
-  const model = compileModel([...REVIEWS, sampleSplit("s", "reviews", { weights: { "reviews-v1": 1, "reviews-v9": 0 } })], null);
+  const model = compileModel(
+    [...REVIEWS, sampleSplit("s", "reviews", { weights: { "reviews-v1": 1, "reviews-v9": 0 } })],
+    null,
+  );
   assert.deepEqual(splitsOf(model), [["default/s", null, { "reviews-v1": 1 }]]);
   assert.deepEqual(model.conditions, []);
 });
 
 test("S9 a missing backend with weight is left out, with a condition", () => {
-  const model = compileModel([...REVIEWS, sampleSplit("s", "reviews", { weights: { "reviews-v1": 1, "reviews-v9": 3 } })], null);
+  const model = compileModel(
+    [...REVIEWS, sampleSplit("s", "reviews", { weights: { "reviews-v1": 1, "reviews-v9": 3 } })],
+    null,
+  );
   assert.deepEqual(splitsOf(model), [["default/s", null, { "reviews-v1": 1 }]]);
   assert.deepEqual(listReasons(model), ["TrafficSplit default/s ResolvedRefs BackendNotFound"]);
 });
 
 test("S10 a backend without endpoints keeps its share", () => {
-  const model = compileModel([...REVIEWS, sampleSplit("s", "reviews", { weights: { "reviews-v1": 3, "reviews-v2": 1 } })], null);
+  const model = compileModel(
+    [...REVIEWS, sampleSplit("s", "reviews", { weights: { "reviews-v1": 3, "reviews-v2": 1 } })],
+    null,
+  );
   assert.deepEqual(splitsOf(model), [["default/s", null, { "reviews-v1": 3, "reviews-v2": 1 }]]);
 });
 
@@ -35,8 +44,18 @@ test("S11 a split whose weights are all zero has no backend, and is not passed o
 test("S12 a backend takes part for the ports that it has", () => {
   const model = compileModel(
     [
-      sampleService("root", { ports: [{ port: 80, name: "a" }, { port: 81, name: "b" }] }),
-      sampleService("one", { ports: [{ port: 80, name: "x" }, { port: 81, name: "y" }] }),
+      sampleService("root", {
+        ports: [
+          { port: 80, name: "a" },
+          { port: 81, name: "b" },
+        ],
+      }),
+      sampleService("one", {
+        ports: [
+          { port: 80, name: "x" },
+          { port: 81, name: "y" },
+        ],
+      }),
       sampleService("two", { ports: [{ port: 81, targetPort: 9999 }] }),
       sampleSplit("s", "root", { weights: { one: 1, two: 1 } }),
     ],
@@ -61,7 +80,10 @@ test("a backend that says another protocol on the port takes no part", () => {
 });
 
 test("S14 the root may be its own backend", () => {
-  const model = compileModel([...REVIEWS, sampleSplit("s", "reviews", { weights: { reviews: 1, "reviews-v2": 1 } })], null);
+  const model = compileModel(
+    [...REVIEWS, sampleSplit("s", "reviews", { weights: { reviews: 1, "reviews-v2": 1 } })],
+    null,
+  );
   assert.deepEqual(splitsOf(model), [["default/s", null, { reviews: 1, "reviews-v2": 1 }]]);
   assert.deepEqual(model.conditions, []);
 });
@@ -91,7 +113,14 @@ test("S17 the matches of all groups of a split are alternatives", () => {
   );
   assert.deepEqual(findPort(model, "default/reviews", 80).splits[0]?.matches, [
     { pathRegex: "/a", methods: null, headers: [] },
-    { pathRegex: ".*", methods: ["GET", "POST"], headers: [["x-a", "a"], ["x-b", "b"]] },
+    {
+      pathRegex: ".*",
+      methods: ["GET", "POST"],
+      headers: [
+        ["x-a", "a"],
+        ["x-b", "b"],
+      ],
+    },
   ]);
 });
 
@@ -138,7 +167,10 @@ test("S19 splits of one root are tried with matches first, then by age, then by 
     sampleSplit("c", "reviews", { weights, groups: ["g"], createdAt: "2026-01-01T00:00:00Z" }),
   ];
   const model = compileModel(resources, null);
-  assert.deepEqual(splitsOf(model).map(([key]) => key), ["default/c", "default/a", "default/b", "default/old"]);
+  assert.deepEqual(
+    splitsOf(model).map(([key]) => key),
+    ["default/c", "default/a", "default/b", "default/old"],
+  );
   assert.deepEqual(listReasons(model), ["TrafficSplit default/young Conflicted AnotherSplit"]);
   const without = resources.filter((resource) => resource.metadata.name !== "old");
   assert.deepEqual(splitsOf(compileModel(without, model)).at(-1), ["default/young", null, weights]);
@@ -147,14 +179,25 @@ test("S19 splits of one root are tried with matches first, then by age, then by 
 test("S21 a root without a Service has the ports of its backends", () => {
   const model = compileModel(
     [
-      sampleService("one", { ports: [{ port: 80, name: "a" }, { port: 5432, name: "tcp" }] }),
+      sampleService("one", {
+        ports: [
+          { port: 80, name: "a" },
+          { port: 5432, name: "tcp" },
+        ],
+      }),
       sampleSplit("s", "root", { weights: { one: 1 } }),
     ],
     null,
   );
   const root = model.services.get("default/root");
   assert.equal(root?.exists, false);
-  assert.deepEqual(root?.ports.map(({ port, protocol }) => [port, protocol]), [[80, "http"], [5432, "tcp"]]);
+  assert.deepEqual(
+    root?.ports.map(({ port, protocol }) => [port, protocol]),
+    [
+      [80, "http"],
+      [5432, "tcp"],
+    ],
+  );
   assert.deepEqual(listReasons(model), ["TrafficSplit default/s ResolvedRefs RootNotFound"]);
 });
 

@@ -109,7 +109,9 @@ export function sampleMesh(spec: Readonly<Record<string, unknown>>): Resource {
 
 /** Each condition as "Kind namespace/name Type Reason". */
 export function listReasons(model: MeshModel): string[] {
-  return model.conditions.map(({ kind, namespace, name, type, reason }) => `${kind} ${namespace}/${name} ${type} ${reason}`);
+  return model.conditions.map(
+    ({ kind, namespace, name, type, reason }) => `${kind} ${namespace}/${name} ${type} ${reason}`,
+  );
 }
 
 /** Throws when the Service, "<namespace>/<name>", has no such port. */

@@ -21,7 +21,8 @@ const DEFINITION: ServiceDefinition = {
     path: "/weft.v1.TelemetryService/Report",
     requestStream: true,
     responseStream: false,
-    requestSerialize: (message: weft.v1.TelemetryReport) => Buffer.from(weft.v1.TelemetryReport.encode(message).finish()),
+    requestSerialize: (message: weft.v1.TelemetryReport) =>
+      Buffer.from(weft.v1.TelemetryReport.encode(message).finish()),
     requestDeserialize: (bytes: Buffer) => weft.v1.TelemetryReport.decode(bytes),
     responseSerialize: (message: weft.v1.TelemetryAck) => Buffer.from(weft.v1.TelemetryAck.encode(message).finish()),
     responseDeserialize: (bytes: Buffer) => weft.v1.TelemetryAck.decode(bytes),
@@ -58,7 +59,14 @@ function receive(call: Call, respond: sendUnaryData<weft.v1.TelemetryAck>, optio
   // A stream that breaks off has lost its last counts; there is nobody left to tell.
   call.on("error", () => undefined);
   if (peer === null) {
-    respond({ code: status.UNAUTHENTICATED, details: "WEFT_TELEMETRY_UNAUTHENTICATED: Cannot take reports: found no valid client certificate; expected a workload's" }, null);
+    respond(
+      {
+        code: status.UNAUTHENTICATED,
+        details:
+          "WEFT_TELEMETRY_UNAUTHENTICATED: Cannot take reports: found no valid client certificate; expected a workload's",
+      },
+      null,
+    );
     call.resume();
     return;
   }
@@ -66,16 +74,25 @@ function receive(call: Call, respond: sendUnaryData<weft.v1.TelemetryAck>, optio
   call.on("data", (report: weft.v1.TelemetryReport) => {
     if (answered) return;
     if (clock.wallMs() >= peer.notAfterMs) {
-      answer(status.UNAVAILABLE, "WEFT_TELEMETRY_EXPIRED: Cannot take more reports on this stream: the certificate it began with has expired; expected a new stream with the renewed one");
+      answer(
+        status.UNAVAILABLE,
+        "WEFT_TELEMETRY_EXPIRED: Cannot take more reports on this stream: the certificate it began with has expired; expected a new stream with the renewed one",
+      );
       return;
     }
     if ((report.workload ?? "") !== peer.workload) {
-      answer(status.PERMISSION_DENIED, `WEFT_TELEMETRY_WORKLOAD: Cannot take a report of ${JSON.stringify(report.workload ?? "")}: found the certificate of "${peer.workload}"; expected its own`);
+      answer(
+        status.PERMISSION_DENIED,
+        `WEFT_TELEMETRY_WORKLOAD: Cannot take a report of ${JSON.stringify(report.workload ?? "")}: found the certificate of "${peer.workload}"; expected its own`,
+      );
       return;
     }
     const bad = addReport(report, peer, (edge, counts) => ring.add(edge, counts, clock.nowMs()));
     if (bad > 0 && refused === 0) {
-      log.warn("a proxy reported traffic that is malformed or not its own; it is not counted", { workload: peer.workload, edges: bad });
+      log.warn("a proxy reported traffic that is malformed or not its own; it is not counted", {
+        workload: peer.workload,
+        edges: bad,
+      });
     }
     refused += bad;
   });
@@ -83,7 +100,11 @@ function receive(call: Call, respond: sendUnaryData<weft.v1.TelemetryAck>, optio
 }
 
 /** Returns how many edges were not counted. */
-function addReport(report: weft.v1.TelemetryReport, peer: PeerIdentity, add: (edge: TrafficEdge, counts: TrafficCounts) => void): number {
+function addReport(
+  report: weft.v1.TelemetryReport,
+  peer: PeerIdentity,
+  add: (edge: TrafficEdge, counts: TrafficCounts) => void,
+): number {
   const edges = report.edges ?? [];
   let refused = Math.max(0, edges.length - MAX_EDGES_PER_REPORT);
   for (const edge of edges.slice(0, MAX_EDGES_PER_REPORT)) {
@@ -102,7 +123,8 @@ function toEdge(edge: weft.v1.EdgeDelta, peer: PeerIdentity): TrafficEdge | null
   const version = edge.version ?? "";
   if (direction !== "inbound" && direction !== "outbound") return null;
   if (protocol !== "http" && protocol !== "tcp") return null;
-  if (Math.max(destination.length, source.length, version.length) > MAX_LABEL_CHARACTERS || destination === "") return null;
+  if (Math.max(destination.length, source.length, version.length) > MAX_LABEL_CHARACTERS || destination === "")
+    return null;
   if (direction === "inbound" && !destination.startsWith(`${peer.namespace}/`)) return null;
   return {
     direction,
@@ -120,7 +142,10 @@ function toCounts(edge: weft.v1.EdgeDelta): TrafficCounts {
     latency: (edge.latencyBuckets ?? []).slice(0, LATENCY_BUCKET_COUNT).map(toCount),
     requestBytes: toCount(edge.requestBytes),
     responseBytes: toCount(edge.responseBytes),
-    failureCodes: Object.entries(edge.failureCode ?? {}).map(([code, count]) => [code.slice(0, MAX_CODE_CHARACTERS), toCount(count)]),
+    failureCodes: Object.entries(edge.failureCode ?? {}).map(([code, count]) => [
+      code.slice(0, MAX_CODE_CHARACTERS),
+      toCount(count),
+    ]),
   };
 }
 

@@ -4,7 +4,13 @@ import { LATENCY_BOUNDS_MS, LATENCY_BUCKET_COUNT } from "../../observe/latency-b
 import { TrafficRing } from "./traffic-ring.ts";
 import type { TrafficCounts, TrafficEdge, TrafficRingOptions } from "./traffic-ring.ts";
 
-const EDGE: TrafficEdge = { direction: "outbound", source: "default/web", destination: "default/reviews", version: "v1", protocol: "http" };
+const EDGE: TrafficEdge = {
+  direction: "outbound",
+  source: "default/web",
+  destination: "default/reviews",
+  version: "v1",
+  protocol: "http",
+};
 
 function createCounts(change: Partial<TrafficCounts> = {}): TrafficCounts {
   return { success: 1, failure: 0, requestBytes: 10, responseBytes: 20, latency: [], failureCodes: [], ...change };
@@ -20,7 +26,17 @@ test("TrafficRing.stat() sums what every proxy reported of an edge in the window
   const latency = new Array<number>(LATENCY_BUCKET_COUNT).fill(0);
   latency[LATENCY_BOUNDS_MS.indexOf(10)] = 4;
   ring.add(EDGE, createCounts({ success: 3, failure: 1, latency, failureCodes: [["timeout", 1]] }), 9_500);
-  ring.add(EDGE, createCounts({ success: 4, failureCodes: [["timeout", 0], ["reset", 2]] }), 10_000);
+  ring.add(
+    EDGE,
+    createCounts({
+      success: 4,
+      failureCodes: [
+        ["timeout", 0],
+        ["reset", 2],
+      ],
+    }),
+    10_000,
+  );
   const [row, ...rest] = ring.stat(10_000, 10_000);
   assert.deepEqual(rest, []);
   assert.deepEqual(
@@ -106,7 +122,14 @@ test("TrafficRing counts edges past its limit as one, and says so once", () => {
   const { ring, limits } = createRing({ maxEdges: 2 });
   for (let i = 0; i < 10; i += 1) ring.add({ ...EDGE, version: `v${i}` }, createCounts(), 1_000);
   const rows = ring.stat(1_000, 1_000);
-  assert.deepEqual(rows.map((row) => [row.destination, row.requests]), [["default/reviews", 1], ["default/reviews", 1], ["other", 8]]);
+  assert.deepEqual(
+    rows.map((row) => [row.destination, row.requests]),
+    [
+      ["default/reviews", 1],
+      ["default/reviews", 1],
+      ["other", 8],
+    ],
+  );
   assert.equal(limits.length, 1);
   assert.match(limits[0] ?? "", /more than 2 edges/);
 });
@@ -117,6 +140,9 @@ test("TrafficRing gives up its oldest seconds past its limit of figures, and say
     ring.add(EDGE, createCounts(), second * 1_000);
     ring.add({ ...EDGE, version: "v2" }, createCounts(), second * 1_000);
   }
-  assert.deepEqual(ring.stat(600_000, 99_000).map((row) => row.requests), [5, 5]);
+  assert.deepEqual(
+    ring.stat(600_000, 99_000).map((row) => row.requests),
+    [5, 5],
+  );
   assert.equal(limits.length, 1);
 });

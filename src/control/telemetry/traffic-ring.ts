@@ -54,7 +54,8 @@ class Cell implements TrafficCounts {
     this.failure += counts.failure;
     this.requestBytes += counts.requestBytes;
     this.responseBytes += counts.responseBytes;
-    for (let i = 0; i < this.latency.length; i += 1) this.latency[i] = (this.latency[i] ?? 0) + (counts.latency[i] ?? 0);
+    for (let i = 0; i < this.latency.length; i += 1)
+      this.latency[i] = (this.latency[i] ?? 0) + (counts.latency[i] ?? 0);
     for (const [code, count] of counts.failureCodes) {
       const name = this.failureCodes.has(code) || this.failureCodes.size < MAX_FAILURE_CODES ? code : OTHER_EDGE;
       this.failureCodes.set(name, (this.failureCodes.get(name) ?? 0) + count);
@@ -131,7 +132,9 @@ export class TrafficRing {
     if (known !== undefined) return known;
     const maxEdges = this.#options.maxEdges ?? DEFAULT_MAX_EDGES;
     if (this.#edges.size >= maxEdges && destination !== OTHER_EDGE) {
-      this.#noteLimit(`found more than ${maxEdges} edges (source, destination, version); the rest is counted as "${OTHER_EDGE}"`);
+      this.#noteLimit(
+        `found more than ${maxEdges} edges (source, destination, version); the rest is counted as "${OTHER_EDGE}"`,
+      );
       return this.#findEdge({ direction, source: "", destination: OTHER_EDGE, version: "", protocol });
     }
     const edge: TrafficEdge = { direction, source, destination, version, protocol };

@@ -10,7 +10,12 @@ const { Cluster } = envoy.config.cluster.v3;
 const TLS = envoy.extensions.transport_sockets.tls.v3;
 
 const REVIEWS: readonly Resource[] = [
-  sampleService("reviews", { ports: [{ port: 80, name: "http" }, { port: 6379, name: "tcp" }] }),
+  sampleService("reviews", {
+    ports: [
+      { port: 80, name: "http" },
+      { port: 6379, name: "tcp" },
+    ],
+  }),
   sampleSlice("r-1", "reviews", { port: 9001, portName: "http", version: "v1" }),
   sampleSlice("r-2", "reviews", { port: 9002, portName: "http", serviceAccount: "second", workload: "r-two" }),
 ];
@@ -24,7 +29,10 @@ test("a Service's cluster expects exactly the identities of its endpoints, over 
   assert.equal(common?.tlsParams?.tlsMinimumProtocolVersion, TLS.TlsParameters.TlsProtocol.TLSv1_3);
   assert.equal(common?.tlsParams?.tlsMaximumProtocolVersion, TLS.TlsParameters.TlsProtocol.TLSv1_3);
   assert.deepEqual(common?.alpnProtocols, ["http/1.1"]);
-  assert.deepEqual(common?.tlsCertificateSdsSecretConfigs?.map((secret) => secret.name), ["identity"]);
+  assert.deepEqual(
+    common?.tlsCertificateSdsSecretConfigs?.map((secret) => secret.name),
+    ["identity"],
+  );
   assert.equal(common?.combinedValidationContext?.validationContextSdsSecretConfig?.name, "trust-bundle");
   assert.deepEqual(identities(cluster), [
     "spiffe://shop.mesh/ns/default/sa/reviews",
@@ -60,18 +68,31 @@ test("the egress cluster is there only where the mesh allows egress", () => {
 
 test("endpoints carry their version and workload", () => {
   const view = sampleSource(REVIEWS).viewFor(sampleNode());
-  const assignment = decodeFrom(view, ENDPOINT_TYPE, "default/reviews:80", envoy.config.endpoint.v3.ClusterLoadAssignment);
+  const assignment = decodeFrom(
+    view,
+    ENDPOINT_TYPE,
+    "default/reviews:80",
+    envoy.config.endpoint.v3.ClusterLoadAssignment,
+  );
   assert.deepEqual(addresses(assignment), ["127.0.0.1:9001", "127.0.0.1:9002"]);
   const metadata = assignment.endpoints?.[0]?.lbEndpoints?.map((endpoint) => {
     const fields = endpoint.metadata?.filterMetadata?.["weft.dev"]?.fields ?? {};
     return [fields["version"]?.stringValue, fields["workload"]?.stringValue];
   });
-  assert.deepEqual(metadata, [["v1", "r-1"], [undefined, "r-two"]]);
+  assert.deepEqual(metadata, [
+    ["v1", "r-1"],
+    [undefined, "r-two"],
+  ]);
 });
 
 test("a Service without endpoints has an assignment all the same", () => {
   const view = sampleSource(REVIEWS).viewFor(sampleNode());
-  const assignment = decodeFrom(view, ENDPOINT_TYPE, "default/reviews:6379", envoy.config.endpoint.v3.ClusterLoadAssignment);
+  const assignment = decodeFrom(
+    view,
+    ENDPOINT_TYPE,
+    "default/reviews:6379",
+    envoy.config.endpoint.v3.ClusterLoadAssignment,
+  );
   assert.equal(assignment.clusterName, "default/reviews:6379");
   assert.deepEqual(addresses(assignment), []);
 });
@@ -82,7 +103,12 @@ test("the trust bundle is a secret by its name", () => {
 });
 
 function clusterOf(resources: readonly Resource[], name: string): envoy.config.cluster.v3.Cluster {
-  return decodeFrom(sampleSource(resources).viewFor(sampleNode({ inbound: [sampleInbound()] })), CLUSTER_TYPE, name, Cluster);
+  return decodeFrom(
+    sampleSource(resources).viewFor(sampleNode({ inbound: [sampleInbound()] })),
+    CLUSTER_TYPE,
+    name,
+    Cluster,
+  );
 }
 
 function upstreamTls(

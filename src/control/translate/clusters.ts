@@ -92,11 +92,9 @@ function createEmptyCluster(): Cluster {
 }
 
 function createEgressCluster(): Cluster {
-  const typedConfig = packAny(
-    "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
-    ClusterConfig,
-    { dnsCacheConfig: { name: EGRESS_CLUSTER, dnsLookupFamily: V4_PREFERRED } },
-  );
+  const typedConfig = packAny("envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig", ClusterConfig, {
+    dnsCacheConfig: { name: EGRESS_CLUSTER, dnsLookupFamily: V4_PREFERRED },
+  });
   return {
     name: EGRESS_CLUSTER,
     clusterType: { name: "envoy.clusters.dynamic_forward_proxy", typedConfig },

@@ -27,7 +27,10 @@ const RESOURCES: readonly Resource[] = [
   sampleSlice("r-1", "reviews", { port: 9001, version: "v1" }),
   sampleSlice("r-2", "reviews", { port: 9002, version: "v2" }),
   sampleSlice("d-1", "db", { port: 9003, portName: "tcp" }),
-  sampleGroup("g", [{ name: "a", pathRegex: "/a", methods: ["GET", "PUT"], headers: { b: "x", a: "y" } }, { name: "b" }]),
+  sampleGroup("g", [
+    { name: "a", pathRegex: "/a", methods: ["GET", "PUT"], headers: { b: "x", a: "y" } },
+    { name: "b" },
+  ]),
   sampleTcpRoute("tcp", [80]),
   sampleSplit("s", "reviews", { weights: { "reviews-v1": 3, "reviews-v2": 1 } }),
   sampleSplit("m", "reviews", { weights: { "reviews-v2": 1 }, groups: ["g"] }),
@@ -49,7 +52,8 @@ test("proxies of one namespace share maps, and all share endpoints and secrets",
   const one = source.viewFor(sampleNode({ workload: "a" }));
   const two = source.viewFor(sampleNode({ workload: "b" }));
   const foreign = source.viewFor(sampleNode({ workload: "c", namespace: "other" }));
-  for (const type of [CLUSTER_TYPE, ENDPOINT_TYPE, SECRET_TYPE, ROUTE_TYPE]) assert.equal(one.get(type), two.get(type), type);
+  for (const type of [CLUSTER_TYPE, ENDPOINT_TYPE, SECRET_TYPE, ROUTE_TYPE])
+    assert.equal(one.get(type), two.get(type), type);
   for (const type of [CLUSTER_TYPE, ENDPOINT_TYPE, SECRET_TYPE]) assert.equal(one.get(type), foreign.get(type), type);
   assert.notEqual(one.get(ROUTE_TYPE), foreign.get(ROUTE_TYPE));
 });
@@ -69,8 +73,16 @@ test("a view is the same object until something in it changes", () => {
 
 const changes: readonly (readonly [what: string, added: readonly Resource[], replaced: readonly string[]])[] = [
   ["an endpoint", [sampleSlice("r-3", "reviews", { port: 9009 })], ["default/reviews:80"]],
-  ["an endpoint with a new identity", [sampleSlice("r-3", "reviews", { port: 9009, serviceAccount: "n" })], ["default/reviews:80", "default/reviews:80"]],
-  ["a weight", [sampleSplit("s", "reviews", { weights: { "reviews-v1": 1, "reviews-v2": 1 } })], ["outbound/default", "ingress/8080"]],
+  [
+    "an endpoint with a new identity",
+    [sampleSlice("r-3", "reviews", { port: 9009, serviceAccount: "n" })],
+    ["default/reviews:80", "default/reviews:80"],
+  ],
+  [
+    "a weight",
+    [sampleSplit("s", "reviews", { weights: { "reviews-v1": 1, "reviews-v2": 1 } })],
+    ["outbound/default", "ingress/8080"],
+  ],
   ["an access rule", [sampleTarget("u", "web", { sources: ["c"], rules: ["TCPRoute/tcp"] })], ["inbound/8000"]],
   ["the access mode", [sampleMesh({ access: "permissive" })], ["inbound/8000"]],
   ["the lifetime of certificates", [sampleMesh({ certificateLifetime: "1h" })], []],
@@ -132,11 +144,16 @@ test("onChange() returns a function that stops, also from inside a call", () => 
 });
 
 test("equal resources in any order have equal bytes and versions", () => {
-  const expected = [sampleNode(WEB), sampleNode(INGRESS)].flatMap((node) => contents(sampleSource(RESOURCES).viewFor(node)));
+  const expected = [sampleNode(WEB), sampleNode(INGRESS)].flatMap((node) =>
+    contents(sampleSource(RESOURCES).viewFor(node)),
+  );
   fc.assert(
     fc.property(fc.shuffledSubarray([...RESOURCES], { minLength: RESOURCES.length }), (resources) => {
       const source = sampleSource(resources);
-      assert.deepEqual([sampleNode(WEB), sampleNode(INGRESS)].flatMap((node) => contents(source.viewFor(node))), expected);
+      assert.deepEqual(
+        [sampleNode(WEB), sampleNode(INGRESS)].flatMap((node) => contents(source.viewFor(node))),
+        expected,
+      );
     }),
     { numRuns: 30 },
   );

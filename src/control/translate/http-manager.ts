@@ -53,7 +53,11 @@ export function createHttpManager(options: HttpManagerOptions): Filter {
 
 const ROUTER: envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter = {
   name: "envoy.filters.http.router",
-  typedConfig: packAny("envoy.extensions.filters.http.router.v3.Router", envoy.extensions.filters.http.router.v3.Router, {}),
+  typedConfig: packAny(
+    "envoy.extensions.filters.http.router.v3.Router",
+    envoy.extensions.filters.http.router.v3.Router,
+    {},
+  ),
 };
 
 function createAccessFilter({

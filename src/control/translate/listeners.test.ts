@@ -26,7 +26,9 @@ const { TcpProxy } = envoy.extensions.filters.network.tcp_proxy.v3;
 
 test("a proxy has a listener for each socket that it bound", () => {
   const ingress = [{ address: "0.0.0.0", port: 8080, service: "default/web", servicePort: 80 }];
-  const names = (options: SampleNode): unknown => [...(sampleSource([]).viewFor(sampleNode(options)).get(LISTENER_TYPE)?.keys() ?? [])];
+  const names = (options: SampleNode): unknown => [
+    ...(sampleSource([]).viewFor(sampleNode(options)).get(LISTENER_TYPE)?.keys() ?? []),
+  ];
   assert.deepEqual(names({ inbound: [sampleInbound()] }), ["outbound", "inbound/8000"]);
   assert.deepEqual(names({ ingress }), ["ingress/8080"]);
 });
@@ -39,10 +41,18 @@ test("the outbound listener asks for the routes of its namespace", () => {
 });
 
 test("the outbound listener has a chain for each opaque port, by every name of its Service", () => {
-  const listener = listenerOf([sampleService("db", { ports: [{ port: 5432, name: "tcp" }] }), sampleService("web")], "outbound");
+  const listener = listenerOf(
+    [sampleService("db", { ports: [{ port: 5432, name: "tcp" }] }), sampleService("web")],
+    "outbound",
+  );
   assert.equal(listener.filterChains?.length, 1);
   const chain = listener.filterChains?.[0];
-  assert.deepEqual(chain?.filterChainMatch?.serverNames, ["db", "db.default", "db.default.svc", "db.default.svc.cluster.local"]);
+  assert.deepEqual(chain?.filterChainMatch?.serverNames, [
+    "db",
+    "db.default",
+    "db.default.svc",
+    "db.default.svc.cluster.local",
+  ]);
   assert.equal(chain?.filterChainMatch?.destinationPort?.value, 5432);
   assert.equal(tcpProxyOf(chain?.filters?.[0]).cluster, "default/db:5432");
 });
@@ -54,10 +64,15 @@ test("S22 connections to an opaque port are split by weight", () => {
     sampleService("db-b", { ports }),
     sampleSplit("s", "db", { weights: { db: 9, "db-b": 1 } }),
   ];
-  const chain = listenerOf(resources, "outbound").filterChains?.find((candidate) => candidate.name === "default/db:5432");
+  const chain = listenerOf(resources, "outbound").filterChains?.find(
+    (candidate) => candidate.name === "default/db:5432",
+  );
   assert.deepEqual(
     tcpProxyOf(chain?.filters?.[0]).weightedClusters?.clusters?.map(({ name, weight }) => [name, weight]),
-    [["default/db:5432", 9], ["default/db-b:5432", 1]],
+    [
+      ["default/db:5432", 9],
+      ["default/db-b:5432", 1],
+    ],
   );
 });
 
@@ -81,7 +96,10 @@ test("an inbound listener demands a client certificate over TLS 1.3", () => {
   const common = context.commonTlsContext;
   assert.equal(common?.tlsParams?.tlsMinimumProtocolVersion, TLS.TlsParameters.TlsProtocol.TLSv1_3);
   assert.equal(common?.validationContextSdsSecretConfig?.name, "trust-bundle");
-  assert.deepEqual(common?.tlsCertificateSdsSecretConfigs?.map((secret) => secret.name), ["identity"]);
+  assert.deepEqual(
+    common?.tlsCertificateSdsSecretConfigs?.map((secret) => secret.name),
+    ["identity"],
+  );
 });
 
 test("an inbound listener leads to the app, without a time limit of its own", () => {
@@ -92,7 +110,10 @@ test("an inbound listener leads to the app, without a time limit of its own", ()
   assert.equal(manager.normalizePath?.value, true);
 });
 
-const GROUP = sampleGroup("g", [{ name: "a", pathRegex: "/a", methods: ["GET"] }, { name: "b", pathRegex: "/b" }]);
+const GROUP = sampleGroup("g", [
+  { name: "a", pathRegex: "/a", methods: ["GET"] },
+  { name: "b", pathRegex: "/b" },
+]);
 const ALL = sampleTcpRoute("all", []);
 
 test("A1 strict access without targets has rules that allow nothing", () => {
@@ -190,7 +211,10 @@ test("on an opaque port TCP rules alone count", () => {
 
 test("an opaque inbound port decides before it connects to the app", () => {
   const filters = listenerOf([], "inbound/8000", { inbound: [sampleInbound("tcp")] }).filterChains?.[0]?.filters;
-  assert.deepEqual(filters?.map((filter) => filter.name), ["envoy.filters.network.rbac", "envoy.filters.network.tcp_proxy"]);
+  assert.deepEqual(
+    filters?.map((filter) => filter.name),
+    ["envoy.filters.network.rbac", "envoy.filters.network.tcp_proxy"],
+  );
   assert.equal(tcpProxyOf(filters?.[1]).cluster, "local:8000");
 });
 

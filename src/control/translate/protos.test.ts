@@ -28,7 +28,11 @@ for (const name of listed.messages) {
       const bytes = original.encode(original.fromObject(sample)).finish();
       const decoded = ours.decode(bytes);
       assertNothingUnknown(decoded, name);
-      assert.deepEqual([...ours.encode(decoded).finish()], [...bytes], `${name} encoded again, with ${[...choice].join(", ")}`);
+      assert.deepEqual(
+        [...ours.encode(decoded).finish()],
+        [...bytes],
+        `${name} encoded again, with ${[...choice].join(", ")}`,
+      );
       for (const field of original.fieldsArray) {
         const camel = protobuf.util.camelCase(field.name);
         const isSet = field.partOf === null || choice.has(field.name);
@@ -105,7 +109,9 @@ function sampleValue(field: protobuf.Field): unknown {
   if (target instanceof protobuf.Enum) return Object.values(target.values).find((value) => value !== 0) ?? 0;
   // Nested messages have tests of their own; here one scalar inside is enough to be more than empty.
   if (target instanceof protobuf.Type) {
-    const scalar = target.fieldsArray.find((inner) => inner.resolvedType === null && !(inner instanceof protobuf.MapField));
+    const scalar = target.fieldsArray.find(
+      (inner) => inner.resolvedType === null && !(inner instanceof protobuf.MapField),
+    );
     if (scalar === undefined) return {};
     const value = sampleValue(scalar);
     return { [scalar.name]: scalar.repeated ? [value] : value };

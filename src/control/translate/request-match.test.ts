@@ -6,12 +6,58 @@ import type { HttpMatchModel } from "../model/mesh-model.ts";
 import { toHeaderMatchers, toPathMatcher, toRouteMatch } from "./request-match.ts";
 
 const PATTERNS = [
-  "", ".*", "/", "/api", "/api.*", "/api/.*", "^/api", "/api$", "^/api$", "^$", "$", "/a(b|c)", "/a|/b", "api", "(?i)/API",
-  "/api/[0-9]+$", "/a.c", "/a\\.c", "\\Q/a.c", "\\Q/a.c\\E/d", "\\\\Q", "\\Q\\", ".*x$", "x.*$", "/a\\/b", "[/]api",
+  "",
+  ".*",
+  "/",
+  "/api",
+  "/api.*",
+  "/api/.*",
+  "^/api",
+  "/api$",
+  "^/api$",
+  "^$",
+  "$",
+  "/a(b|c)",
+  "/a|/b",
+  "api",
+  "(?i)/API",
+  "/api/[0-9]+$",
+  "/a.c",
+  "/a\\.c",
+  "\\Q/a.c",
+  "\\Q/a.c\\E/d",
+  "\\\\Q",
+  "\\Q\\",
+  ".*x$",
+  "x.*$",
+  "/a\\/b",
+  "[/]api",
 ];
 const TEXTS = [
-  "", "/", "/api", "/API", "/api/", "/api/1", "/api/12x", "/api-admin", "/v1/api", "/a", "/b", "/ab", "/acx", "/a.c", "/abc",
-  "/a.c/d", "\\Q", "\\", "x", "/x", "/xy", "/a/b", "api", "api/1",
+  "",
+  "/",
+  "/api",
+  "/API",
+  "/api/",
+  "/api/1",
+  "/api/12x",
+  "/api-admin",
+  "/v1/api",
+  "/a",
+  "/b",
+  "/ab",
+  "/acx",
+  "/a.c",
+  "/abc",
+  "/a.c/d",
+  "\\Q",
+  "\\",
+  "x",
+  "/x",
+  "/xy",
+  "/a/b",
+  "api",
+  "api/1",
 ];
 
 for (const pattern of PATTERNS) {
@@ -36,7 +82,9 @@ for (const pattern of PATTERNS) {
 
 test("toHeaderMatchers() says one method exactly, several as alternatives and any not at all", () => {
   assert.deepEqual(toHeaderMatchers(matchOf({ methods: null })), []);
-  assert.deepEqual(toHeaderMatchers(matchOf({ methods: ["GET"] })), [{ name: ":method", stringMatch: { exact: "GET" } }]);
+  assert.deepEqual(toHeaderMatchers(matchOf({ methods: ["GET"] })), [
+    { name: ":method", stringMatch: { exact: "GET" } },
+  ]);
   const several = toHeaderMatchers(matchOf({ methods: ["GET", "POST"] }));
   assert.deepEqual(several, [{ name: ":method", stringMatch: { safeRegex: { regex: "GET|POST" } } }]);
 });
@@ -50,7 +98,10 @@ test("toRouteMatch() compares plain text without a regular expression", () => {
   assert.deepEqual(toRouteMatch(matchOf({ pathRegex: ".*" })), { prefix: "/", headers: [] });
   assert.deepEqual(toRouteMatch(matchOf({ pathRegex: "/api" })), { prefix: "/api", headers: [] });
   assert.deepEqual(toRouteMatch(matchOf({ pathRegex: "/api$" })), { path: "/api", headers: [] });
-  assert.deepEqual(toRouteMatch(matchOf({ pathRegex: "/a|/b" })), { safeRegex: { regex: "(?:/a|/b)(?s:.*)" }, headers: [] });
+  assert.deepEqual(toRouteMatch(matchOf({ pathRegex: "/a|/b" })), {
+    safeRegex: { regex: "(?:/a|/b)(?s:.*)" },
+    headers: [],
+  });
 });
 
 function matchOf(parts: Partial<HttpMatchModel>): HttpMatchModel {

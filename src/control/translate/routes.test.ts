@@ -51,7 +51,10 @@ test("S1 S7 a Service without splits, and a backend called directly, lead to the
 });
 
 test("S3 a split is a weighted route that has the split's name", () => {
-  const hosts = outbound([...REVIEWS, sampleSplit("s", "reviews", { weights: { "reviews-v1": 3, "reviews-v2": 1 } })], "default");
+  const hosts = outbound(
+    [...REVIEWS, sampleSplit("s", "reviews", { weights: { "reviews-v1": 3, "reviews-v2": 1 } })],
+    "default",
+  );
   const expected = [["default/s", "/", { "default/reviews-v1:80": 3, "default/reviews-v2:80": 1 }]];
   assert.deepEqual(routesOf(hosts, "default/reviews:80"), expected);
 });
@@ -64,7 +67,10 @@ test("S11 a split without a usable backend leads to the cluster without endpoint
 test("S16 requests that a split does not match go on to the next split, and at last to the Service itself", () => {
   const resources = [
     ...REVIEWS,
-    sampleGroup("g", [{ name: "a", pathRegex: "/a" }, { name: "b", pathRegex: "/b" }]),
+    sampleGroup("g", [
+      { name: "a", pathRegex: "/a" },
+      { name: "b", pathRegex: "/b" },
+    ]),
     sampleSplit("some", "reviews", { weights: { "reviews-v2": 1 }, groups: ["g"] }),
   ];
   const some = ["/a", "/b"].map((path) => ["default/some", path, { "default/reviews-v2:80": 1 }]);
@@ -101,7 +107,10 @@ test("a route gives a request 15 s", () => {
 test("an ingress sends everything to its Service, split as inside", () => {
   const resources = [...REVIEWS, sampleSplit("s", "reviews", { weights: { "reviews-v1": 3, "reviews-v2": 1 } })];
   const hosts = ingress(resources, "default/reviews");
-  assert.deepEqual([...hosts.values()].map((host) => host.domains), [["*"]]);
+  assert.deepEqual(
+    [...hosts.values()].map((host) => host.domains),
+    [["*"]],
+  );
   assert.deepEqual(routesOf(hosts, "ingress"), [
     ["default/s", "/", { "default/reviews-v1:80": 3, "default/reviews-v2:80": 1 }],
   ]);

@@ -30,7 +30,8 @@ const REQUEST_TIMEOUT_MS = 15_000;
 export function listOutboundRoutes(model: MeshModel, namespace: string): ResourceRecipe[] {
   const inputs: unknown[] = [model.settings.egress];
   for (const service of model.services.values()) {
-    for (const port of service.ports) inputs.push(service.namespace, service.name, port.port, port.protocol, port.splits);
+    for (const port of service.ports)
+      inputs.push(service.namespace, service.name, port.port, port.protocol, port.splits);
   }
   const name = formatOutboundRoutes(namespace);
   return [{ name, inputs, encode: () => RouteConfiguration.encode(createOutbound(model, namespace)).finish() }];
@@ -49,7 +50,10 @@ export function listIngressRoutes(model: MeshModel, entries: readonly IngressPor
       name,
       inputs: [entry.service, entry.servicePort, port?.protocol, port?.splits],
       encode: () => {
-        return RouteConfiguration.encode({ name, virtualHosts: [{ name: "ingress", domains: ["*"], routes: routes() }] }).finish();
+        return RouteConfiguration.encode({
+          name,
+          virtualHosts: [{ name: "ingress", domains: ["*"], routes: routes() }],
+        }).finish();
       },
     };
   });
@@ -97,11 +101,7 @@ function createServiceRoutes(service: ServiceModel, port: ServicePortModel): Rou
   return [...routes, createRoute("", ANY, [{ cluster, weight: 1 }])];
 }
 
-function createRoute(
-  name: string,
-  match: envoy.config.route.v3.RouteMatch,
-  shares: readonly ClusterShare[],
-): Route {
+function createRoute(name: string, match: envoy.config.route.v3.RouteMatch, shares: readonly ClusterShare[]): Route {
   const timeout = toDuration(REQUEST_TIMEOUT_MS);
   const [first, ...rest] = shares;
   if (first !== undefined && rest.length === 0) return { name, match, route: { cluster: first.cluster, timeout } };

@@ -11,7 +11,8 @@ const { TcpProxy } = envoy.extensions.filters.network.tcp_proxy.v3;
 export function createTcpProxy(statPrefix: string, shares: readonly ClusterShare[]): Filter {
   const [first, ...rest] = shares;
   const clusters = shares.map(({ cluster, weight }) => ({ name: cluster, weight }));
-  const target = first !== undefined && rest.length === 0 ? { cluster: first.cluster } : { weightedClusters: { clusters } };
+  const target =
+    first !== undefined && rest.length === 0 ? { cluster: first.cluster } : { weightedClusters: { clusters } };
   return {
     name: "envoy.filters.network.tcp_proxy",
     typedConfig: packAny("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", TcpProxy, { statPrefix, ...target }),

@@ -29,11 +29,9 @@ export function createUpstreamTls(
       validationContextSdsSecretConfig: TRUST_BUNDLE,
     },
   };
-  const typedConfig = packAny(
-    "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-    TLS.UpstreamTlsContext,
-    { commonTlsContext },
-  );
+  const typedConfig = packAny("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", TLS.UpstreamTlsContext, {
+    commonTlsContext,
+  });
   return { name: SOCKET_NAME, typedConfig };
 }
 

@@ -67,7 +67,9 @@ export class AdminConnection implements ConnectionHandler {
 
   #answer(answer: AdminAnswer, head: Head | null): void {
     const toHead = head?.method === METHOD_HEAD;
-    this.#connection?.write(encodeLocalResponse({ status: answer.status, fields: [], body: answer.body, close: true, toHead }));
+    this.#connection?.write(
+      encodeLocalResponse({ status: answer.status, fields: [], body: answer.body, close: true, toHead }),
+    );
     this.#connection?.end();
     this.#decoder.stop();
   }

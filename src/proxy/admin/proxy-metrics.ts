@@ -41,8 +41,18 @@ function collectEdges(edges: readonly EdgeStats[]): MetricFamily[] {
   }
   return [
     family("weft_request_total", "counter", "Requests (or TCP connections) that ended, by response class.", requests),
-    family("weft_failure_total", "counter", "Requests (or TCP connections) that weft ended, by failure code.", failures),
-    family("weft_request_duration_seconds", "histogram", "Time from a complete request head to the end of the exchange.", durations),
+    family(
+      "weft_failure_total",
+      "counter",
+      "Requests (or TCP connections) that weft ended, by failure code.",
+      failures,
+    ),
+    family(
+      "weft_request_duration_seconds",
+      "histogram",
+      "Time from a complete request head to the end of the exchange.",
+      durations,
+    ),
     family("weft_request_bytes_total", "counter", "Body bytes from callers.", requestBytes),
     family("weft_response_bytes_total", "counter", "Body bytes to callers.", responseBytes),
   ];
@@ -64,22 +74,46 @@ function collectProcess(runtime: ProxyRuntime, facts: ProxyFacts): MetricFamily[
     ]),
     one("weft_exchange_active_count", "gauge", "Requests in flight.", counters.activeExchanges),
     one("weft_retry_total", "counter", "Attempts made again.", counters.retries),
-    one("weft_retry_over_budget_total", "counter", "Attempts not made again because the budget was spent.", counters.retriesOverBudget),
-    family("weft_access_denied_total", "counter", "Requests that access control denied, or under permissive access would have.", [
-      sample({ mode: "strict" }, counters.accessDenied),
-      sample({ mode: "permissive" }, counters.accessShadowDenied),
-    ]),
+    one(
+      "weft_retry_over_budget_total",
+      "counter",
+      "Attempts not made again because the budget was spent.",
+      counters.retriesOverBudget,
+    ),
+    family(
+      "weft_access_denied_total",
+      "counter",
+      "Requests that access control denied, or under permissive access would have.",
+      [sample({ mode: "strict" }, counters.accessDenied), sample({ mode: "permissive" }, counters.accessShadowDenied)],
+    ),
     one("weft_egress_total", "counter", "Requests to hosts outside the mesh.", counters.egress),
-    one("weft_malformed_total", "counter", "Connections ended because what came was not well-formed HTTP.", counters.malformed),
+    one(
+      "weft_malformed_total",
+      "counter",
+      "Connections ended because what came was not well-formed HTTP.",
+      counters.malformed,
+    ),
     family("weft_xds_update_total", "counter", "Configuration resources by what became of them.", [
       sample({ result: "accepted" }, counters.xdsAccepted),
       sample({ result: "rejected" }, counters.xdsRejected),
     ]),
     one("weft_xds_connected", "gauge", "1 while the control plane's stream is open.", facts.xdsConnected ? 1 : 0),
-    one("weft_snapshot_generation", "gauge", "Configurations applied since the proxy started.", runtime.snapshot?.generation ?? 0),
-    family("weft_certificate_expiry_seconds", "gauge", "When the proxy's certificate ends, seconds since the epoch.", expiry === null ? [] : [sample({}, expiry / 1000)]),
+    one(
+      "weft_snapshot_generation",
+      "gauge",
+      "Configurations applied since the proxy started.",
+      runtime.snapshot?.generation ?? 0,
+    ),
+    family(
+      "weft_certificate_expiry_seconds",
+      "gauge",
+      "When the proxy's certificate ends, seconds since the epoch.",
+      expiry === null ? [] : [sample({}, expiry / 1000)],
+    ),
     one("weft_resident_memory_bytes", "gauge", "Resident memory of the proxy process.", facts.residentBytes),
-    family("weft_build_info", "gauge", "1, with the version and the runtime.", [sample({ version: WEFT_VERSION, runtime: facts.runtimeName }, 1)]),
+    family("weft_build_info", "gauge", "1, with the version and the runtime.", [
+      sample({ version: WEFT_VERSION, runtime: facts.runtimeName }, 1),
+    ]),
   ];
 }
 
@@ -98,7 +132,12 @@ function histogram(labels: Readonly<Record<string, string>>, edge: EdgeStats): M
   return samples;
 }
 
-function family(name: string, type: MetricFamily["type"], help: string, samples: readonly MetricSample[]): MetricFamily {
+function family(
+  name: string,
+  type: MetricFamily["type"],
+  help: string,
+  samples: readonly MetricSample[],
+): MetricFamily {
   return { name, type, help, samples };
 }
 

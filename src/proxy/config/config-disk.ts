@@ -24,7 +24,9 @@ export function saveConfig(stateDir: string, resources: Iterable<HeldResource>):
     })),
   };
   const path = join(stateDir, FILE);
-  writeFileSync(`${path}.new`, envoy.service.discovery.v3.DeltaDiscoveryResponse.encode(message).finish(), { mode: 0o600 });
+  writeFileSync(`${path}.new`, envoy.service.discovery.v3.DeltaDiscoveryResponse.encode(message).finish(), {
+    mode: 0o600,
+  });
   renameSync(`${path}.new`, path);
 }
 

@@ -23,9 +23,21 @@ export function decodeCluster(wire: envoy.config.cluster.v3.Cluster): DecodedClu
   refuseUnknownFields(
     wire,
     [
-      "name", "altStatName", "type", "clusterType", "edsClusterConfig", "connectTimeout", "lbPolicy", "loadAssignment",
-      "typedExtensionProtocolOptions", "dnsLookupFamily", "transportSocket", "metadata", "clusterDiscoveryType",
-      "ignoreHealthOnHostRemoval", "perConnectionBufferLimitBytes",
+      "name",
+      "altStatName",
+      "type",
+      "clusterType",
+      "edsClusterConfig",
+      "connectTimeout",
+      "lbPolicy",
+      "loadAssignment",
+      "typedExtensionProtocolOptions",
+      "dnsLookupFamily",
+      "transportSocket",
+      "metadata",
+      "clusterDiscoveryType",
+      "ignoreHealthOnHostRemoval",
+      "perConnectionBufferLimitBytes",
     ],
     "",
   );
@@ -95,7 +107,8 @@ function decodeKind(wire: envoy.config.cluster.v3.Cluster): ClusterConfig["kind"
 function decodeTransportSocket(socket: envoy.config.core.v3.TransportSocket | null): ReadonlySet<string> | null {
   const any = socket?.typedConfig;
   if (socket === null || any == null || any.typeUrl === RAW_BUFFER) return null;
-  if (any.typeUrl !== UPSTREAM_TLS) throw new ConfigRefusal("transport_socket", `"${any.typeUrl}"`, `"${UPSTREAM_TLS}"`);
+  if (any.typeUrl !== UPSTREAM_TLS)
+    throw new ConfigRefusal("transport_socket", `"${any.typeUrl}"`, `"${UPSTREAM_TLS}"`);
   const context = envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext.decode(any.value ?? new Uint8Array());
   refuseUnknownFields(context, ["commonTlsContext", "sni"], "transport_socket");
   const common = context.commonTlsContext ?? {};
@@ -122,8 +135,12 @@ export function requireMeshSecrets(
   refuseUnknownFields(
     common,
     [
-      "tlsParams", "tlsCertificateSdsSecretConfigs", "combinedValidationContext", "validationContextSdsSecretConfig",
-      "alpnProtocols", "validationContextType",
+      "tlsParams",
+      "tlsCertificateSdsSecretConfigs",
+      "combinedValidationContext",
+      "validationContextSdsSecretConfig",
+      "alpnProtocols",
+      "validationContextType",
     ],
     path,
   );
@@ -132,9 +149,11 @@ export function requireMeshSecrets(
     throw new ConfigRefusal(`${path}.tls_params`, "a minimum below TLS 1.3", "TLSv1_3");
   }
   const own = common.tlsCertificateSdsSecretConfigs?.[0]?.name;
-  if (own !== IDENTITY_SECRET) throw new ConfigRefusal(path, `certificate secret "${own ?? ""}"`, `"${IDENTITY_SECRET}"`);
+  if (own !== IDENTITY_SECRET)
+    throw new ConfigRefusal(path, `certificate secret "${own ?? ""}"`, `"${IDENTITY_SECRET}"`);
   const roots =
-    common.validationContextSdsSecretConfig?.name ?? common.combinedValidationContext?.validationContextSdsSecretConfig?.name;
+    common.validationContextSdsSecretConfig?.name ??
+    common.combinedValidationContext?.validationContextSdsSecretConfig?.name;
   if (roots !== TRUST_BUNDLE_SECRET) {
     throw new ConfigRefusal(path, `roots secret "${roots ?? ""}"`, `"${TRUST_BUNDLE_SECRET}"`);
   }

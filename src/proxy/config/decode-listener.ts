@@ -1,6 +1,12 @@
 import { envoy } from "#gen/protos.js";
 import type { google } from "#gen/protos.js";
-import type { AccessPolicy, FilterChainConfig, HttpHandlerConfig, ListenerConfig, TcpHandlerConfig } from "../snapshot.ts";
+import type {
+  AccessPolicy,
+  FilterChainConfig,
+  HttpHandlerConfig,
+  ListenerConfig,
+  TcpHandlerConfig,
+} from "../snapshot.ts";
 import { decodeAccess } from "./decode-access.ts";
 import { requireMeshSecrets } from "./decode-cluster.ts";
 import { decodeRouteTable, decodeWeights } from "./decode-routes.ts";
@@ -19,7 +25,17 @@ const DOWNSTREAM_TLS = `${PREFIX}envoy.extensions.transport_sockets.tls.v3.Downs
 export function decodeListener(wire: envoy.config.listener.v3.Listener, self: string): ListenerConfig {
   refuseUnknownFields(
     wire,
-    ["name", "address", "filterChains", "defaultFilterChain", "trafficDirection", "statPrefix", "metadata", "enableReusePort", "listenerFiltersTimeout"],
+    [
+      "name",
+      "address",
+      "filterChains",
+      "defaultFilterChain",
+      "trafficDirection",
+      "statPrefix",
+      "metadata",
+      "enableReusePort",
+      "listenerFiltersTimeout",
+    ],
     "",
   );
   const name = wire.name ?? "";
@@ -46,7 +62,8 @@ export function decodeListener(wire: envoy.config.listener.v3.Listener, self: st
 export function namedRoutes(listener: ListenerConfig): readonly string[] {
   const names: string[] = [];
   for (const chain of [...listener.chains, listener.defaultChain]) {
-    if (chain !== null && chain.handler.kind === "http" && chain.handler.routeName !== null) names.push(chain.handler.routeName);
+    if (chain !== null && chain.handler.kind === "http" && chain.handler.routeName !== null)
+      names.push(chain.handler.routeName);
   }
   return names;
 }
@@ -68,7 +85,11 @@ function decodeDownstreamTls(socket: envoy.config.core.v3.TransportSocket | null
   if (any == null) return false;
   if (any.typeUrl !== DOWNSTREAM_TLS) throw new ConfigRefusal(path, `"${any.typeUrl}"`, `"${DOWNSTREAM_TLS}"`);
   const context = envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.decode(any.value ?? new Uint8Array());
-  refuseUnknownFields(context, ["commonTlsContext", "requireClientCertificate", "disableStatelessSessionResumption", "sessionTicketKeysType"], path);
+  refuseUnknownFields(
+    context,
+    ["commonTlsContext", "requireClientCertificate", "disableStatelessSessionResumption", "sessionTicketKeysType"],
+    path,
+  );
   if (context.requireClientCertificate?.value !== true) {
     throw new ConfigRefusal(`${path}.require_client_certificate`, "false", "true");
   }
@@ -114,7 +135,10 @@ function decodeTcp(
   const clusters =
     weighted == null
       ? decodeWeights([{ name: wire.cluster ?? "", weight: 1 }], path)
-      : decodeWeights(weighted.map((cluster) => ({ name: cluster.name ?? "", weight: cluster.weight ?? 0 })), path);
+      : decodeWeights(
+          weighted.map((cluster) => ({ name: cluster.name ?? "", weight: cluster.weight ?? 0 })),
+          path,
+        );
   return { kind: "tcp", clusters, access };
 }
 
@@ -126,10 +150,26 @@ function decodeHttp(
   refuseUnknownFields(
     wire,
     [
-      "codecType", "statPrefix", "rds", "routeConfig", "httpFilters", "normalizePath", "mergeSlashes",
-      "pathWithEscapedSlashesAction", "useRemoteAddress", "generateRequestId", "preserveExternalRequestId",
-      "stripTrailingHostDot", "routeSpecifier", "stripPortMode", "forwardClientCertDetails", "serverHeaderTransformation",
-      "skipXffAppend", "xffNumTrustedHops", "httpProtocolOptions", "commonHttpProtocolOptions",
+      "codecType",
+      "statPrefix",
+      "rds",
+      "routeConfig",
+      "httpFilters",
+      "normalizePath",
+      "mergeSlashes",
+      "pathWithEscapedSlashesAction",
+      "useRemoteAddress",
+      "generateRequestId",
+      "preserveExternalRequestId",
+      "stripTrailingHostDot",
+      "routeSpecifier",
+      "stripPortMode",
+      "forwardClientCertDetails",
+      "serverHeaderTransformation",
+      "skipXffAppend",
+      "xffNumTrustedHops",
+      "httpProtocolOptions",
+      "commonHttpProtocolOptions",
     ],
     path,
   );
@@ -137,7 +177,8 @@ function decodeHttp(
   for (const [index, filter] of (wire.httpFilters ?? []).entries()) {
     const at = `${path}.http_filters[${index}]`;
     const { typeUrl, value } = requireAny(filter.typedConfig ?? null, at);
-    if (typeUrl === HTTP_RBAC) access = decodeAccess(envoy.extensions.filters.http.rbac.v3.RBAC.decode(value), self, at);
+    if (typeUrl === HTTP_RBAC)
+      access = decodeAccess(envoy.extensions.filters.http.rbac.v3.RBAC.decode(value), self, at);
     else if (typeUrl !== HTTP_ROUTER && typeUrl !== DYNAMIC_FORWARD_PROXY) {
       throw new ConfigRefusal(at, `filter "${typeUrl}"`, "RBAC or Router");
     }

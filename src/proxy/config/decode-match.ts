@@ -11,7 +11,11 @@ export function addHeaderMatcher(
   matcher: envoy.config.route.v3.HeaderMatcher,
   path: string,
 ): RequestMatch {
-  refuseUnknownFields(matcher, ["name", "stringMatch", "exactMatch", "safeRegexMatch", "presentMatch", "headerMatchSpecifier"], path);
+  refuseUnknownFields(
+    matcher,
+    ["name", "stringMatch", "exactMatch", "safeRegexMatch", "presentMatch", "headerMatchSpecifier"],
+    path,
+  );
   const name = (matcher.name ?? "").toLowerCase();
   if (name === "") throw new ConfigRefusal(`${path}.name`, "an empty name", "a header name");
   const value = decodeHeaderValue(name, matcher, path);
@@ -44,7 +48,8 @@ export function decodePathMatcher(matcher: envoy.type.matcher.v3.PathMatcher, pa
   if (inner == null) throw new ConfigRefusal(path, "no pattern", "a path");
   refuseUnknownFields(inner, ["exact", "prefix", "safeRegex", "matchPattern"], path);
   if (inner.exact != null) return { kind: "exact", value: inner.exact };
-  if (inner.prefix != null) return inner.prefix === "/" || inner.prefix === "" ? { kind: "any" } : { kind: "prefix", value: inner.prefix };
+  if (inner.prefix != null)
+    return inner.prefix === "/" || inner.prefix === "" ? { kind: "any" } : { kind: "prefix", value: inner.prefix };
   if (inner.safeRegex != null) return { kind: "regex", pattern: compilePattern(inner.safeRegex.regex ?? "", "full") };
   throw new ConfigRefusal(path, "no pattern", "exact, prefix or safe_regex");
 }
@@ -60,7 +65,8 @@ export function decodeRouteMatch(match: envoy.config.route.v3.RouteMatch, path: 
 }
 
 function decodeRoutePath(match: envoy.config.route.v3.RouteMatch, path: string): PathMatch {
-  if (match.prefix != null) return match.prefix === "/" || match.prefix === "" ? { kind: "any" } : { kind: "prefix", value: match.prefix };
+  if (match.prefix != null)
+    return match.prefix === "/" || match.prefix === "" ? { kind: "any" } : { kind: "prefix", value: match.prefix };
   if (match.path != null) return { kind: "exact", value: match.path };
   if (match.safeRegex != null) return { kind: "regex", pattern: compilePattern(match.safeRegex.regex ?? "", "full") };
   throw new ConfigRefusal(path, "no path specifier", "prefix, path or safe_regex");

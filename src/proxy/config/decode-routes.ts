@@ -42,7 +42,8 @@ export function decodeWeights(
   let total = 0;
   for (const cluster of clusters) {
     const weight = cluster.weight ?? 0;
-    if (!Number.isInteger(weight) || weight < 0) throw new ConfigRefusal(path, `weight ${weight}`, "a whole number of 0 or more");
+    if (!Number.isInteger(weight) || weight < 0)
+      throw new ConfigRefusal(path, `weight ${weight}`, "a whole number of 0 or more");
     if (weight === 0) continue;
     total += weight;
     names.push(cluster.name ?? "");
@@ -70,7 +71,15 @@ function decodeRoute(wire: envoy.config.route.v3.Route, path: string): Route {
   const action = wire.route;
   refuseUnknownFields(
     action,
-    ["cluster", "weightedClusters", "timeout", "metadataMatch", "clusterSpecifier", "hostRewriteSpecifier", "clusterNotFoundResponseCode"],
+    [
+      "cluster",
+      "weightedClusters",
+      "timeout",
+      "metadataMatch",
+      "clusterSpecifier",
+      "hostRewriteSpecifier",
+      "clusterNotFoundResponseCode",
+    ],
     `${path}.route`,
   );
   return {

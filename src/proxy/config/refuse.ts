@@ -24,5 +24,7 @@ export function refuseUnknownFields(message: object, known: readonly string[], p
 function isUnset(value: unknown): boolean {
   if (value === null || value === undefined || value === false || value === 0 || value === "") return true;
   if (Array.isArray(value) || value instanceof Uint8Array) return value.length === 0;
-  return typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype && Object.keys(value).length === 0;
+  return (
+    typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype && Object.keys(value).length === 0
+  );
 }

@@ -1,8 +1,8 @@
 import type { Exchange } from "../exchange.ts";
-import type { AccessPolicy, AccessRule } from "../snapshot.ts";
+import type { AccessPolicy } from "../snapshot.ts";
 import type { ProxyCounters } from "../counters.ts";
 import { ACCESS_DENIED } from "../failures.ts";
-import { matchesRequest } from "../route/match-request.ts";
+import { acceptsRequest } from "./accepts-request.ts";
 import { ANSWERED, CONTINUE } from "./filter.ts";
 import { explainDenial } from "./explain-denial.ts";
 
@@ -36,16 +36,6 @@ function isAllowed(policy: AccessPolicy, peerId: string | null, x: Exchange): bo
   for (let i = 0; i < policy.rules.length; i += 1) {
     const rule = policy.rules[i];
     if (rule !== undefined && rule.principals.has(peerId) && acceptsRequest(rule, x)) return true;
-  }
-  return false;
-}
-
-/** True when the rule would allow this request from one of its own principals. */
-export function acceptsRequest(rule: AccessRule, x: Exchange): boolean {
-  if (rule.matches === null) return true;
-  for (let i = 0; i < rule.matches.length; i += 1) {
-    const match = rule.matches[i];
-    if (match !== undefined && matchesRequest(match, x)) return true;
   }
   return false;
 }

@@ -1,10 +1,5 @@
 import type { Head } from "../head.ts";
-import {
-  FIELD_FORWARDED_FOR,
-  FIELD_FORWARDED_HOST,
-  FIELD_FORWARDED_PROTO,
-  FIELD_WEFT_FAILURE,
-} from "../head.ts";
+import { FIELD_FORWARDED_FOR, FIELD_FORWARDED_HOST, FIELD_FORWARDED_PROTO, FIELD_WEFT_FAILURE } from "../head.ts";
 
 /**
  * At the edge nothing that a stranger says about where it comes from is believed: forwarding fields are replaced by what

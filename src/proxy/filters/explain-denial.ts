@@ -1,6 +1,6 @@
 import type { Exchange } from "../exchange.ts";
 import type { AccessPolicy } from "../snapshot.ts";
-import { acceptsRequest } from "./access-filter.ts";
+import { acceptsRequest } from "./accepts-request.ts";
 
 /**
  * Says which policy would allow a denied request, to a caller whose identity is proved: the rule that accepts the request

@@ -17,7 +17,8 @@ export function addTraceIds(request: Head, random: Random): void {
     const span = hex(random.bytes(8));
     request.add(Buffer.from(`x-b3-traceid: ${hex(bytes)}\r\nx-b3-spanid: ${span}\r\nx-b3-sampled: 1\r\n`, "latin1"));
   }
-  if (!hasId) request.add(Buffer.from(`x-request-id: ${formatUuid(hasTrace ? bytes : random.bytes(16))}\r\n`, "latin1"));
+  if (!hasId)
+    request.add(Buffer.from(`x-request-id: ${formatUuid(hasTrace ? bytes : random.bytes(16))}\r\n`, "latin1"));
 }
 
 function hex(bytes: Uint8Array): string {

@@ -7,7 +7,8 @@ import { DEFAULT_DECODER_LIMITS, type DecodeFailure, type Http1Sink } from "./de
 import { Http1Decoder } from "./decoder.ts";
 import { encodeRequestHead, encodeResponseHead } from "./encoder.ts";
 
-const REQUEST = "GET /a/b?c=d HTTP/1.1\r\nHost: reviews\r\nAccept: */*\r\nConnection: keep-alive\r\nX-Request-Id: 1\r\n\r\n";
+const REQUEST =
+  "GET /a/b?c=d HTTP/1.1\r\nHost: reviews\r\nAccept: */*\r\nConnection: keep-alive\r\nX-Request-Id: 1\r\n\r\n";
 const RESPONSE = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n";
 const MESSAGES = 100_000;
 const ROUNDS = 16;

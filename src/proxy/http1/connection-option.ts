@@ -79,7 +79,7 @@ export function connectionOptions(bytes: Uint8Array, start: number, end: number)
   if (equalsIgnoreCase(bytes, start, end, CLOSE)) return OPTION_CLOSE;
   let bits = 0;
   let count = 0;
-  for (let at = nextToken(bytes, start, end); at < end; ) {
+  for (let at = nextToken(bytes, start, end); at < end;) {
     const tokenEnd = endOfToken(bytes, at, end);
     if (tokenEnd === at) return OPTION_BAD;
     count += 1;
@@ -104,7 +104,7 @@ export function dropNominated(head: Head): DecodeFailure | null {
   for (let field = 0; field < head.count; field += 1) {
     if (head.ids[field] !== FIELD_CONNECTION) continue;
     const end = spans[field * 4 + 3] as number; // below head.count
-    for (let at = nextToken(bytes, spans[field * 4 + 2] as number, end); at < end; ) {
+    for (let at = nextToken(bytes, spans[field * 4 + 2] as number, end); at < end;) {
       const tokenEnd = endOfToken(bytes, at, end);
       count += 1;
       if (count > MAX_OPTIONS) return BAD_CONNECTION;

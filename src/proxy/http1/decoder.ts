@@ -336,7 +336,10 @@ export class Http1Decoder {
         return;
       }
       this.#extensionBytes += 1;
-      if (((BYTE_CLASS[byte] as number) & BYTE_VALUE) === 0 || this.#extensionBytes > this.#limits.maxChunkExtensionBytes) {
+      if (
+        ((BYTE_CLASS[byte] as number) & BYTE_VALUE) === 0 ||
+        this.#extensionBytes > this.#limits.maxChunkExtensionBytes
+      ) {
         this.#fail(byte === LF ? failures.BARE_LF : failures.BAD_CHUNK_EXTENSION);
         return;
       }

@@ -12,7 +12,14 @@ import { BODY_CHUNKED, BODY_NONE, BODY_UNTIL_CLOSE } from "../head.ts";
 import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
 import { DEFAULT_DECODER_LIMITS } from "./decoder-contract.ts";
 import { Http1Decoder } from "./decoder.ts";
-import { ENCODE_CLOSE, ENCODE_KEEP_ALIVE, ENCODE_UNTIL_CLOSE, copyEncoded, encodeResponseHead, isChunkedResponse } from "./encoder.ts";
+import {
+  ENCODE_CLOSE,
+  ENCODE_KEEP_ALIVE,
+  ENCODE_UNTIL_CLOSE,
+  copyEncoded,
+  encodeResponseHead,
+  isChunkedResponse,
+} from "./encoder.ts";
 import { renderFailure } from "./render-failure.ts";
 
 /** From the first byte of a head, or from accept, to its end. Node's own default is 60 s; a proxy in front can be stricter. */

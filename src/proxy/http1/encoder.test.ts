@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import fc from "fast-check";
-import { BODY_CHUNKED, BODY_LENGTH, BODY_NONE, FIELD_DROPPED, Head } from "../head.ts";
+import { BODY_CHUNKED, BODY_LENGTH, BODY_NONE, FIELD_DROPPED, type Head } from "../head.ts";
 import { DecoderEvents, type HeadFacts } from "./decoder-events.ts";
 import {
   copyEncoded,
@@ -85,7 +85,10 @@ test("encodeResponseHead() frames each kind of body", () => {
   const noContent = decodeResponse("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", false);
   assert.equal(response(noContent, 0), "HTTP/1.1 204 No Content\r\n\r\n");
   const length = decodeResponse("HTTP/1.0 404 \r\nContent-Length: 0\r\n\r\n", false);
-  assert.equal(response(length, ENCODE_KEEP_ALIVE), "HTTP/1.1 404 \r\ncontent-length: 0\r\nconnection: keep-alive\r\n\r\n");
+  assert.equal(
+    response(length, ENCODE_KEEP_ALIVE),
+    "HTTP/1.1 404 \r\ncontent-length: 0\r\nconnection: keep-alive\r\n\r\n",
+  );
 });
 
 test("encodeChunkHeader() writes hexadecimal sizes up to 2^53 - 1", () => {
@@ -111,16 +114,27 @@ test("encodeLastChunk() writes kept trailers only", () => {
 });
 
 test("encodeLocalResponse() is a whole answer that the decoder accepts", () => {
-  const options = { status: 503, fields: [renderField("x-weft-failure", "no_endpoint")], body: "nobody — yet", close: false };
+  const options = {
+    status: 503,
+    fields: [renderField("x-weft-failure", "no_endpoint")],
+    body: "nobody — yet",
+    close: false,
+  };
   const events = new DecoderEvents("response");
   events.decoder.expect(false);
   events.decoder.decode(encodeLocalResponse({ ...options, toHead: false }));
-  assert.deepEqual(events.list.map((event) => event.event), ["head", "body", "end"]);
+  assert.deepEqual(
+    events.list.map((event) => event.event),
+    ["head", "body", "end"],
+  );
   assert.equal(events.decoder.head.status, 503);
   const toHead = new DecoderEvents("response");
   toHead.decoder.expect(true);
   toHead.decoder.decode(encodeLocalResponse({ ...options, close: true, toHead: true }));
-  assert.deepEqual(toHead.list.map((event) => event.event), ["head", "end"]);
+  assert.deepEqual(
+    toHead.list.map((event) => event.event),
+    ["head", "end"],
+  );
   assert.equal(toHead.decoder.head.keepAlive, false);
 });
 
@@ -163,13 +177,27 @@ const HOP = new Set(["host", "content-length", "transfer-encoding", "connection"
 
 function requests(): fc.Arbitrary<string> {
   const tokens = fc.string({ unit: fc.constantFrom(..."abcXYZ019-_!~"), minLength: 1, maxLength: 12 });
-  const values = fc.string({ unit: fc.constantFrom(..."abc \t,;:\xe9=\"/"), maxLength: 30 });
+  const values = fc.string({ unit: fc.constantFrom(...'abc \t,;:\xe9="/'), maxLength: 30 });
   const space = fc.constantFrom("", " ", "  ", "\t");
-  const field = fc.tuple(tokens, space, values, space).map(([name, before, value, after]) => `x-${name}:${before}${value}${after}`);
-  const framing = fc.constantFrom("", "Content-Length: 12\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 0\r\n");
+  const field = fc
+    .tuple(tokens, space, values, space)
+    .map(([name, before, value, after]) => `x-${name}:${before}${value}${after}`);
+  const framing = fc.constantFrom(
+    "",
+    "Content-Length: 12\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Content-Length: 0\r\n",
+  );
   const target = fc.constantFrom("/", "/a?b", "http://c", "http://c:1/d?e", "http://c?x");
   return fc
-    .tuple(tokens, target, fc.array(field, { maxLength: 10 }), framing, fc.constantFrom("Host: h", "host:h:80"), fc.nat(10))
+    .tuple(
+      tokens,
+      target,
+      fc.array(field, { maxLength: 10 }),
+      framing,
+      fc.constantFrom("Host: h", "host:h:80"),
+      fc.nat(10),
+    )
     .map(([method, to, fields, frame, host, at]) => {
       const lines = [...fields];
       lines.splice(at, 0, host);

@@ -175,8 +175,7 @@ const EMPTY: Uint8Array = new Uint8Array(0);
 function hostInPlace(head: Head): number {
   for (let index = 0; index < head.count; index += 1) {
     if (head.ids[index] !== FIELD_HOST) continue;
-    const same =
-      head.spans[index * 4 + 2] === head.authorityStart && head.spans[index * 4 + 3] === head.authorityEnd;
+    const same = head.spans[index * 4 + 2] === head.authorityStart && head.spans[index * 4 + 3] === head.authorityEnd;
     return same ? index : -1;
   }
   return -1;

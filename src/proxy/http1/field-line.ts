@@ -7,9 +7,12 @@ import { BYTE_CLASS, BYTE_TOKEN, BYTE_VALUE } from "./byte-class.ts";
  * white space around it. Values are Latin-1. Meant for configuration and set-up, not for every request.
  */
 export function renderField(name: string, value: string): Uint8Array {
-  if (!isFieldName(name)) throw new RangeError(`Cannot render field "${printable(name)}": expected a token as its name`);
+  if (!isFieldName(name))
+    throw new RangeError(`Cannot render field "${printable(name)}": expected a token as its name`);
   if (!isFieldValue(value)) {
-    throw new RangeError(`Cannot render field "${name}": its value is "${printable(value)}"; expected visible Latin-1 text`);
+    throw new RangeError(
+      `Cannot render field "${name}": its value is "${printable(value)}"; expected visible Latin-1 text`,
+    );
   }
   return Buffer.from(`${name}: ${value}\r\n`, "latin1");
 }

@@ -159,7 +159,9 @@ export class HeadParser {
   }
 
   #startLineIsLong(): boolean {
-    return this.#stage === STAGE_START && this.#gathered - this.#lineAt >= this.#limits.maxTargetBytes + START_LINE_MARGIN;
+    return (
+      this.#stage === STAGE_START && this.#gathered - this.#lineAt >= this.#limits.maxTargetBytes + START_LINE_MARGIN
+    );
   }
 
   #keep(bytes: Uint8Array, start: number, end: number): void {
@@ -260,7 +262,8 @@ export class HeadParser {
       while (at < limit && ((BYTE_CLASS[bytes[at] as number] as number) & BYTE_QUERY) !== 0) at += 1;
     }
     if (at === limit) return NEED_MORE;
-    if (bytes[at] !== SPACE) return this.#refuseLine(requestLineFault(bytes, at, failures.BAD_TARGET), bytes, at, limit);
+    if (bytes[at] !== SPACE)
+      return this.#refuseLine(requestLineFault(bytes, at, failures.BAD_TARGET), bytes, at, limit);
     if (at === targetStart) return this.#refuseLine(failures.BAD_REQUEST_LINE, bytes, at, limit);
     // " HTTP/1.1\r\n" is eleven bytes. What a shorter line lacks is replaced by its LF, which no check below accepts.
     const version = versionAt(bytes, at + 1);
@@ -321,7 +324,8 @@ export class HeadParser {
     const ones = (bytes[start + 11] as number) - 0x30;
     const digits = hundreds >= 1 && hundreds <= 5 && tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9;
     if (version < 0 || version > 1 || bytes[start + 8] !== SPACE || !digits) {
-      const failure = version > 1 && digits && bytes[start + 8] === SPACE ? failures.BAD_VERSION : failures.BAD_STATUS_LINE;
+      const failure =
+        version > 1 && digits && bytes[start + 8] === SPACE ? failures.BAD_VERSION : failures.BAD_STATUS_LINE;
       return this.#refuseLine(failure, bytes, start, limit);
     }
     let at = start + 12;

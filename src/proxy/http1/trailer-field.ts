@@ -1,10 +1,4 @@
-import {
-  FIELD_CONTENT_LENGTH,
-  FIELD_GRPC_STATUS,
-  FIELD_HOST,
-  FIELD_OTHER,
-  FIELD_TRANSFER_ENCODING,
-} from "../head.ts";
+import { FIELD_CONTENT_LENGTH, FIELD_GRPC_STATUS, FIELD_HOST, FIELD_OTHER, FIELD_TRANSFER_ENCODING } from "../head.ts";
 import { equalsIgnoreCase, startsWithIgnoreCase } from "./field-name.ts";
 
 // RFC 9110 section 6.5.1: framing, routing, request modifiers, authentication, content format and response control do not

@@ -88,5 +88,12 @@ function parseAuthority(authority: string): HostAndPort | null {
 }
 
 function isLoopback(host: string): boolean {
-  return host === "localhost" || host.endsWith(".localhost") || host.startsWith("127.") || host === "::1" || host === "0.0.0.0" || host === "::";
+  return (
+    host === "localhost" ||
+    host.endsWith(".localhost") ||
+    host.startsWith("127.") ||
+    host === "::1" ||
+    host === "0.0.0.0" ||
+    host === "::"
+  );
 }

@@ -1,4 +1,10 @@
-import type { Connection, ConnectionHandler, Listener, TlsServerOptions, TransportFailure } from "../../transport/transport.ts";
+import type {
+  Connection,
+  ConnectionHandler,
+  Listener,
+  TlsServerOptions,
+  TransportFailure,
+} from "../../transport/transport.ts";
 import type { BoundAddress, InboundPort, IngressPort } from "../../proxy-node.ts";
 import type { HttpOrigin } from "../exchange.ts";
 import { LINK_ALPN, type Credentials, type ProxyRuntime } from "../runtime.ts";
@@ -36,7 +42,9 @@ export class ListenerSet implements ConnectionStarter {
 
   async bindIngress(wanted: IngressPort): Promise<IngressPort> {
     let name = formatIngressListener(wanted.port);
-    const listener = await this.#bindPlain(wanted, (connection) => this.startHttp(this.#origin("ingress", name, connection)));
+    const listener = await this.#bindPlain(wanted, (connection) =>
+      this.startHttp(this.#origin("ingress", name, connection)),
+    );
     name = formatIngressListener(listener.port);
     return { ...wanted, port: listener.port };
   }

@@ -48,7 +48,6 @@ function matchesHeader(match: HeaderMatch, x: MatchableRequest): boolean {
   }
 }
 
-
 function readValue(name: string, x: MatchableRequest): string | null {
   // SMI names the authority "host"; a Host field that an absolute-form target replaced is not what was called.
   if (name === ":authority" || name === "host") return x.authority;

@@ -69,7 +69,10 @@ export class ClusterState {
     for (const [key, state] of this.#states) {
       const endpoint = wanted.get(key);
       // A changed version or workload on the same address is another instance: its connections are not ours to keep.
-      const same = endpoint !== undefined && endpoint.version === state.config.version && endpoint.workload === state.config.workload;
+      const same =
+        endpoint !== undefined &&
+        endpoint.version === state.config.version &&
+        endpoint.workload === state.config.workload;
       if (!same || identitiesChanged) {
         state.retire();
         this.#states.delete(key);

@@ -115,7 +115,8 @@ export class EndpointState {
       const waiter = this.#waiting.shift();
       if (waiter === undefined) return null;
       const x = waiter.x;
-      if (x.active && x.generation === waiter.generation && x.attemptCount === waiter.attempt && !x.connected) return waiter;
+      if (x.active && x.generation === waiter.generation && x.attemptCount === waiter.attempt && !x.connected)
+        return waiter;
     }
   }
 

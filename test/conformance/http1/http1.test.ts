@@ -56,7 +56,10 @@ function runRequest(bytes: string, cut: number): { events: readonly DecoderEvent
 function checkRequest(events: readonly DecoderEvent[], forwarded: readonly string[], outcome: RequestOutcome): void {
   assert.equal(failureOf(events), null);
   const head = firstHead(events);
-  assert.ok(events.some((event) => event.event === "end"), "the message is complete");
+  assert.ok(
+    events.some((event) => event.event === "end"),
+    "the message is complete",
+  );
   const { body, forwards, messages, ...facts } = outcome;
   for (const [key, value] of Object.entries(facts)) assert.equal(head[key as keyof HeadFacts], value, key);
   if (body !== undefined) assert.equal(bodyOf(events), body);
@@ -66,7 +69,10 @@ function checkRequest(events: readonly DecoderEvent[], forwarded: readonly strin
 
 function checkResponse(events: readonly DecoderEvent[], outcome: ResponseOutcome): void {
   assert.equal(failureOf(events), outcome.afterwards ?? null);
-  assert.ok(events.some((event) => event.event === "end"), "the message is complete");
+  assert.ok(
+    events.some((event) => event.event === "end"),
+    "the message is complete",
+  );
   const head = firstHead(events);
   if (outcome.status !== undefined) assert.equal(head.status, outcome.status);
   if (outcome.keepAlive !== undefined) assert.equal(head.keepAlive, outcome.keepAlive);
