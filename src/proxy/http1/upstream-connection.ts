@@ -8,7 +8,7 @@ import type { DecodeFailure, Http1Sink } from "./decoder-contract.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
 import { PEER_IDENTITY, UPSTREAM_PROTOCOL, UPSTREAM_RESET } from "../failures.ts";
 import { BODY_CHUNKED, BODY_UNTIL_CLOSE, FIELD_KEEP_ALIVE, METHOD_HEAD } from "../head.ts";
-import { dialEndpoint, refusePeer, toDialFailureCode } from "../upstream/dial.ts";
+import { describeDialFailure, dialEndpoint, refusePeer, toDialFailureCode } from "../upstream/dial.ts";
 import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
 import { DEFAULT_DECODER_LIMITS } from "./decoder-contract.ts";
 import { Http1Decoder } from "./decoder.ts";
@@ -227,10 +227,10 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
   }
 
   #failOpen(failure: TransportFailure | null): void {
-    const { runtime, cluster } = this.#endpoint;
+    const { runtime, cluster, config } = this.#endpoint;
     const code = this.#identityFailure === null ? toDialFailureCode(cluster.config, failure) : PEER_IDENTITY;
     if (cluster.config.peerIdentities !== null) runtime.counters.tlsConnectFailed += 1;
-    this.#endpoint.onOpenFailed(code, this.#identityFailure ?? failure?.message ?? "closed while connecting");
+    this.#endpoint.onOpenFailed(code, this.#identityFailure ?? describeDialFailure(cluster.config, config, failure));
   }
 
   /** Apps say how long they keep an idle connection; believing them avoids sending into a close. */

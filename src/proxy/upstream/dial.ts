@@ -37,3 +37,14 @@ export function toDialFailureCode(cluster: ClusterConfig, failure: TransportFail
   if (cluster.kind === "static") return APP_UNREACHABLE;
   return failure?.kind === "timeout" ? CONNECT_TIMEOUT : CONNECT_FAILED;
 }
+
+/** What went wrong, for the caller's eyes. A host outside the mesh was perhaps meant to be a service of it. */
+export function describeDialFailure(
+  cluster: ClusterConfig,
+  endpoint: EndpointConfig,
+  failure: TransportFailure | null,
+): string {
+  const message = failure?.message ?? "closed while connecting";
+  if (cluster.kind !== "dynamic") return message;
+  return `No service of the mesh is called "${endpoint.address}", so it was called as a host outside the mesh: ${message}`;
+}
