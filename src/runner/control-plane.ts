@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { type ApiClient, createApiClient } from "../apiserver/api-client.ts";
+import type { ApiClient } from "../apiserver/api-client.ts";
 import type { ControlPlaneBootstrap, ControlPlaneStatusLine } from "../control-bootstrap.ts";
 import type { JoinGrant, JoinRequest } from "../control/views.ts";
 import { WeftError } from "../lib/weft-error.ts";
 import type { Clock } from "../time/clock.ts";
-import { type ChildExit, describeExit, type SpawnChild } from "./child.ts";
+import { type Child, type ChildExit, describeExit, type SpawnChild } from "./child.ts";
 import { resolveOwnScript } from "./proxy-runtime.ts";
 import { OWN_BACKOFF } from "./restart-backoff.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -13,8 +13,6 @@ import { Supervisor } from "./supervisor.ts";
 export interface ControlPlaneOptions {
   readonly clock: Clock;
   readonly spawn: SpawnChild;
-  /** All but `stateDir` and `apiToken`, which are the home's. Ports of 0 are kept once they are known. */
-  readonly bootstrap: Omit<ControlPlaneBootstrap, "stateDir" | "apiToken">;
   readonly home: string;
   readonly token: string;
   readonly logFile: string;
@@ -24,6 +22,9 @@ export interface ControlPlaneOptions {
   readonly onProblem: (message: string) => void;
 }
 
+/** All but what the home decides. Ports of 0 are kept once they are known. */
+export type ControlPlaneSettings = Omit<ControlPlaneBootstrap, "stateDir" | "apiToken">;
+
 /** Where it serves. */
 export interface ControlPlaneAddress {
   readonly api: string;
@@ -32,10 +33,14 @@ export interface ControlPlaneAddress {
 
 /** A sidecar that restarts must not wait for a control plane that is away. */
 const IMPATIENT_MS = 2000;
+const LISTEN_FAILED = "WEFT_CONTROL_LISTEN";
 const GRANT_RETRY_MS = 100;
 const STOP_GRACE_MS = 5000;
 
-/** The control plane's process, kept running on the same ports and the same state. */
+/**
+ * The control plane's process, kept running on the same ports and the same state. It can be started before its settings
+ * are known: loading its code takes longer than reading a weft.yaml.
+ */
 export class ControlPlane {
   /** Resolves when it serves for the first time; rejects when it cannot, with its own words. */
   readonly started: Promise<ControlPlaneAddress>;
@@ -43,6 +48,8 @@ export class ControlPlane {
   readonly #supervisor: Supervisor;
   #resolveStarted: (address: ControlPlaneAddress) => void = () => undefined;
   #rejectStarted: (error: WeftError) => void = () => undefined;
+  #child: Child | null = null;
+  #settings: ControlPlaneSettings | null = null;
   #ports: { readonly api: number; readonly xds: number } | null = null;
   #client: ApiClient | null = null;
   #impatientClient: ApiClient | null = null;
@@ -72,8 +79,11 @@ export class ControlPlane {
         hasStatus: true,
         ownGroup: true,
       }),
-      onStart: (child) => child.sendLine(JSON.stringify(this.#createBootstrap())),
-      onStatus: (status) => this.#read(status as ControlPlaneStatusLine),
+      onStart: (child) => {
+        this.#child = child;
+        this.#introduce();
+      },
+      onStatus: (status) => void this.#read(status as ControlPlaneStatusLine),
       onLine: () => undefined,
       onExit: (exit, delayMs) => this.#exit(exit, delayMs),
     });
@@ -81,6 +91,12 @@ export class ControlPlane {
 
   start(): void {
     this.#supervisor.start();
+  }
+
+  /** Call once; it serves only after this. */
+  configure(settings: ControlPlaneSettings): void {
+    this.#settings = settings;
+    this.#introduce();
   }
 
   isUp(): boolean {
@@ -123,39 +139,47 @@ export class ControlPlane {
     this.#supervisor.kill("SIGKILL");
   }
 
-  #createBootstrap(): ControlPlaneBootstrap {
-    const { bootstrap, home, token } = this.#options;
-    return {
-      ...bootstrap,
+  #introduce(): void {
+    const settings = this.#settings;
+    if (settings === null) return;
+    const { home, token } = this.#options;
+    const bootstrap: ControlPlaneBootstrap = {
+      ...settings,
       stateDir: join(home, "control"),
       apiToken: token,
-      api: { ...bootstrap.api, port: this.#ports?.api ?? bootstrap.api.port },
-      xds: { ...bootstrap.xds, port: this.#ports?.xds ?? bootstrap.xds.port },
+      api: { ...settings.api, port: this.#ports?.api ?? settings.api.port },
+      xds: { ...settings.xds, port: this.#ports?.xds ?? settings.xds.port },
     };
+    this.#child?.sendLine(JSON.stringify(bootstrap));
   }
 
-  #read(status: ControlPlaneStatusLine): void {
+  async #read(status: ControlPlaneStatusLine): Promise<void> {
     if (status.event === "failed") {
       this.#failure = status;
       return;
     }
     this.#failure = null;
-    this.#isUp = true;
+    const settings = this.#settings;
+    if (settings === null) return;
     const isFirst = this.#ports === null;
     this.#ports = { api: status.apiPort, xds: status.xdsPort };
     if (!isFirst) {
+      this.#isUp = true;
       this.#options.onBack();
       return;
     }
-    const { bootstrap, token } = this.#options;
-    const address = { api: `http://${bootstrap.api.address}:${status.apiPort}`, xds: `${bootstrap.xds.address}:${status.xdsPort}` };
+    const { createApiClient } = await import("../apiserver/api-client.ts");
+    const address = { api: `http://${settings.api.address}:${status.apiPort}`, xds: `${settings.xds.address}:${status.xdsPort}` };
+    const { token } = this.#options;
     this.#client = createApiClient({ baseUrl: address.api, token });
     this.#impatientClient = createApiClient({ baseUrl: address.api, token, timeoutMs: IMPATIENT_MS });
+    this.#isUp = true;
     this.#resolveStarted(address);
   }
 
   #exit(exit: ChildExit, delayMs: number): "restart" | "leave" {
     this.#isUp = false;
+    this.#child = null;
     const failure = this.#failure;
     this.#failure = null;
     const { logFile, onProblem } = this.#options;
@@ -170,7 +194,8 @@ export class ControlPlane {
 
   #toStartError(exit: ChildExit, failure: Extract<ControlPlaneStatusLine, { readonly event: "failed" }> | null): WeftError {
     if (failure !== null) {
-      return new WeftError(failure.code, failure.message, failure.hint === null ? {} : { hint: failure.hint });
+      const hint = failure.code === LISTEN_FAILED ? "Another mesh may be running: stop it, or take other ports: weft up --api-port 0 --xds-port 0" : failure.hint;
+      return new WeftError(failure.code, failure.message, hint === null ? {} : { hint });
     }
     return new WeftError("WEFT_UP_CONTROL", `Cannot start the control plane: it ${describeExit(exit)}; expected it to serve`, {
       hint: `Read its log: ${this.#options.logFile}`,

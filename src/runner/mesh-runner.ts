@@ -7,7 +7,7 @@ import type { Clock } from "../time/clock.ts";
 import { type Backend, createApp } from "./app.ts";
 import { createCaptureEnvironment } from "./capture-environment.ts";
 import type { SpawnChild } from "./child.ts";
-import { ControlPlane } from "./control-plane.ts";
+import type { ControlPlane } from "./control-plane.ts";
 import { EndpointPublisher } from "./endpoint-publisher.ts";
 import { type InstanceEndpoint, toEndpointSlices } from "./endpoint-slices.ts";
 import { createOwnProcessEnvironment, type Environment } from "./environment.ts";
@@ -27,6 +27,8 @@ import { formatVersionService, formatWorkload, INGRESS_ACCOUNT, type ServiceEntr
 export interface MeshRunnerOptions {
   readonly loaded: LoadedWeftYaml;
   readonly home: Home;
+  /** Started, not yet configured. */
+  readonly control: ControlPlane;
   readonly clock: Clock;
   readonly random: Random;
   readonly spawn: SpawnChild;
@@ -61,6 +63,8 @@ export class MeshRunner {
   /** Sidecars may join once the endpoints of the last run are gone. */
   readonly #canJoin: Promise<void>;
   #isStopping = false;
+  /** The control plane could not start: that is said once, and not again for each proxy that waited for it. */
+  #hasFailed = false;
   #onProgress: () => void = () => undefined;
 
   /** Checks that its listeners can be had, and prepares; nothing is started yet. */
@@ -83,21 +87,10 @@ export class MeshRunner {
 
   private constructor(options: MeshRunnerOptions, appPorts: ReadonlyMap<string, number>) {
     this.#options = options;
-    const { clock, home, loaded, onNotice, onProblem } = options;
-    const { access, certificateLifetime, egress, mesh, trustDomain } = loaded.config;
-    this.#control = new ControlPlane({
-      clock,
-      spawn: options.spawn,
-      bootstrap: { mesh, trustDomain, api: options.api, xds: options.xds, defaults: { access, egress, certificateLifetime }, logLevel: "info" },
-      home: home.path,
-      token: home.token,
-      logFile: openLog(home.path, "control-plane"),
-      environment: this.#createOwnEnvironment(),
-      onBack: () => {
-        onNotice("the control plane is back");
-        this.#publisher.retryNow();
-      },
-      onProblem,
+    const { clock, control, loaded, onNotice, onProblem } = options;
+    this.#control = control;
+    control.started.catch(() => {
+      this.#hasFailed = true;
     });
     this.#canJoin = this.#control.started.then(() => removeOldEndpoints(this.#control.api()));
     this.#canJoin.catch(() => undefined);
@@ -126,7 +119,9 @@ export class MeshRunner {
         if (this.#isComplete()) resolve();
       };
     });
-    this.#control.start();
+    const { access, certificateLifetime, egress, mesh, trustDomain } = this.#options.loaded.config;
+    const { api, xds } = this.#options;
+    this.#control.configure({ mesh, trustDomain, api, xds, defaults: { access, egress, certificateLifetime }, logLevel: "info" });
     this.#ingress?.start();
     for (const instance of this.instances) instance.start();
     const address = await this.#control.started;
@@ -141,6 +136,11 @@ export class MeshRunner {
   /** Call after `start` got as far as a control plane; null before. */
   api(): ApiClient | null {
     return this.#control.isUp() ? this.#control.api() : null;
+  }
+
+  /** Call when the control plane is back: what waited for it is written now. */
+  retryNow(): void {
+    this.#publisher.retryNow();
   }
 
   isControlPlaneUp(): boolean {
@@ -262,7 +262,9 @@ export class MeshRunner {
         own.onReadyChange(ready);
         this.#onProgress();
       },
-      onProblem,
+      onProblem: (message) => {
+        if (!this.#hasFailed) onProblem(message);
+      },
     });
   }
 
