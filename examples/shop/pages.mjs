@@ -5,11 +5,16 @@ export function frontPage({ books, stock, calls }) {
     books === null
       ? `<p class="away">The catalogue is away for a moment. Please try again.</p>`
       : `<ul class="shelf">${books.map((book) => card(book, stock?.[book.id])).join("")}</ul>`;
-  return layout("Warp & Weft, booksellers", `<p class="lead">Books about thread, cloth and the patience in between.</p>${shelf}`, calls);
+  return layout(
+    "Warp & Weft, booksellers",
+    `<p class="lead">Books about thread, cloth and the patience in between.</p>${shelf}`,
+    calls,
+  );
 }
 
 export function bookPage({ book, stock, reviews, calls }) {
-  if (book === null) return messagePage({ title: "One moment", text: "The catalogue is away. Please try again.", calls });
+  if (book === null)
+    return messagePage({ title: "One moment", text: "The catalogue is away. Please try again.", calls });
   const main = `<article class="book">
     ${cover(book, "large")}
     <div>
@@ -25,7 +30,11 @@ export function bookPage({ book, stock, reviews, calls }) {
 
 export function messagePage({ title, text, answer, calls }) {
   const quoted = answer === undefined ? "" : `<pre>${escape(answer)}</pre>`;
-  return layout(title, `<h2>${escape(title)}</h2><p>${escape(text)}</p>${quoted}<p><a href="/">Back to the books</a></p>`, calls);
+  return layout(
+    title,
+    `<h2>${escape(title)}</h2><p>${escape(text)}</p>${quoted}<p><a href="/">Back to the books</a></p>`,
+    calls,
+  );
 }
 
 function card(book, count) {
@@ -43,7 +52,8 @@ function cover(book, size) {
 function reviewList(reviews) {
   if (reviews === null) return `<p class="away">Reviews are away for a moment; the rest of the shop is open.</p>`;
   const items = reviews.reviews.map(
-    ({ by, text, stars }) => `<li><blockquote>${escape(text)}</blockquote><cite>${escape(by)}</cite> ${starRow(stars)}</li>`,
+    ({ by, text, stars }) =>
+      `<li><blockquote>${escape(text)}</blockquote><cite>${escape(by)}</cite> ${starRow(stars)}</li>`,
   );
   const note = reviews.starsKnown === false ? `<p class="away">Stars are away for a moment.</p>` : "";
   return `<ul class="reviews">${items.join("")}</ul>${note}`;

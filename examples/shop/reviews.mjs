@@ -38,7 +38,11 @@ async function answer(id, incoming) {
   if (reviews === undefined) return null;
   if (!hasStars) return { version, reviews };
   const stars = await readStars(id, incoming);
-  return { version, starsKnown: stars !== null, reviews: reviews.map((review) => ({ ...review, stars: stars?.[review.by] ?? null })) };
+  return {
+    version,
+    starsKnown: stars !== null,
+    reviews: reviews.map((review) => ({ ...review, stars: stars?.[review.by] ?? null })),
+  };
 }
 
 /** Reviews without stars are better than no reviews: null when ratings does not answer. */

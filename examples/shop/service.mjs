@@ -3,7 +3,15 @@
 import { createServer, request } from "node:http";
 
 /** Headers that keep one visitor's calls together in traces; a service passes on what it got. */
-const TRACE_HEADERS = ["x-request-id", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags"];
+const TRACE_HEADERS = [
+  "x-request-id",
+  "b3",
+  "x-b3-traceid",
+  "x-b3-spanid",
+  "x-b3-parentspanid",
+  "x-b3-sampled",
+  "x-b3-flags",
+];
 
 const CALL_TIMEOUT_MS = 3000;
 
@@ -46,7 +54,12 @@ export function call(url, incoming) {
         let text = "";
         for await (const chunk of response.setEncoding("utf8")) text += chunk;
         const isJson = response.headers["content-type"]?.startsWith("application/json") === true;
-        resolve({ status: response.statusCode, text, json: isJson ? JSON.parse(text) : null, ms: performance.now() - started });
+        resolve({
+          status: response.statusCode,
+          text,
+          json: isJson ? JSON.parse(text) : null,
+          ms: performance.now() - started,
+        });
       } catch (error) {
         reject(error);
       }

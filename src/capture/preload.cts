@@ -8,7 +8,9 @@
 
 const net = require("node:net") as typeof import("node:net");
 const fs = require("node:fs") as typeof import("node:fs");
-const { encodeProxyHeader } = require("./proxy-header.cjs") as { encodeProxyHeader(name: string, port: number): Buffer };
+const { encodeProxyHeader } = require("./proxy-header.cjs") as {
+  encodeProxyHeader(name: string, port: number): Buffer;
+};
 
 interface ConnectOptions {
   host?: unknown;
@@ -76,7 +78,10 @@ function captureOf(parameters: ConnectArguments): Captured | null {
 }
 
 /** The same shapes that Node's own `connect` takes: (options), (port, host), (path), each with an optional callback. */
-function normalize(parameters: ConnectArguments): { readonly options: ConnectOptions | null; readonly callback: unknown } {
+function normalize(parameters: ConnectArguments): {
+  readonly options: ConnectOptions | null;
+  readonly callback: unknown;
+} {
   const list: unknown[] = Array.isArray(parameters[0]) ? parameters[0] : parameters;
   const first = list[0];
   const last = list[list.length - 1];

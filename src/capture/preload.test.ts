@@ -21,7 +21,12 @@ interface Seen {
 }
 
 /** Each shape is the body of an async function in the app; `raw(socket)` resolves with what the sidecar answered. */
-const CAPTURED: readonly { readonly shape: string; readonly code: string; readonly port?: number; readonly name?: string }[] = [
+const CAPTURED: readonly {
+  readonly shape: string;
+  readonly code: string;
+  readonly port?: number;
+  readonly name?: string;
+}[] = [
   { shape: "http.get(url)", code: `return httpGet("http://reviews/")` },
   { shape: "http.get(options)", code: `return httpGet({ host: "reviews", port: 8080, path: "/" })`, port: 8080 },
   { shape: "http.get() with a keep-alive agent", code: `return httpGet({ host: "reviews", agent: keepAlive })` },
@@ -41,7 +46,11 @@ const CAPTURED: readonly { readonly shape: string; readonly code: string; readon
     code: `return new Promise((resolve) => { const s = net.connect({ host: "reviews", port: 5432 }, () => resolve(raw(s))); })`,
     port: 5432,
   },
-  { shape: "new Socket().connect(port, host)", code: `return raw(new net.Socket().connect(5432, "reviews"))`, port: 5432 },
+  {
+    shape: "new Socket().connect(port, host)",
+    code: `return raw(new net.Socket().connect(5432, "reviews"))`,
+    port: 5432,
+  },
   {
     shape: "new Socket().connect(options, callback)",
     code: `return new Promise((resolve) => { const s = new net.Socket(); s.connect({ host: "reviews", port: 5432 }, () => resolve(raw(s))); })`,
@@ -57,17 +66,30 @@ const CAPTURED: readonly { readonly shape: string; readonly code: string; readon
       await new Promise((resolve) => s.once("close", resolve)); s.removeAllListeners(); return raw(s.connect(81, "reviews"))`,
     port: 81,
   },
-  { shape: "a localAddress", code: `return raw(net.connect({ host: "reviews", port: 80, localAddress: "127.0.0.2", family: 6 }))` },
-  { shape: "a lookup of its own", code: `return raw(net.connect({ host: "reviews", port: 80, lookup: () => assert.fail() }))` },
+  {
+    shape: "a localAddress",
+    code: `return raw(net.connect({ host: "reviews", port: 80, localAddress: "127.0.0.2", family: 6 }))`,
+  },
+  {
+    shape: "a lookup of its own",
+    code: `return raw(net.connect({ host: "reviews", port: 80, lookup: () => assert.fail() }))`,
+  },
   { shape: "upper case", code: `return raw(net.connect(80, "REViews"))`, name: "REViews" },
-  { shape: "a trailing dot", code: `return raw(net.connect(80, "reviews.default.svc.cluster.local."))`, name: "reviews.default.svc.cluster.local." },
+  {
+    shape: "a trailing dot",
+    code: `return raw(net.connect(80, "reviews.default.svc.cluster.local."))`,
+    name: "reviews.default.svc.cluster.local.",
+  },
   { shape: "a namespace", code: `return httpGet("http://reviews.default/")`, name: "reviews.default" },
 ];
 
 const LEFT_ALONE: readonly { readonly shape: string; readonly code: string }[] = [
   { shape: "an IP address", code: `return raw(net.connect(plainPort, "127.0.0.1"))` },
   { shape: "localhost", code: `return raw(net.connect({ host: "localhost", port: plainPort, family: 4 }))` },
-  { shape: "a port without a host", code: `return raw(net.connect({ port: plainPort, lookup: (h, o, done) => done(null, o.all ? [{ address: "127.0.0.1", family: 4 }] : "127.0.0.1", 4) }))` },
+  {
+    shape: "a port without a host",
+    code: `return raw(net.connect({ port: plainPort, lookup: (h, o, done) => done(null, o.all ? [{ address: "127.0.0.1", family: 4 }] : "127.0.0.1", 4) }))`,
+  },
   {
     shape: "a name outside the mesh",
     code: `return raw(net.connect({ host: "example.test", port: plainPort, lookup: (h, o, done) => done(null, o.all ? [{ address: "127.0.0.1", family: 4 }] : "127.0.0.1", 4) }))`,
@@ -148,8 +170,11 @@ for (const node of NODES) {
 
     test("a name that joins the mesh while the app runs is captured from then on", async () => {
       writeNames([]);
-      const app = startApp(node, `
-        process.stdin.on("data", () => net.connect(80, "late").on("error", (error) => console.log(error.code)).on("data", (d) => console.log(String(d))).end("hello"));`);
+      const app = startApp(
+        node,
+        `
+        process.stdin.on("data", () => net.connect(80, "late").on("error", (error) => console.log(error.code)).on("data", (d) => console.log(String(d))).end("hello"));`,
+      );
       app.stdin.write("go\n");
       assert.match(await nextLine(app.stdout), /^(ENOTFOUND|EAI_AGAIN)$/);
       writeNames(["late"]);
@@ -162,9 +187,13 @@ for (const node of NODES) {
     });
 
     test("without its settings the preload changes nothing", async () => {
-      const app = spawn(node, ["--require", PRELOAD, "-e", `console.log(require("node:net").Socket.prototype.connect.length)`], {
-        env: { PATH: process.env["PATH"] },
-      });
+      const app = spawn(
+        node,
+        ["--require", PRELOAD, "-e", `console.log(require("node:net").Socket.prototype.connect.length)`],
+        {
+          env: { PATH: process.env["PATH"] },
+        },
+      );
       assert.equal(await nextLine(app.stdout), "0");
       const [code] = (await once(app, "exit")) as [number];
       assert.equal(code, 0);
@@ -174,15 +203,23 @@ for (const node of NODES) {
 
 async function runApp(node: string, shapes: readonly { shape: string; code: string }[]): Promise<string> {
   const list = JSON.stringify(shapes.map(({ shape, code }) => ({ shape, code })));
-  const app = spawn(node, ["-e", APP, String((plain.address() as AddressInfo).port), pipe, list], { env: environment() });
+  const app = spawn(node, ["-e", APP, String((plain.address() as AddressInfo).port), pipe, list], {
+    env: environment(),
+  });
   app.stderr.pipe(process.stderr);
   let printed = "";
   for await (const chunk of app.stdout) printed += String(chunk);
   return printed;
 }
 
-function startApp(node: string, code: string): ReturnType<typeof spawn> & { stdin: NodeJS.WritableStream; stdout: NodeJS.ReadableStream } {
-  const app = spawn(node, ["-e", `const net = require("node:net"); ${code}`], { env: environment(), stdio: ["pipe", "pipe", "inherit"] });
+function startApp(
+  node: string,
+  code: string,
+): ReturnType<typeof spawn> & { stdin: NodeJS.WritableStream; stdout: NodeJS.ReadableStream } {
+  const app = spawn(node, ["-e", `const net = require("node:net"); ${code}`], {
+    env: environment(),
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   return app;
 }
 

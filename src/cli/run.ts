@@ -29,10 +29,26 @@ export function registerRunCommand(program: Command, context: CliContext): void 
     )
     .argument("<service>", "whose instance, and under whose service account", parseLabel)
     .argument("<command...>", "the program and its parameters, after --")
-    .addOption(new Option("--version <version>", "also an instance of the Service SERVICE-VERSION").argParser(parseLabel))
-    .addOption(new Option("--port <port>", "where the program listens (default: what its PORT variable says, which weft assigns)").argParser(parsePort))
-    .addOption(new Option("--protocol <protocol>", "http detects HTTP; tcp passes bytes on (default: the Service's, else http)").choices(["http", "tcp"]))
-    .addOption(new Option("--service-port <port>", "the port callers use (default: the Service's, else 80)").argParser(parsePort))
+    .addOption(
+      new Option("--version <version>", "also an instance of the Service SERVICE-VERSION").argParser(parseLabel),
+    )
+    .addOption(
+      new Option(
+        "--port <port>",
+        "where the program listens (default: what its PORT variable says, which weft assigns)",
+      ).argParser(parsePort),
+    )
+    .addOption(
+      new Option(
+        "--protocol <protocol>",
+        "http detects HTTP; tcp passes bytes on (default: the Service's, else http)",
+      ).choices(["http", "tcp"]),
+    )
+    .addOption(
+      new Option("--service-port <port>", "the port callers use (default: the Service's, else 80)").argParser(
+        parsePort,
+      ),
+    )
     .addHelpText("after", EXAMPLES)
     .action(async (service: string, [command = "", ...parameters]: readonly string[], flags: RunFlags) => {
       const { runService } = await import("../runner/run.ts");
@@ -49,7 +65,8 @@ export function registerRunCommand(program: Command, context: CliContext): void 
 }
 
 function parseLabel(text: string): string {
-  if (!isDnsLabel(text)) throw new InvalidArgumentError("Expected 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit.");
+  if (!isDnsLabel(text))
+    throw new InvalidArgumentError("Expected 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit.");
   return text;
 }
 

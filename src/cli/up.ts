@@ -25,12 +25,18 @@ export function registerUpCommand(program: Command, context: CliContext): void {
   program
     .command("up")
     .summary("run the mesh of a weft.yaml")
-    .description("Runs every service of a weft.yaml with a sidecar beside each instance, and the control plane, until Ctrl-C.")
+    .description(
+      "Runs every service of a weft.yaml with a sidecar beside each instance, and the control plane, until Ctrl-C.",
+    )
     .argument("[file]", "weft.yaml or its folder (default: the nearest one upward)")
     .option("-q, --quiet", "leave out what the apps print")
     .option("--no-access-log", "proxies write no access logs (they are in the state folder's logs/)")
-    .addOption(portOption("--api-port <port>", "where the API listens on 127.0.0.1; 0 = any free port", DEFAULT_API_PORT))
-    .addOption(portOption("--xds-port <port>", "where proxies reach the control plane; 0 = any free port", DEFAULT_XDS_PORT))
+    .addOption(
+      portOption("--api-port <port>", "where the API listens on 127.0.0.1; 0 = any free port", DEFAULT_API_PORT),
+    )
+    .addOption(
+      portOption("--xds-port <port>", "where proxies reach the control plane; 0 = any free port", DEFAULT_XDS_PORT),
+    )
     .addHelpText("after", EXAMPLES)
     .action(async (file: string | undefined, flags: UpFlags) => {
       const { runUp } = await import("../runner/up.ts");

@@ -33,19 +33,39 @@ const VECTORS: readonly Vector[] = [
     hex: `${SIGNATURE}21110012${"00".repeat(10)}0050020003413a2e`,
     expected: { length: 34, authority: "A:.", destinationPort: 80 },
   },
-  { fact: "takes LOCAL without a name", hex: `${SIGNATURE}20000000`, expected: { length: 16, authority: null, destinationPort: 0 } },
-  { fact: "discards what LOCAL carries", hex: `${SIGNATURE}20110002ffff`, expected: { length: 18, authority: null, destinationPort: 0 } },
+  {
+    fact: "takes LOCAL without a name",
+    hex: `${SIGNATURE}20000000`,
+    expected: { length: 16, authority: null, destinationPort: 0 },
+  },
+  {
+    fact: "discards what LOCAL carries",
+    hex: `${SIGNATURE}20110002ffff`,
+    expected: { length: 18, authority: null, destinationPort: 0 },
+  },
   { fact: "refuses other first bytes", hex: Buffer.from("GET / HTTP/1.1\r\n").toString("hex"), expected: "invalid" },
   { fact: "refuses version 1", hex: Buffer.from("PROXY TCP4 1.1.1.1").toString("hex"), expected: "invalid" },
   { fact: "refuses another version", hex: `${SIGNATURE}31110000`, expected: "invalid" },
   { fact: "refuses an unknown command", hex: `${SIGNATURE}22110000`, expected: "invalid" },
   { fact: "refuses datagrams", hex: `${SIGNATURE}2112000c${"00".repeat(12)}`, expected: "invalid" },
-  { fact: "refuses a header too short for its addresses", hex: `${SIGNATURE}2111000b${"00".repeat(11)}`, expected: "invalid" },
+  {
+    fact: "refuses a header too short for its addresses",
+    hex: `${SIGNATURE}2111000b${"00".repeat(11)}`,
+    expected: "invalid",
+  },
   { fact: "refuses a header over 1024 bytes", hex: `${SIGNATURE}211103f1`, expected: "invalid" },
-  { fact: "refuses an entry that runs past the end", hex: `${SIGNATURE}21110010${"00".repeat(12)}02000261`, expected: "invalid" },
+  {
+    fact: "refuses an entry that runs past the end",
+    hex: `${SIGNATURE}21110010${"00".repeat(12)}02000261`,
+    expected: "invalid",
+  },
   { fact: "refuses half an entry head", hex: `${SIGNATURE}2111000e${"00".repeat(12)}0200`, expected: "invalid" },
   { fact: "refuses an empty name", hex: `${SIGNATURE}2111000f${"00".repeat(12)}020000`, expected: "invalid" },
-  { fact: "refuses a control byte in the name", hex: `${SIGNATURE}21110010${"00".repeat(12)}0200010a`, expected: "invalid" },
+  {
+    fact: "refuses a control byte in the name",
+    hex: `${SIGNATURE}21110010${"00".repeat(12)}0200010a`,
+    expected: "invalid",
+  },
   { fact: "refuses a space in the name", hex: `${SIGNATURE}21110010${"00".repeat(12)}02000120`, expected: "invalid" },
 ];
 
@@ -62,17 +82,22 @@ test("decodeProxyHeader() refuses a name over 255 bytes", () => {
 test("decodeProxyHeader() reads back what encodeProxyHeader() wrote, and says partial for every prefix of it", () => {
   const name = fc.string({ minLength: 1, maxLength: 255, unit: fc.constantFrom(..."abcXYZ019.-_") });
   fc.assert(
-    fc.property(name, fc.integer({ min: 0, max: 65_535 }), fc.uint8Array({ maxLength: 20 }), (authority, port, rest) => {
-      const header = encodeProxyHeader(authority, port);
-      assert.deepEqual(decodeProxyHeader(Buffer.concat([header, rest])), {
-        length: header.length,
-        authority,
-        destinationPort: port,
-      });
-      for (let end = 0; end < header.length; end += 1) {
-        assert.equal(decodeProxyHeader(header.subarray(0, end)), "partial");
-      }
-    }),
+    fc.property(
+      name,
+      fc.integer({ min: 0, max: 65_535 }),
+      fc.uint8Array({ maxLength: 20 }),
+      (authority, port, rest) => {
+        const header = encodeProxyHeader(authority, port);
+        assert.deepEqual(decodeProxyHeader(Buffer.concat([header, rest])), {
+          length: header.length,
+          authority,
+          destinationPort: port,
+        });
+        for (let end = 0; end < header.length; end += 1) {
+          assert.equal(decodeProxyHeader(header.subarray(0, end)), "partial");
+        }
+      },
+    ),
     { seed: 20_261_122, numRuns: 100 },
   );
 });

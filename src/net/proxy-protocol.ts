@@ -15,7 +15,18 @@ export interface ProxyHeader {
 
 /** The first twelve bytes of every version 2 header. No HTTP or TLS connection starts with them. */
 export const PROXY_SIGNATURE: Uint8Array = Uint8Array.of(
-  0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a,
+  0x0d,
+  0x0a,
+  0x0d,
+  0x0a,
+  0x00,
+  0x0d,
+  0x0a,
+  0x51,
+  0x55,
+  0x49,
+  0x54,
+  0x0a,
 );
 
 /** haproxy asks receivers to take 536 bytes; a header with the longest DNS name is 286. Ours allows room for other TLVs. */

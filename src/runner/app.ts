@@ -54,10 +54,27 @@ export function createApp(options: AppOptions): Backend {
   }
 
   function watch(): void {
-    const stopPort = watchPort({ clock, connect: options.connect, host: "127.0.0.1", port, recheckMs: null, onChange: setAccepting });
-    const silent = options.silentAfterMs === null ? null : clock.after(options.silentAfterMs, () => {
-      if (!accepting) options.onProblem(`${workload} does not listen on 127.0.0.1:${port} yet; it should listen on the port in its PORT variable (or say appPort in weft.yaml)`);
-    }, undefined);
+    const stopPort = watchPort({
+      clock,
+      connect: options.connect,
+      host: "127.0.0.1",
+      port,
+      recheckMs: null,
+      onChange: setAccepting,
+    });
+    const silent =
+      options.silentAfterMs === null
+        ? null
+        : clock.after(
+            options.silentAfterMs,
+            () => {
+              if (!accepting)
+                options.onProblem(
+                  `${workload} does not listen on 127.0.0.1:${port} yet; it should listen on the port in its PORT variable (or say appPort in weft.yaml)`,
+                );
+            },
+            undefined,
+          );
     stopWatch = () => {
       stopPort();
       silent?.clear();

@@ -16,7 +16,11 @@ const LOCAL_HOSTS = ["localhost", "127.0.0.1", "::1"];
  * What an app's environment needs so that its calls to mesh names go through its sidecar: a preload for Node, and
  * `http_proxy` for everything else. What the user had in NODE_OPTIONS and no_proxy stays.
  */
-export function createCaptureEnvironment(environment: Environment, settings: CaptureSettings, preload: string = PRELOAD): Record<string, string> {
+export function createCaptureEnvironment(
+  environment: Environment,
+  settings: CaptureSettings,
+  preload: string = PRELOAD,
+): Record<string, string> {
   const { address, port } = settings.outbound;
   const proxy = `http://${address}:${port}`;
   const nodeOptions = [environment["NODE_OPTIONS"] ?? "", `--require ${quoteNodeOption(preload)}`];

@@ -105,7 +105,11 @@ export class ControlPlane {
 
   /** Call after `started`. */
   api(): ApiClient {
-    if (this.#client === null) throw new WeftError("WEFT_UP_STATE", "Cannot use the API: found a control plane that has not started; expected it to run");
+    if (this.#client === null)
+      throw new WeftError(
+        "WEFT_UP_STATE",
+        "Cannot use the API: found a control plane that has not started; expected it to run",
+      );
     return this.#client;
   }
 
@@ -113,7 +117,8 @@ export class ControlPlane {
   async grantJoin(request: JoinRequest, patience: "wait" | "once"): Promise<JoinGrant> {
     await this.started;
     if (patience === "once") {
-      if (this.#impatientClient === null) throw new WeftError("WEFT_UP_STATE", "Cannot join: found no control plane; expected it to run");
+      if (this.#impatientClient === null)
+        throw new WeftError("WEFT_UP_STATE", "Cannot join: found no control plane; expected it to run");
       return this.#impatientClient.grantJoin(request);
     }
     for (;;) {
@@ -169,7 +174,10 @@ export class ControlPlane {
       return;
     }
     const { createApiClient } = await import("../apiserver/api-client.ts");
-    const address = { api: `http://${settings.api.address}:${status.apiPort}`, xds: `${settings.xds.address}:${status.xdsPort}` };
+    const address = {
+      api: `http://${settings.api.address}:${status.apiPort}`,
+      xds: `${settings.xds.address}:${status.xdsPort}`,
+    };
     const { token } = this.#options;
     this.#client = createApiClient({ baseUrl: address.api, token });
     this.#impatientClient = createApiClient({ baseUrl: address.api, token, timeoutMs: IMPATIENT_MS });
@@ -188,18 +196,30 @@ export class ControlPlane {
       return "leave";
     }
     const why = failure === null ? describeExit(exit) : `${failure.message} (${failure.code})`;
-    onProblem(`the control plane ${failure === null ? why : `stopped: ${why}`}; it starts again in ${delayMs / 1000} s, requests go on meanwhile (its log: ${logFile})`);
+    onProblem(
+      `the control plane ${failure === null ? why : `stopped: ${why}`}; it starts again in ${delayMs / 1000} s, requests go on meanwhile (its log: ${logFile})`,
+    );
     return "restart";
   }
 
-  #toStartError(exit: ChildExit, failure: Extract<ControlPlaneStatusLine, { readonly event: "failed" }> | null): WeftError {
+  #toStartError(
+    exit: ChildExit,
+    failure: Extract<ControlPlaneStatusLine, { readonly event: "failed" }> | null,
+  ): WeftError {
     if (failure !== null) {
-      const hint = failure.code === LISTEN_FAILED ? "Another mesh may be running: stop it, or take other ports: weft up --api-port 0 --xds-port 0" : failure.hint;
+      const hint =
+        failure.code === LISTEN_FAILED
+          ? "Another mesh may be running: stop it, or take other ports: weft up --api-port 0 --xds-port 0"
+          : failure.hint;
       return new WeftError(failure.code, failure.message, hint === null ? {} : { hint });
     }
-    return new WeftError("WEFT_UP_CONTROL", `Cannot start the control plane: it ${describeExit(exit)}; expected it to serve`, {
-      hint: `Read its log: ${this.#options.logFile}`,
-    });
+    return new WeftError(
+      "WEFT_UP_CONTROL",
+      `Cannot start the control plane: it ${describeExit(exit)}; expected it to serve`,
+      {
+        hint: `Read its log: ${this.#options.logFile}`,
+      },
+    );
   }
 }
 

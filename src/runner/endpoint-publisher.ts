@@ -130,9 +130,13 @@ export class EndpointPublisher {
     if (this.#timer !== null) return;
     const delayMs = this.#retryMs;
     this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
-    this.#timer = this.#options.clock.after(delayMs, () => {
-      this.#timer = null;
-      this.#writeAll();
-    }, undefined);
+    this.#timer = this.#options.clock.after(
+      delayMs,
+      () => {
+        this.#timer = null;
+        this.#writeAll();
+      },
+      undefined,
+    );
   }
 }

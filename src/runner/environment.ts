@@ -15,7 +15,13 @@ export function readEnvironment(): Environment {
 export function createOwnProcessEnvironment(environment: Environment, compileCache: string): Environment {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {
-    if (value === undefined || name === "NODE_OPTIONS" || name.startsWith("WEFT_") || /^(https?|all|grpc|no(_grpc)?)_proxy$/i.test(name)) continue;
+    if (
+      value === undefined ||
+      name === "NODE_OPTIONS" ||
+      name.startsWith("WEFT_") ||
+      /^(https?|all|grpc|no(_grpc)?)_proxy$/i.test(name)
+    )
+      continue;
     kept[name] = value;
   }
   return { ...kept, NODE_COMPILE_CACHE: compileCache };

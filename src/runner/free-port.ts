@@ -23,9 +23,13 @@ export class FreePorts {
       this.#given.add(port);
       if (await isPortFree(port)) return port;
     }
-    throw new WeftError("WEFT_UP_PORTS", `Cannot find a port for an app: found none free in ${ATTEMPTS} tries between ${FIRST_PORT} and ${FIRST_PORT + PORT_COUNT}; expected one`, {
-      hint: "Give the service a free appPort in weft.yaml",
-    });
+    throw new WeftError(
+      "WEFT_UP_PORTS",
+      `Cannot find a port for an app: found none free in ${ATTEMPTS} tries between ${FIRST_PORT} and ${FIRST_PORT + PORT_COUNT}; expected one`,
+      {
+        hint: "Give the service a free appPort in weft.yaml",
+      },
+    );
   }
 }
 
@@ -38,7 +42,9 @@ export async function isPortFree(port: number, host?: string): Promise<boolean> 
 function canBind(port: number, host: string): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "EADDRINUSE" && error.code !== "EACCES"));
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      resolve(error.code !== "EADDRINUSE" && error.code !== "EACCES"),
+    );
     server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }

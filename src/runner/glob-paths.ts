@@ -7,7 +7,12 @@ import { join } from "node:path";
  */
 export function globPaths(folder: string, pattern: string): readonly string[] {
   const found: string[] = [];
-  expand(folder, "", pattern.split("/").filter((part, i) => part !== "" || i === 0), found);
+  expand(
+    folder,
+    "",
+    pattern.split("/").filter((part, i) => part !== "" || i === 0),
+    found,
+  );
   return [...new Set(found)].sort();
 }
 
@@ -18,7 +23,8 @@ function expand(folder: string, prefix: string, parts: readonly string[], found:
     expand(folder, prefix, rest.length === 0 ? ["*"] : rest, found);
     for (const name of listNames(folder, prefix)) {
       const path = joinRelative(prefix, name);
-      if (!name.startsWith(".") && name !== "node_modules" && isFolder(folder, path)) expand(folder, path, parts, found);
+      if (!name.startsWith(".") && name !== "node_modules" && isFolder(folder, path))
+        expand(folder, path, parts, found);
     }
     return;
   }

@@ -33,9 +33,13 @@ export function lockHome(home: string): HomeLock {
   } finally {
     rmSync(offered, { force: true });
   }
-  throw new WeftError("WEFT_UP_LOCK", `Cannot lock "${home}": found a lock that changes all the time; expected one \`weft up\` at a time`, {
-    hint: "Try again",
-  });
+  throw new WeftError(
+    "WEFT_UP_LOCK",
+    `Cannot lock "${home}": found a lock that changes all the time; expected one \`weft up\` at a time`,
+    {
+      hint: "Try again",
+    },
+  );
 }
 
 /** Creating a hard link fails when the name exists: that decides between two that start at once. */
@@ -79,8 +83,12 @@ function release(path: string, own: Holder): void {
 }
 
 function createRunningError(home: string, holder: Holder): WeftError {
-  return new WeftError("WEFT_UP_RUNNING", `Cannot start the mesh of "${home}": found \`weft up\` running already, process ${holder.pid}; expected none`, {
-    hint: `Look at it with \`weft stat\`, add a service to it with \`weft run\`, or stop it first: kill ${holder.pid}`,
-    details: { pid: holder.pid },
-  });
+  return new WeftError(
+    "WEFT_UP_RUNNING",
+    `Cannot start the mesh of "${home}": found \`weft up\` running already, process ${holder.pid}; expected none`,
+    {
+      hint: `Look at it with \`weft stat\`, add a service to it with \`weft run\`, or stop it first: kill ${holder.pid}`,
+      details: { pid: holder.pid },
+    },
+  );
 }

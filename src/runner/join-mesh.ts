@@ -33,14 +33,24 @@ export async function ensureServiceAccount(api: Api, service: string): Promise<v
 
 /** What an existing Service says about its port; null when there is no such Service. Throws when it has no such port. */
 export async function findServicePort(api: Api, options: JoinOptions): Promise<JoinedPort | null> {
-  const found = (await api.get({ group: "", kind: "Service", namespace: DEFAULT_NAMESPACE, name: options.service })) as Service | null;
+  const found = (await api.get({
+    group: "",
+    kind: "Service",
+    namespace: DEFAULT_NAMESPACE,
+    name: options.service,
+  })) as Service | null;
   if (found === null) return null;
   const { ports } = found.spec;
-  const port = options.servicePort === null ? ports[0] : ports.find((candidate) => candidate.port === options.servicePort);
+  const port =
+    options.servicePort === null ? ports[0] : ports.find((candidate) => candidate.port === options.servicePort);
   if (port === undefined) {
-    throw new WeftError("WEFT_RUN_PORT", `Cannot join the Service "${options.service}": found ports ${ports.map((candidate) => candidate.port).join(", ") || "none"}; expected ${options.servicePort ?? "one"}`, {
-      hint: `Leave --service-port out, or change the Service: weft get service ${options.service} -o yaml`,
-    });
+    throw new WeftError(
+      "WEFT_RUN_PORT",
+      `Cannot join the Service "${options.service}": found ports ${ports.map((candidate) => candidate.port).join(", ") || "none"}; expected ${options.servicePort ?? "one"}`,
+      {
+        hint: `Leave --service-port out, or change the Service: weft get service ${options.service} -o yaml`,
+      },
+    );
   }
   return { name: port.name, protocol: port.appProtocol === "tcp" ? "tcp" : "http" };
 }

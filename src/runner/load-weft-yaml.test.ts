@@ -54,7 +54,10 @@ test("loadWeftYaml() reports the errors of all files together", () => {
       assert.ok(error instanceof InvalidWeftYamlError);
       const lines = error.problems.map(formatProblem);
       assert.equal(lines.length, 3);
-      assert.match(lines[0] ?? "", /^weft\.yaml:3:33: error: resources\[2\]: found no file for "three.yaml"; expected a file below/);
+      assert.match(
+        lines[0] ?? "",
+        /^weft\.yaml:3:33: error: resources\[2\]: found no file for "three.yaml"; expected a file below/,
+      );
       assert.match(lines[1] ?? "", /^one\.yaml:4:\d+: error: spec\.backends\[0\]\.weight: found -1;/);
       assert.match(lines[2] ?? "", /^two\.yaml:2:\d+: error: kind: found "TrafficSpilt";/);
       return true;
@@ -88,7 +91,10 @@ test("loadWeftYaml() warns of a glob without files and of dangling names", () =>
     "split.yaml": SPLIT,
   });
   const lines = loadWeftYaml(join(folder, "weft.yaml"), folder).warnings.map(formatProblem);
-  assert.match(lines[0] ?? "", /^weft\.yaml:3:13: warning: resources\[0\]: found no file for "none\/\*\.yaml"; expected at least one/);
+  assert.match(
+    lines[0] ?? "",
+    /^weft\.yaml:3:13: warning: resources\[0\]: found no file for "none\/\*\.yaml"; expected at least one/,
+  );
   assert.ok(lines.slice(1).every((line) => line.startsWith("split.yaml:4:") && line.includes("unknown name")));
   assert.equal(lines.length, 3);
 });
@@ -101,7 +107,14 @@ test("loadWeftYaml() says which file it could not read", () => {
 });
 
 test("globPaths() matches names, folders and single characters, sorted and without hidden files", () => {
-  const folder = createFolder({ "a.yaml": "", "b1.yaml": "", ".hidden.yaml": "", "p/c.yaml": "", "p/q/d.yaml": "", "p/q/e.txt": "" });
+  const folder = createFolder({
+    "a.yaml": "",
+    "b1.yaml": "",
+    ".hidden.yaml": "",
+    "p/c.yaml": "",
+    "p/q/d.yaml": "",
+    "p/q/e.txt": "",
+  });
   assert.deepEqual(globPaths(folder, "*.yaml"), ["a.yaml", "b1.yaml"]);
   assert.deepEqual(globPaths(folder, "b?.yaml"), ["b1.yaml"]);
   assert.deepEqual(globPaths(folder, "**/*.yaml"), ["a.yaml", "b1.yaml", "p/c.yaml", "p/q/d.yaml"]);

@@ -90,7 +90,8 @@ function readResourceFiles(config: WeftYaml, place: Place): WrittenResources {
     for (const [resource, source] of parsed.sources) {
       const key = keyOf(resource);
       const earlier = seen.get(key);
-      if (earlier !== undefined) problems.push(createClash(resource, source, `each resource once (another is in ${earlier})`));
+      if (earlier !== undefined)
+        problems.push(createClash(resource, source, `each resource once (another is in ${earlier})`));
       seen.set(key, shown);
       sources.set(resource, source);
     }
@@ -99,11 +100,16 @@ function readResourceFiles(config: WeftYaml, place: Place): WrittenResources {
 }
 
 /** A file may not quietly replace what weft.yaml itself says. */
-function findClashes(own: readonly Resource[], sources: ReadonlyMap<KnownResource, SchemaSource>, file: string): readonly Problem[] {
+function findClashes(
+  own: readonly Resource[],
+  sources: ReadonlyMap<KnownResource, SchemaSource>,
+  file: string,
+): readonly Problem[] {
   const taken = new Set(own.map(keyOf));
   const problems: Problem[] = [];
   for (const [resource, source] of sources) {
-    if (taken.has(keyOf(resource))) problems.push(createClash(resource, source, `a name that ${file} does not use itself`));
+    if (taken.has(keyOf(resource)))
+      problems.push(createClash(resource, source, `a name that ${file} does not use itself`));
   }
   return problems;
 }
@@ -127,10 +133,14 @@ function readText(path: string, shown: string): string {
     return readFileSync(path, "utf8");
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new WeftError("WEFT_YAML_MISSING", `Cannot read "${shown}": found ${code}; expected a file this user can read`, {
-      hint: "Give `weft up` the path of a weft.yaml, or go to its folder",
-      cause: error,
-    });
+    throw new WeftError(
+      "WEFT_YAML_MISSING",
+      `Cannot read "${shown}": found ${code}; expected a file this user can read`,
+      {
+        hint: "Give `weft up` the path of a weft.yaml, or go to its folder",
+        cause: error,
+      },
+    );
   }
 }
 

@@ -195,7 +195,8 @@ for (const { fact, text, problems } of REFUSED) {
 }
 
 test("parseWeftYaml() warns of names in allow and ingress that the file does not have", () => {
-  const text = "mesh: m\nservices:\n  a: { command: x, allow: [ingress, a, bee] }\ningress: [{ port: 0, service: ay }]\n";
+  const text =
+    "mesh: m\nservices:\n  a: { command: x, allow: [ingress, a, bee] }\ningress: [{ port: 0, service: ay }]\n";
   assert.deepEqual(problemsOf(text), [
     'weft.yaml:3:40: warning: services.a.allow[2]: found unknown name "bee"; expected a service of this file, or ingress',
     'weft.yaml:4:31: warning: ingress[0].service: found unknown name "ay"; expected a service of this file',

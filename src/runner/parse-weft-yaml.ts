@@ -13,7 +13,12 @@ import {
   type VersionEntry,
   type WeftYaml,
 } from "./weft-yaml.ts";
-import { weftYamlSchema, type WrittenInstances, type WrittenService, type WrittenWeftYaml } from "./weft-yaml-schema.ts";
+import {
+  weftYamlSchema,
+  type WrittenInstances,
+  type WrittenService,
+  type WrittenWeftYaml,
+} from "./weft-yaml-schema.ts";
 
 export interface ParsedWeftYaml {
   /** Frozen; null when there is an error. */
@@ -37,7 +42,11 @@ export function parseWeftYaml(text: string, file: string): ParsedWeftYaml {
     const found = document === undefined ? "an empty file" : `${documents.length} documents`;
     const place = second?.locate([], "value") ?? { line: 1, column: 1 };
     const expected = "one document with mesh and services";
-    return { config: null, problems: [{ severity: "error", file, ...place, path: "", found, expected }], source: { file } };
+    return {
+      config: null,
+      problems: [{ severity: "error", file, ...place, path: "", found, expected }],
+      source: { file },
+    };
   }
   const source: SchemaSource = { file, locate: document.locate };
   const checked = checkSchema(weftYamlSchema, document.value, source);
@@ -129,7 +138,12 @@ function toSource(
   if (written.address !== undefined) {
     for (const field of ["command", "replicas", "appPort", "env"] as const) {
       if (written[field] === undefined) continue;
-      problems.add([...path, field], `${field} beside address`, "none: weft does not start what is at an address", "key");
+      problems.add(
+        [...path, field],
+        `${field} beside address`,
+        "none: weft does not start what is at an address",
+        "key",
+      );
     }
     return { kind: "address", ...written.address };
   }
@@ -139,11 +153,20 @@ function toSource(
     return null;
   }
   if (written.env?.["PORT"] !== undefined) {
-    problems.add([...path, "env", "PORT"], "PORT, which weft assigns", "appPort, when the app must listen on a port of its own", "key");
+    problems.add(
+      [...path, "env", "PORT"],
+      "PORT, which weft assigns",
+      "appPort, when the app must listen on a port of its own",
+      "key",
+    );
   }
   const replicas = written.replicas ?? 1;
   if (written.appPort !== undefined && replicas > 1) {
-    problems.add([...path, "appPort"], `one port for ${replicas} replicas`, "replicas: 1, or no appPort (each instance then gets its own PORT)");
+    problems.add(
+      [...path, "appPort"],
+      `one port for ${replicas} replicas`,
+      "replicas: 1, or no appPort (each instance then gets its own PORT)",
+    );
   }
   return {
     kind: "command",
@@ -156,16 +179,27 @@ function toSource(
 
 /** Names that would meet elsewhere: as a Service, as a workload, as an account or as a listener. */
 function checkNames(config: WeftYaml, problems: Problems): void {
-  const services = new Map<string, string>(config.services.map((service) => [service.name, `the service ${service.name}`]));
+  const services = new Map<string, string>(
+    config.services.map((service) => [service.name, `the service ${service.name}`]),
+  );
   const workloads = new Map<string, string>();
   for (const service of config.services) {
     if (service.name === INGRESS_ACCOUNT) {
-      problems.add(["services", service.name], `"${service.name}"`, "another name: this one is the ingress gateway's", "key");
+      problems.add(
+        ["services", service.name],
+        `"${service.name}"`,
+        "another name: this one is the ingress gateway's",
+        "key",
+      );
     }
     for (const version of service.versions) checkVersion(service, version, { services, workloads, problems });
     for (const [position, name] of (service.allow ?? []).entries()) {
       if (name === INGRESS_ACCOUNT || services.get(name)?.startsWith("the service ") === true) continue;
-      problems.warn(["services", service.name, "allow", position], `unknown name "${name}"`, "a service of this file, or ingress");
+      problems.warn(
+        ["services", service.name, "allow", position],
+        `unknown name "${name}"`,
+        "a service of this file, or ingress",
+      );
     }
   }
   const ports = new Set<number>();

@@ -16,7 +16,10 @@ export function readProcessStamp(pid: number): string | null {
     void error;
   }
   try {
-    const printed = execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    const printed = execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
     return printed.trim() === "" ? null : printed.trim();
   } catch {
     return null;

@@ -20,15 +20,22 @@ const BUN_ARCH: Readonly<Record<string, string>> = { x64: "x64", arm64: "aarch64
 export function chooseProxyRuntime(override: string | undefined): ProxyRuntime {
   const node: ProxyRuntime = { name: "node", file: process.execPath };
   if (override !== undefined && !["", "bun", "node"].includes(override)) {
-    throw new WeftError("WEFT_RUNTIME", `Cannot choose a runtime for proxies: found WEFT_RUNTIME="${override}"; expected bun or node`);
+    throw new WeftError(
+      "WEFT_RUNTIME",
+      `Cannot choose a runtime for proxies: found WEFT_RUNTIME="${override}"; expected bun or node`,
+    );
   }
   if (override === "node") return node;
   const file = findBun();
   if (file !== null) return { name: "bun", file };
   if (override !== "bun") return node;
-  throw new WeftError("WEFT_RUNTIME", "Cannot run proxies on Bun: found no Bun for this platform beside weft; expected the optional package", {
-    hint: "Install again with optional packages (npm install --include=optional), or set WEFT_RUNTIME=node",
-  });
+  throw new WeftError(
+    "WEFT_RUNTIME",
+    "Cannot run proxies on Bun: found no Bun for this platform beside weft; expected the optional package",
+    {
+      hint: "Install again with optional packages (npm install --include=optional), or set WEFT_RUNTIME=node",
+    },
+  );
 }
 
 function findBun(): string | null {

@@ -26,9 +26,14 @@ export function createRemoteAddress(options: RemoteAddressOptions): Backend {
     state: () => (accepting ? "running" : "away"),
     start() {
       if (stopWatch !== null) return;
-      const silent = clock.after(SILENT_AFTER_MS, () => {
-        if (!accepting) options.onProblem(`nothing accepts connections at ${host}:${port} (${workload}); weft keeps trying`);
-      }, undefined);
+      const silent = clock.after(
+        SILENT_AFTER_MS,
+        () => {
+          if (!accepting)
+            options.onProblem(`nothing accepts connections at ${host}:${port} (${workload}); weft keeps trying`);
+        },
+        undefined,
+      );
       const stopPort = watchPort({
         clock,
         connect: options.connect,

@@ -1,5 +1,9 @@
 /** Calls `run` for each item, at most `limit` at a time; rejects with the first failure after those under way ended. */
-export async function runLimited<T>(items: readonly T[], limit: number, run: (item: T) => Promise<unknown>): Promise<void> {
+export async function runLimited<T>(
+  items: readonly T[],
+  limit: number,
+  run: (item: T) => Promise<unknown>,
+): Promise<void> {
   let next = 0;
   async function work(): Promise<void> {
     while (next < items.length) {

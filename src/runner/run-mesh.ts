@@ -31,8 +31,14 @@ export async function runMesh(context: CliContext, run: MeshRun): Promise<void> 
   const { clock, environment, random, stdout } = context;
   const { control, home, listener, options, spawn } = run;
   const loaded = load(context, run.path);
-  const names = loaded.config.services.flatMap((service) => service.versions.map((version) => `${service.name}-${version.name}-00`));
-  const display = new UpDisplay({ terminal: stdout, prefixWidth: Math.max(0, ...names.map((name) => name.length - 1)), isQuiet: options.isQuiet });
+  const names = loaded.config.services.flatMap((service) =>
+    service.versions.map((version) => `${service.name}-${version.name}-00`),
+  );
+  const display = new UpDisplay({
+    terminal: stdout,
+    prefixWidth: Math.max(0, ...names.map((name) => name.length - 1)),
+    isQuiet: options.isQuiet,
+  });
   const runtime = chooseProxyRuntime(environment["WEFT_RUNTIME"]);
   const runner = await MeshRunner.create({
     loaded,
@@ -135,12 +141,26 @@ function startTable(context: CliContext, runner: MeshRunner, display: UpDisplay)
   return { stop: () => timer.clear() };
 }
 
-function printReady(context: CliContext, { runner, display, loaded, home }: { readonly runner: MeshRunner; readonly display: UpDisplay; readonly loaded: LoadedWeftYaml; readonly home: string }): void {
+function printReady(
+  context: CliContext,
+  {
+    runner,
+    display,
+    loaded,
+    home,
+  }: {
+    readonly runner: MeshRunner;
+    readonly display: UpDisplay;
+    readonly loaded: LoadedWeftYaml;
+    readonly home: string;
+  },
+): void {
   display.line(`weft is ready in ${(context.clock.nowMs() / 1000).toFixed(1)} s`);
   for (const { address, port, service } of runner.ingressPorts()) {
     const host = address.includes(":") ? `[${address}]` : address;
     display.line(`  ${service.slice(service.indexOf("/") + 1)}: http://${host}:${port}/`);
   }
   display.line(`  API: ${runner.api()?.baseUrl ?? ""} (state, token and logs: ${home})`);
-  if (loaded.config.access === "permissive") display.line("  access is permissive: every call is allowed, and counted where strict would deny it");
+  if (loaded.config.access === "permissive")
+    display.line("  access is permissive: every call is allowed, and counted where strict would deny it");
 }

@@ -73,8 +73,17 @@ interface Mesh {
 async function runInMesh(context: CliContext, options: RunOptions, { home, folder, client }: Mesh): Promise<void> {
   const { clock, environment, random, stderr } = context;
   const say = (message: string): void => stderr.write(`${paint(stderr, "dim", "weft:")} ${message}\n`);
-  const joining: JoinOptions = { service: options.service, version: options.version, protocol: options.protocol ?? "http", servicePort: options.servicePort };
-  const [existing, port] = await Promise.all([findServicePort(client, joining), choosePort(options.port, new FreePorts(random)), ensureServiceAccount(client, options.service)]);
+  const joining: JoinOptions = {
+    service: options.service,
+    version: options.version,
+    protocol: options.protocol ?? "http",
+    servicePort: options.servicePort,
+  };
+  const [existing, port] = await Promise.all([
+    findServicePort(client, joining),
+    choosePort(options.port, new FreePorts(random)),
+    ensureServiceAccount(client, options.service),
+  ]);
   const protocol = options.protocol ?? existing?.protocol ?? "http";
   const workload = formatRunWorkload(options, Buffer.from(random.bytes(3)).toString("hex"));
   const journal = new ProcessJournal(folder);
@@ -89,7 +98,8 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
       names.add(slice.metadata.name);
       await client.apply(slice);
     },
-    onFailing: (error) => say(`endpoints wait for the control plane: ${error instanceof Error ? error.message : String(error)}`),
+    onFailing: (error) =>
+      say(`endpoints wait for the control plane: ${error instanceof Error ? error.message : String(error)}`),
     onRecovered: () => say("endpoints are up to date again"),
     onIdle: () => undefined,
   });
@@ -140,7 +150,8 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
         },
         cwd: context.cwd,
         port,
-        createEnvironment: () => createProgramEnvironment(environment, { options, port, ports: events.ports(), stateDir }),
+        createEnvironment: () =>
+          createProgramEnvironment(environment, { options, port, ports: events.ports(), stateDir }),
         silentAfterMs: null,
         onAcceptingChange(accepting) {
           events.onAcceptingChange(accepting);
@@ -183,14 +194,21 @@ type Outcome =
 function finish(context: CliContext, options: RunOptions, outcome: Outcome): void {
   if (outcome.kind === "interrupted") return;
   if (outcome.kind === "failed") {
-    throw new WeftError("WEFT_RUN_JOIN", `Cannot join the mesh as "${options.service}": ${outcome.message}; expected a proxy that serves`, {
-      hint: "See `weft check`, and the log of the proxy in the state folder",
-    });
+    throw new WeftError(
+      "WEFT_RUN_JOIN",
+      `Cannot join the mesh as "${options.service}": ${outcome.message}; expected a proxy that serves`,
+      {
+        hint: "See `weft check`, and the log of the proxy in the state folder",
+      },
+    );
   }
   const { code, error, signal } = outcome.exit;
   if (error !== null) {
     throw new WeftError("WEFT_RUN_COMMAND", `Cannot run "${options.command}": found ${error}; expected a program`, {
-      hint: error === "ENOENT" ? "Check its name and PATH; shell syntax needs a shell: -- sh -c '…'" : "Check that this user may run it",
+      hint:
+        error === "ENOENT"
+          ? "Check its name and PATH; shell syntax needs a shell: -- sh -c '…'"
+          : "Check that this user may run it",
     });
   }
   // As shells do: 128 and the signal's number.
@@ -200,20 +218,36 @@ function finish(context: CliContext, options: RunOptions, outcome: Outcome): voi
 
 function createProgramEnvironment(
   environment: Environment,
-  { options, port, ports, stateDir }: { readonly options: RunOptions; readonly port: number; readonly ports: SidecarPorts | null; readonly stateDir: string },
+  {
+    options,
+    port,
+    ports,
+    stateDir,
+  }: {
+    readonly options: RunOptions;
+    readonly port: number;
+    readonly ports: SidecarPorts | null;
+    readonly stateDir: string;
+  },
 ): Environment {
   const own = { ...environment, PORT: String(port), WEFT_SERVICE: options.service, WEFT_VERSION: options.version };
   const outbound = ports?.outbound ?? null;
-  return outbound === null ? own : { ...own, ...createCaptureEnvironment(own, { outbound, namesFile: formatNamesPath(stateDir) }) };
+  return outbound === null
+    ? own
+    : { ...own, ...createCaptureEnvironment(own, { outbound, namesFile: formatNamesPath(stateDir) }) };
 }
 
 /** The given port must be free: else the program of somebody else would look like ours. */
 async function choosePort(given: number | null, ports: FreePorts): Promise<number> {
   if (given === null) return ports.take();
   if (await isPortFree(given)) return given;
-  throw new WeftError("WEFT_RUN_PORT_TAKEN", `Cannot run a service on port ${given}: found another program there; expected a free port`, {
-    hint: "Stop that program, or name the port that the command will listen on. To mesh what already runs, give it as an address in weft.yaml",
-  });
+  throw new WeftError(
+    "WEFT_RUN_PORT_TAKEN",
+    `Cannot run a service on port ${given}: found another program there; expected a free port`,
+    {
+      hint: "Stop that program, or name the port that the command will listen on. To mesh what already runs, give it as an address in weft.yaml",
+    },
+  );
 }
 
 /** Unique on this machine and beyond: several people may run the same service. */
@@ -234,7 +268,9 @@ function listenForInterrupts(context: CliContext, onFirst: () => void, onSecond:
 
 /** Endpoints that nobody stands behind any more go at once instead of when the control plane notices. */
 async function sayFarewell(client: ApiClient, names: ReadonlySet<string>, { clock }: CliContext): Promise<void> {
-  const removals = [...names].map((name) => client.delete({ group: "discovery.k8s.io", kind: "EndpointSlice", namespace: DEFAULT_NAMESPACE, name }));
+  const removals = [...names].map((name) =>
+    client.delete({ group: "discovery.k8s.io", kind: "EndpointSlice", namespace: DEFAULT_NAMESPACE, name }),
+  );
   const limit = new Promise<void>((resolve) => clock.after(FAREWELL_MS, resolve, undefined));
   await Promise.race([Promise.allSettled(removals), limit]);
 }

@@ -132,7 +132,9 @@ export class Sidecar {
     } catch (error) {
       // Without the control plane it starts from the identity and configuration in its state folder.
       if (this.#grant === null) {
-        this.#options.onProblem(`the proxy of ${workload} cannot join: ${error instanceof Error ? error.message : String(error)}`);
+        this.#options.onProblem(
+          `the proxy of ${workload} cannot join: ${error instanceof Error ? error.message : String(error)}`,
+        );
         child.kill("SIGKILL");
         return;
       }
@@ -154,7 +156,10 @@ export class Sidecar {
       trustBundlePem: grant.trustBundlePem,
       joinCredential,
       outbound: app === null ? null : (known?.outbound ?? ANY_PORT),
-      inbound: app === null ? [] : [{ ...(known?.inbound ?? ANY_PORT), appAddress: app.address, appPort: app.port, protocol: app.protocol }],
+      inbound:
+        app === null
+          ? []
+          : [{ ...(known?.inbound ?? ANY_PORT), appAddress: app.address, appPort: app.port, protocol: app.protocol }],
       ingress: ingress.map((entry, i) => ({ ...entry, port: known?.ingress[i]?.port ?? entry.port })),
       admin: known?.admin ?? ANY_PORT,
       accessLog,
@@ -199,7 +204,8 @@ export class Sidecar {
     if (!this.#isListening) this.#failedStarts += 1;
     const couldNotRun = !this.#isListening && !this.#hasFailed && this.#grant !== null;
     if (couldNotRun && this.#startedOn?.name === "bun" && this.#ports === null) {
-      if (runtimes.current.name === "bun") onProblem(`Bun does not run here (${describeExit(exit)}); proxies take Node instead`);
+      if (runtimes.current.name === "bun")
+        onProblem(`Bun does not run here (${describeExit(exit)}); proxies take Node instead`);
       runtimes.current = runtimes.fallback;
     } else {
       onProblem(`the proxy of ${workload} ${describeExit(exit)}; it starts again (its log: ${logFile})`);

@@ -32,7 +32,9 @@ export async function removeOldEndpoints(api: Api): Promise<void> {
  */
 export async function syncResources(api: Api, wanted: readonly Resource[]): Promise<void> {
   await runLimited(wanted, CONCURRENT_CALLS, (resource) => api.apply(resource));
-  const names = new Set(wanted.map((resource) => `${resource.kind} ${resource.metadata.namespace}/${resource.metadata.name}`));
+  const names = new Set(
+    wanted.map((resource) => `${resource.kind} ${resource.metadata.namespace}/${resource.metadata.name}`),
+  );
   await runLimited(SYNCED_KINDS, CONCURRENT_CALLS, async (kind) => {
     const { items } = await api.list(kind, { labelSelector: `${MANAGED_BY_LABEL}=weft` });
     for (const item of items) {

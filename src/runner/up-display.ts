@@ -66,7 +66,9 @@ export class UpDisplay {
     const { terminal } = this.#options;
     if (!terminal.isTty) return;
     const lines = formatTable(terminal, COLUMNS, toRows(instances, stat));
-    const hint = isControlPlaneUp ? "last 10 s · Ctrl-C stops the mesh" : "the control plane is away: requests go on with the configuration they have";
+    const hint = isControlPlaneUp
+      ? "last 10 s · Ctrl-C stops the mesh"
+      : "the control plane is away: requests go on with the configuration they have";
     this.#block.update(["", ...lines, paint(terminal, isControlPlaneUp ? "dim" : "yellow", hint)]);
   }
 
@@ -79,9 +81,19 @@ export class UpDisplay {
 const COLUMNS: readonly Column<ServiceRow>[] = [
   { title: "service", value: (row) => row.service, shrinkTo: 10 },
   { title: "version", value: (row) => (row.version === "" ? "-" : row.version), shrinkTo: 6 },
-  { title: "instances", value: (row) => `${row.ready}/${row.total} ready${row.states}`, style: styleInstances, shrinkTo: 9 },
+  {
+    title: "instances",
+    value: (row) => `${row.ready}/${row.total} ready${row.states}`,
+    style: styleInstances,
+    shrinkTo: 9,
+  },
   { title: "rps", align: "right", value: (row) => (row.stat === null ? "-" : formatRate(row.stat.rate)) },
-  { title: "success", align: "right", value: (row) => (row.stat === null ? "-" : formatSuccess(row.stat.successRatio)), style: styleSuccess },
+  {
+    title: "success",
+    align: "right",
+    value: (row) => (row.stat === null ? "-" : formatSuccess(row.stat.successRatio)),
+    style: styleSuccess,
+  },
   { title: "p99", align: "right", value: (row) => formatLatency(row.stat?.p99Ms ?? null) },
 ];
 
@@ -119,7 +131,10 @@ function toRows(instances: readonly Instance[], stat: readonly StatRow[]): reado
 /** As callers saw it, whether they named the service (and a split or chance chose the version) or the version itself. */
 function isAbout(row: StatRow, { service, version }: Instance): boolean {
   if (row.direction !== "outbound" || row.version !== version) return false;
-  return row.destination === `default/${service}` || (version !== "" && row.destination === `default/${formatVersionService(service, version)}`);
+  return (
+    row.destination === `default/${service}` ||
+    (version !== "" && row.destination === `default/${formatVersionService(service, version)}`)
+  );
 }
 
 /** All callers of one version together. The worst caller's p99 stands for all: quantiles cannot be added up. */

@@ -88,7 +88,10 @@ const instances = {
 
 const ingress: z.ZodType<WrittenIngress> = strictObject<WrittenIngress>({
   port: z.int(INGRESS_PORT_RULE).min(0, INGRESS_PORT_RULE).max(65_535, INGRESS_PORT_RULE),
-  bind: z.string().refine((text) => isIP(text) !== 0, "an IP address, e.g. 127.0.0.1 or 0.0.0.0").default("127.0.0.1"),
+  bind: z
+    .string()
+    .refine((text) => isIP(text) !== 0, "an IP address, e.g. 127.0.0.1 or 0.0.0.0")
+    .default("127.0.0.1"),
   service: dnsLabel,
 });
 
@@ -108,7 +111,10 @@ const lifetime: z.ZodType<string> = z.string(LIFETIME_RULE).refine((text) => {
 /** Every message says what is expected; give it to `checkSchema`. */
 export const weftYamlSchema: z.ZodType<WrittenWeftYaml> = strictObject<WrittenWeftYaml>({
   mesh: dnsLabel,
-  trustDomain: z.string(TRUST_DOMAIN_RULE).regex(/^[a-z0-9._-]{1,255}$/, TRUST_DOMAIN_RULE).exactOptional(),
+  trustDomain: z
+    .string(TRUST_DOMAIN_RULE)
+    .regex(/^[a-z0-9._-]{1,255}$/, TRUST_DOMAIN_RULE)
+    .exactOptional(),
   access: z.enum(["strict", "permissive"], "strict or permissive").default("strict"),
   egress: z.enum(["allow", "deny"], "allow or deny").default("allow"),
   certificateLifetime: lifetime.default(DEFAULT_CERTIFICATE_LIFETIME),
