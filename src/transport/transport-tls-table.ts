@@ -1,4 +1,4 @@
-// The TLS half of the table of tests that every transport passes; see `transport-table.ts`.
+// The TLS half of the table of tests that every transport passes; see `transport-table.ts`. Long because it is a list.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
