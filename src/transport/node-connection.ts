@@ -56,6 +56,8 @@ export class NodeConnection implements Connection, Flushable {
     if (this.#closed || this.#destroyed || this.#ended) return true;
     this.#queue.append(bytes);
     this.#mark();
+    // A stream that is not blocked holds less than its own mark, so most writes need not ask it.
+    if (!this.#blocked && this.#queue.bytes <= LOW_MARK_BYTES) return true;
     if (this.bufferedBytes() <= HIGH_MARK_BYTES) return true;
     this.#wantsDrain = true;
     return false;
