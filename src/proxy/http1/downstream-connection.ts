@@ -16,11 +16,11 @@ import {
   ENCODE_CLOSE,
   ENCODE_KEEP_ALIVE,
   ENCODE_UNTIL_CLOSE,
-  copyEncoded,
   encodeResponseHead,
   isChunkedResponse,
 } from "./encoder.ts";
 import { renderFailure } from "./render-failure.ts";
+import { writeEncoded } from "./write-encoded.ts";
 
 /** From the first byte of a head, or from accept, to its end. Node's own default is 60 s; a proxy in front can be stricter. */
 const HEAD_MS = 15_000;
@@ -54,6 +54,8 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
   readonly #idleMs: number;
   #connection: Connection | null = null;
   #state: number = AWAITING_HEAD;
+  /** The present head began and has its deadline. */
+  #headWatched: boolean = false;
   #requestEnded: boolean = false;
   #responseEnded: boolean = false;
   #closeAfter: boolean = false;
@@ -80,8 +82,8 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
 
   onData(bytes: Uint8Array): void {
     if (this.#state === CLOSING) return;
-    if (this.#state === AWAITING_HEAD && this.#decoder.isIdle()) this.#runtime.wheel.arm(this.#deadline, HEAD_MS);
     this.#decoder.decode(bytes);
+    this.#watchHead();
     this.#balanceReads();
   }
 
@@ -178,7 +180,8 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
   // DownstreamStream
 
   sendInterim(head: Head): void {
-    if (this.#exchange.request?.minorVersion === 1) this.#connection?.write(copyEncoded(encodeResponseHead, head));
+    if (this.#connection === null || this.#exchange.request?.minorVersion !== 1) return;
+    writeEncoded(this.#connection, encodeResponseHead, head);
   }
 
   sendHead(x: Exchange, head: Head): void {
@@ -190,7 +193,7 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     if (this.#closeAfter) flags |= ENCODE_CLOSE;
     else if (old) flags |= ENCODE_KEEP_ALIVE;
     this.#responseChunked = isChunkedResponse(head, flags);
-    this.#connection?.write(copyEncoded(encodeResponseHead, head, flags));
+    if (this.#connection !== null) writeEncoded(this.#connection, encodeResponseHead, head, flags);
   }
 
   sendData(bytes: Uint8Array): boolean {
@@ -248,9 +251,18 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
       return;
     }
     this.#state = AWAITING_HEAD;
+    this.#headWatched = false;
     this.#runtime.wheel.arm(this.#deadline, this.#idleMs);
     this.#decoder.next();
+    this.#watchHead();
     this.#balanceReads();
+  }
+
+  /** A head that came whole needs no deadline; one that began gets it once. */
+  #watchHead(): void {
+    if (this.#state !== AWAITING_HEAD || this.#headWatched || this.#decoder.isIdle()) return;
+    this.#headWatched = true;
+    this.#runtime.wheel.arm(this.#deadline, HEAD_MS);
   }
 
   /** Pipelined requests beyond the present one stay in the kernel once a decoder holds some. */

@@ -12,7 +12,8 @@ import { describeDialFailure, dialEndpoint, refusePeer, toDialFailureCode } from
 import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
 import { DEFAULT_DECODER_LIMITS } from "./decoder-contract.ts";
 import { Http1Decoder } from "./decoder.ts";
-import { copyEncoded, encodeRequestHead } from "./encoder.ts";
+import { encodeRequestHead } from "./encoder.ts";
+import { writeEncoded } from "./write-encoded.ts";
 
 /**
  * An idle connection to an app is closed by us after this long: below Node's own 5 s `keepAliveTimeout`, so that a
@@ -72,7 +73,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     this.#responseSeen = false;
     this.#requestChunked = request.bodyKind === BODY_CHUNKED;
     this.#decoder.expect(request.method === METHOD_HEAD);
-    connection.write(copyEncoded(encodeRequestHead, request));
+    writeEncoded(connection, encodeRequestHead, request);
     x.onConnected(this);
   }
 
