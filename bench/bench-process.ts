@@ -36,7 +36,10 @@ export class BenchProcess {
 
   constructor(spec: ProcessSpec) {
     this.#title = spec.title;
-    const command = spec.core === null ? [spec.file, ...spec.parameters] : ["taskset", "-c", String(spec.core), spec.file, ...spec.parameters];
+    const command =
+      spec.core === null
+        ? [spec.file, ...spec.parameters]
+        : ["taskset", "-c", String(spec.core), spec.file, ...spec.parameters];
     this.startedMs = systemClock.nowMs();
     this.#child = spawn(command[0] ?? "", command.slice(1), {
       cwd: spec.cwd,
@@ -58,10 +61,14 @@ export class BenchProcess {
   }
 
   /** The first status line with this event, and when it came. Rejects when the process ends or `limitMs` passes first. */
-  status<T extends StatusLine>(event: T["event"], limitMs: number = 20_000): Promise<{ readonly line: T; readonly atMs: number }> {
+  status<T extends StatusLine>(
+    event: T["event"],
+    limitMs: number = 20_000,
+  ): Promise<{ readonly line: T; readonly atMs: number }> {
     return this.#wait(`status "${event}"`, limitMs, () => {
       const failed = this.#statuses.find((status) => status.line.event === "failed");
-      if (failed !== undefined && event !== "failed") throw new Error(`${this.#title} failed: ${JSON.stringify(failed.line)}`);
+      if (failed !== undefined && event !== "failed")
+        throw new Error(`${this.#title} failed: ${JSON.stringify(failed.line)}`);
       const found = this.#statuses.find((status) => status.line.event === event);
       return found === undefined ? null : { line: found.line as T, atMs: found.atMs };
     });
@@ -75,7 +82,11 @@ export class BenchProcess {
 
   /** The first printed line that matches. Rejects when the process ends or `limitMs` passes first. */
   line(pattern: RegExp, limitMs: number): Promise<string> {
-    return this.#wait(`line like ${pattern.source}`, limitMs, () => this.#lines.find((text) => pattern.test(text)) ?? null);
+    return this.#wait(
+      `line like ${pattern.source}`,
+      limitMs,
+      () => this.#lines.find((text) => pattern.test(text)) ?? null,
+    );
   }
 
   /** SIGTERM, then SIGKILL after `graceMs`. */
@@ -92,7 +103,11 @@ export class BenchProcess {
 
   #wait<T>(what: string, limitMs: number, look: () => T | null, mayEnd: boolean = false): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = systemClock.after(limitMs, () => settle(new Error(`${this.#title}: no ${what} within ${limitMs} ms; it printed: ${this.#tail()}`)), undefined);
+      const timer = systemClock.after(
+        limitMs,
+        () => settle(new Error(`${this.#title}: no ${what} within ${limitMs} ms; it printed: ${this.#tail()}`)),
+        undefined,
+      );
       const settle = (result: T | Error): void => {
         timer.clear();
         this.#onChange = this.#onChange.filter((listener) => listener !== check);
@@ -103,7 +118,8 @@ export class BenchProcess {
         try {
           const found = look();
           if (found !== null) settle(found);
-          else if (this.#hasExited && !mayEnd) settle(new Error(`${this.#title} ended before ${what}; it printed: ${this.#tail()}`));
+          else if (this.#hasExited && !mayEnd)
+            settle(new Error(`${this.#title} ended before ${what}; it printed: ${this.#tail()}`));
         } catch (error) {
           settle(error as Error);
         }

@@ -35,8 +35,12 @@ export async function startPeerLegs(machine: Machine, files: PeerFiles, place: L
   }
   if (haproxy !== null) {
     legs.push(await oneHop(`HAProxy ${haproxy}`, startHaproxy, files, place));
-    legs.push(await twoHops(`HAProxy ${haproxy}, HTTP/1.1 between`, { start: startHaproxy, protocol: "h1" }, files, place));
-    legs.push(await twoHops(`HAProxy ${haproxy}, HTTP/2 between`, { start: startHaproxy, protocol: "h2" }, files, place));
+    legs.push(
+      await twoHops(`HAProxy ${haproxy}, HTTP/1.1 between`, { start: startHaproxy, protocol: "h1" }, files, place),
+    );
+    legs.push(
+      await twoHops(`HAProxy ${haproxy}, HTTP/2 between`, { start: startHaproxy, protocol: "h2" }, files, place),
+    );
   }
   return legs;
 }
@@ -45,7 +49,15 @@ type StartPeer = (spec: PeerSpec) => BenchProcess;
 
 async function oneHop(title: string, start: StartPeer, files: PeerFiles, place: LegPlace): Promise<Leg> {
   const port = await place.ports.take();
-  const process = start({ title, port, targetPort: place.backendPort, core: place.proxyCore, files, tls: "none", protocol: "h1" });
+  const process = start({
+    title,
+    port,
+    targetPort: place.backendPort,
+    core: place.proxyCore,
+    files,
+    tls: "none",
+    protocol: "h1",
+  });
   return { title, path: "one-hop", kind: "peer", port, authority: PEER_AUTHORITY, processes: [process] };
 }
 
@@ -57,7 +69,13 @@ async function twoHops(
 ): Promise<Leg> {
   const [port, middle] = [await place.ports.take(), await place.ports.take()];
   const shared = { core: place.proxyCore, files, protocol: peer.protocol };
-  const called = peer.start({ ...shared, title: `${title} (called)`, port: middle, targetPort: place.backendPort, tls: "downstream" });
+  const called = peer.start({
+    ...shared,
+    title: `${title} (called)`,
+    port: middle,
+    targetPort: place.backendPort,
+    tls: "downstream",
+  });
   const caller = peer.start({ ...shared, title: `${title} (caller)`, port, targetPort: middle, tls: "upstream" });
   return { title, path: "two-hop", kind: "peer", port, authority: PEER_AUTHORITY, processes: [caller, called] };
 }

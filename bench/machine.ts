@@ -60,9 +60,18 @@ export function describeMachine(): Machine {
 function listRuntimes(): readonly BenchRuntime[] {
   const found: BenchRuntime[] = [];
   const preferred = chooseProxyRuntime(undefined);
-  if (preferred.name === "bun") found.push({ id: "bun", label: `Bun ${runForVersion(preferred.file)}`, file: preferred.file });
+  if (preferred.name === "bun")
+    found.push({ id: "bun", label: `Bun ${runForVersion(preferred.file)}`, file: preferred.file });
   found.push({ id: "node", label: `Node ${process.versions.node}`, file: process.execPath });
-  const lts = join(PROJECT_FOLDER, ".build", "node-lts", "node_modules", `node-${process.platform}-${process.arch}`, "bin", "node");
+  const lts = join(
+    PROJECT_FOLDER,
+    ".build",
+    "node-lts",
+    "node_modules",
+    `node-${process.platform}-${process.arch}`,
+    "bin",
+    "node",
+  );
   if (existsSync(lts)) found.push({ id: "node-lts", label: `Node ${runForVersion(lts)}`, file: lts });
   return found;
 }
@@ -78,7 +87,9 @@ function readVersion(program: string, parameters: readonly string[]): string | n
 }
 
 function readCommit(): string {
-  const { stdout, status } = spawnSync("git", ["-C", PROJECT_FOLDER, "rev-parse", "--short", "HEAD"], { encoding: "utf8" });
+  const { stdout, status } = spawnSync("git", ["-C", PROJECT_FOLDER, "rev-parse", "--short", "HEAD"], {
+    encoding: "utf8",
+  });
   return status === 0 ? ` (${stdout.trim()})` : "";
 }
 
@@ -86,7 +97,8 @@ function findProjectFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!isProject(folder)) {
     const parent = dirname(folder);
-    if (parent === folder) throw new Error("Cannot find weft's own folder: found no package.json above the bench; expected one");
+    if (parent === folder)
+      throw new Error("Cannot find weft's own folder: found no package.json above the bench; expected one");
     folder = parent;
   }
   return folder;

@@ -27,7 +27,9 @@ interface Options {
 
 const program = new Command("npm run bench --")
   .description("Measures start, memory and throughput of weft beside nginx and HAProxy.")
-  .addOption(new Option("--only <parts>", "some of startup,memory,throughput").default(PARTS, "all").argParser(parseParts))
+  .addOption(
+    new Option("--only <parts>", "some of startup,memory,throughput").default(PARTS, "all").argParser(parseParts),
+  )
   .addOption(new Option("--rounds <count>", "rounds of throughput").default(5).argParser(parsePositive))
   .addOption(new Option("--seconds <count>", "length of one measurement").default(2).argParser(parsePositive))
   .addOption(new Option("--connections <count>", "connections of the load").default(32).argParser(parsePositive))
@@ -51,8 +53,12 @@ async function run(options: Options): Promise<void> {
   const machine = describeMachine();
   const wants = (part: (typeof PARTS)[number]): boolean => options.only.includes(part);
   const shared = { machine, progress };
-  const startup = wants("startup") ? await measureStartup({ ...shared, folder: join(folder, "startup"), repeats: STARTUP_REPEATS }) : null;
-  const memory = wants("memory") ? await measureMemory({ ...shared, folder: join(folder, "memory"), repeats: MEMORY_REPEATS }) : null;
+  const startup = wants("startup")
+    ? await measureStartup({ ...shared, folder: join(folder, "startup"), repeats: STARTUP_REPEATS })
+    : null;
+  const memory = wants("memory")
+    ? await measureMemory({ ...shared, folder: join(folder, "memory"), repeats: MEMORY_REPEATS })
+    : null;
   const { rounds, seconds, connections } = options;
   const throughput = wants("throughput")
     ? await measureThroughput({ ...shared, folder: join(folder, "throughput"), rounds, seconds, connections })

@@ -44,7 +44,9 @@ export async function measureMemory(options: MemoryOptions): Promise<readonly Me
         await new Promise<void>((resolve) => systemClock.after(SETTLE_MS, resolve, undefined));
         const memory = readMemory(sidecar.process.pid);
         readings.push(memory);
-        progress(`idle sidecar on ${runtime.label}, ${count} of ${repeats}: ${(memory.residentBytes / 1e6).toFixed(1)} MB resident`);
+        progress(
+          `idle sidecar on ${runtime.label}, ${count} of ${repeats}: ${(memory.residentBytes / 1e6).toFixed(1)} MB resident`,
+        );
         await sidecar.process.stop();
       }
       rows.push(toRow(`sidecar on ${runtime.label}`, readings));

@@ -47,7 +47,11 @@ export async function createPeerFiles(folder: string): Promise<PeerFiles> {
   writeFileSync(caFile, ca.trustBundlePem);
   const issue = async (workload: string): Promise<CertificateFiles> => {
     const pair = await ca.issue({ namespace: "default", serviceAccount: workload, workload });
-    const [certificate, key, bundle] = [join(folder, `${workload}.crt`), join(folder, `${workload}.key`), join(folder, `${workload}.pem`)];
+    const [certificate, key, bundle] = [
+      join(folder, `${workload}.crt`),
+      join(folder, `${workload}.key`),
+      join(folder, `${workload}.pem`),
+    ];
     writeFileSync(certificate, pair.certificateChainPem);
     writeFileSync(key, pair.keyPem, { mode: 0o600 });
     writeFileSync(bundle, `${pair.certificateChainPem}\n${pair.keyPem}`, { mode: 0o600 });
@@ -98,11 +102,22 @@ defaults
   timeout http-keep-alive 60s
 `;
 
-function startHaproxyWith(title: string, core: number | null, config: { readonly folder: string; readonly text: string }): BenchProcess {
+function startHaproxyWith(
+  title: string,
+  core: number | null,
+  config: { readonly folder: string; readonly text: string },
+): BenchProcess {
   const file = join(config.folder, `${title.replace(/\W+/g, "-")}.cfg`);
   writeFileSync(file, config.text);
   // -db: one process in the foreground.
-  return new BenchProcess({ title, file: "haproxy", parameters: ["-db", "-q", "-f", file], cwd: config.folder, environment: ENVIRONMENT, core });
+  return new BenchProcess({
+    title,
+    file: "haproxy",
+    parameters: ["-db", "-q", "-f", file],
+    cwd: config.folder,
+    environment: ENVIRONMENT,
+    core,
+  });
 }
 
 function quoteForHaproxy(text: string): string {
@@ -159,10 +174,16 @@ function nginxClientTls(files: PeerFiles): string {
       proxy_ssl_conf_command Ciphersuites ${CIPHER};`;
 }
 
-function startNginxWith(title: string, core: number | null, config: { readonly folder: string; readonly server: string }): BenchProcess {
+function startNginxWith(
+  title: string,
+  core: number | null,
+  config: { readonly folder: string; readonly server: string },
+): BenchProcess {
   const name = title.replace(/\W+/g, "-");
   const file = join(config.folder, `${name}.conf`);
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((kind) => `${kind}_temp_path ${config.folder}/${name}-${kind};`).join(" ");
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((kind) => `${kind}_temp_path ${config.folder}/${name}-${kind};`)
+    .join(" ");
   writeFileSync(
     file,
     `daemon off;

@@ -27,7 +27,9 @@ export function formatResults(results: BenchResults): string {
 
 function formatMachine(machine: Machine): string {
   const { nginx, haproxy, wrk, taskset } = machine.tools;
-  const tools = Object.entries({ nginx, haproxy, wrk, taskset }).map(([name, version]) => `${name} ${version ?? "not installed"}`);
+  const tools = Object.entries({ nginx, haproxy, wrk, taskset }).map(
+    ([name, version]) => `${name} ${version ?? "not installed"}`,
+  );
   return [
     `weft ${machine.weft}, ${machine.date}`,
     `${machine.cpu}, ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(1)} GiB, ${machine.kernel}`,
@@ -48,7 +50,8 @@ function formatStartup(startup: StartupResult): string {
 function formatMemory(memory: readonly MemoryRow[]): string {
   const megabytes = (spread: Spread | null): string => (spread === null ? "unknown" : formatSpread(spread, 1, 1e6));
   const rows: Cells[] = [["idle for 5 s, MB", "resident", "proportional", "private"]];
-  for (const row of memory) rows.push([row.process, megabytes(row.resident), megabytes(row.proportional), megabytes(row.private)]);
+  for (const row of memory)
+    rows.push([row.process, megabytes(row.resident), megabytes(row.proportional), megabytes(row.private)]);
   return formatTable(rows);
 }
 
@@ -62,7 +65,8 @@ Ratios are to the best peer of the same round (rate: above 1 is better; CPU: bel
 function formatThroughput(table: ThroughputTable): string {
   const path = table.path === "one-hop" ? "One plain HTTP/1.1 hop" : "Two hops with mutual TLS between";
   const rows: Cells[] = [["", "requests/s", "ratio", "CPU µs/request", "ratio", "core used", "median µs", "errors"]];
-  const optional = (spread: Spread | null, digits: number): string => (spread === null ? "" : formatSpread(spread, digits));
+  const optional = (spread: Spread | null, digits: number): string =>
+    spread === null ? "" : formatSpread(spread, digits);
   for (const row of table.rows) {
     rows.push([
       row.leg,
@@ -87,6 +91,11 @@ function formatSpread(spread: Spread, digits: number, unit: number = 1): string 
 function formatTable(rows: readonly Cells[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
   return rows
-    .map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  ").trimEnd())
+    .map((row) =>
+      row
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join("  ")
+        .trimEnd(),
+    )
     .join("\n");
 }

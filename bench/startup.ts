@@ -53,19 +53,36 @@ export async function measureStartup(options: StartupOptions): Promise<StartupRe
 /** Runs `weft up` on a copy of the shop whose ingress has a free port, and stops it again. */
 async function timeUp(folder: string): Promise<number> {
   const shop = join(folder, "shop");
-  cpSync(join(PROJECT_FOLDER, "examples", "shop"), shop, { recursive: true, filter: (path) => !path.endsWith(".weft") });
+  cpSync(join(PROJECT_FOLDER, "examples", "shop"), shop, {
+    recursive: true,
+    filter: (path) => !path.endsWith(".weft"),
+  });
   const file = join(shop, "weft.yaml");
   const port = await new FreePorts(systemRandom).take();
   const text = readFileSync(file, "utf8");
   writeFileSync(file, text.replace(/^(\s*- port: )8080$/m, `$1${port}`));
-  if (readFileSync(file, "utf8") === text) throw new Error("Cannot give the shop another port: found no `- port: 8080` in its weft.yaml");
+  if (readFileSync(file, "utf8") === text)
+    throw new Error("Cannot give the shop another port: found no `- port: 8080` in its weft.yaml");
   const home = join(folder, "home");
   const up = new BenchProcess({
     title: "weft up",
     file: process.execPath,
-    parameters: [join(import.meta.dirname, "..", "src", "bin", "weft.js"), "--home", home, "up", "--api-port", "0", "--xds-port", "0", file],
+    parameters: [
+      join(import.meta.dirname, "..", "src", "bin", "weft.js"),
+      "--home",
+      home,
+      "up",
+      "--api-port",
+      "0",
+      "--xds-port",
+      "0",
+      file,
+    ],
     cwd: folder,
-    environment: { ...createOwnProcessEnvironment(readEnvironment(), join(folder, "compile-cache")), NODE_COMPILE_CACHE: undefined },
+    environment: {
+      ...createOwnProcessEnvironment(readEnvironment(), join(folder, "compile-cache")),
+      NODE_COMPILE_CACHE: undefined,
+    },
     core: null,
   });
   try {
@@ -76,7 +93,10 @@ async function timeUp(folder: string): Promise<number> {
   }
 }
 
-async function measureSidecars(machine: Machine, { folder, repeats, progress }: StartupOptions): Promise<readonly SidecarStartup[]> {
+async function measureSidecars(
+  machine: Machine,
+  { folder, repeats, progress }: StartupOptions,
+): Promise<readonly SidecarStartup[]> {
   const mesh = await startWeftMesh(join(folder, "mesh"), null);
   const app = await startApp();
   const appPort = (app.address() as AddressInfo).port;
@@ -84,17 +104,42 @@ async function measureSidecars(machine: Machine, { folder, repeats, progress }: 
     await mesh.addService("echo", "caller");
     const [first] = machine.runtimes;
     if (first === undefined) throw new Error("There is no runtime for proxies");
-    const called = await mesh.startSidecar({ runtime: first, workload: "echo-0", service: "echo", appPort, core: null });
+    const called = await mesh.startSidecar({
+      runtime: first,
+      workload: "echo-0",
+      service: "echo",
+      appPort,
+      core: null,
+    });
     await mesh.publish("echo", "echo-0", called.inbound);
-    const rows = machine.runtimes.map((runtime) => ({ runtime, listening: [] as number[], ready: [] as number[], serving: [] as number[] }));
+    const rows = machine.runtimes.map((runtime) => ({
+      runtime,
+      listening: [] as number[],
+      ready: [] as number[],
+      serving: [] as number[],
+    }));
     for (let count = 1; count <= repeats; count += 1) {
       for (const row of rows) {
-        const sidecar = await mesh.startSidecar({ runtime: row.runtime, workload: `caller-${row.runtime.id}-${count}`, service: "caller", appPort, core: null });
-        const target = { title: "the new sidecar", port: sidecar.outbound.port, authority: "echo", path: "/", body: BACKEND_BODY };
+        const sidecar = await mesh.startSidecar({
+          runtime: row.runtime,
+          workload: `caller-${row.runtime.id}-${count}`,
+          service: "caller",
+          appPort,
+          core: null,
+        });
+        const target = {
+          title: "the new sidecar",
+          port: sidecar.outbound.port,
+          authority: "echo",
+          path: "/",
+          body: BACKEND_BODY,
+        };
         row.listening.push(sidecar.listeningMs);
         row.ready.push(sidecar.readyMs);
         row.serving.push((await waitForAnswer(target, 1)) - sidecar.process.startedMs);
-        progress(`sidecar on ${row.runtime.label}, ${count} of ${repeats}: ready after ${sidecar.readyMs.toFixed(0)} ms, first answer after ${row.serving.at(-1)?.toFixed(0)} ms`);
+        progress(
+          `sidecar on ${row.runtime.label}, ${count} of ${repeats}: ready after ${sidecar.readyMs.toFixed(0)} ms, first answer after ${row.serving.at(-1)?.toFixed(0)} ms`,
+        );
         await sidecar.process.stop();
       }
     }

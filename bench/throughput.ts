@@ -72,26 +72,45 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Thr
   const { machine, folder, progress, rounds, seconds, connections } = options;
   const { wrk, haproxy, nginx, taskset } = machine.tools;
   if (wrk === null || (haproxy === null && nginx === null)) {
-    progress(`throughput is left out: it needs ${wrk === null ? "wrk" : "nginx or haproxy as the backend"} (on Debian: apt-get install wrk nginx haproxy)`);
+    progress(
+      `throughput is left out: it needs ${wrk === null ? "wrk" : "nginx or haproxy as the backend"} (on Debian: apt-get install wrk nginx haproxy)`,
+    );
     return null;
   }
-  if (nginx === null || haproxy === null) progress(`${nginx === null ? "nginx" : "haproxy"} is not installed: measured without it`);
+  if (nginx === null || haproxy === null)
+    progress(`${nginx === null ? "nginx" : "haproxy"} is not installed: measured without it`);
   const pinned = taskset !== null && machine.cores > 1;
-  if (!pinned) progress("without taskset and a second core nothing is pinned: rates say little, CPU per request somewhat more");
+  if (!pinned)
+    progress("without taskset and a second core nothing is pinned: rates say little, CPU per request somewhat more");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const files = await createPeerFiles(folder);
   const ports = new FreePorts(systemRandom);
   const place: LegPlace = { ports, backendPort: await ports.take(), proxyCore: pinned ? PROXY_CORE : null };
   const loadCore = pinned ? LOAD_CORE : null;
   const backend = startBackend(machine, files, { port: place.backendPort, core: loadCore });
-  const direct: Leg = { title: "no proxy", path: "direct", kind: "direct", port: place.backendPort, authority: "echo", processes: [] };
+  const direct: Leg = {
+    title: "no proxy",
+    path: "direct",
+    kind: "direct",
+    port: place.backendPort,
+    authority: "echo",
+    processes: [],
+  };
   const mesh = await startWeftMesh(join(folder, "mesh"), loadCore);
   const legs: Leg[] = [direct, ...(await startPeerLegs(machine, files, place))];
   for (const runtime of machine.runtimes) legs.push(...(await startWeftLegs(mesh, runtime, place)));
   for (const leg of legs) await checkLeg(leg);
 
   const run = (leg: Leg, workload: Workload, lasting: number): Promise<Reading> =>
-    measureLeg(leg, { workload, port: leg.port, authority: leg.authority, connections, seconds: lasting, core: loadCore, folder });
+    measureLeg(leg, {
+      workload,
+      port: leg.port,
+      authority: leg.authority,
+      connections,
+      seconds: lasting,
+      core: loadCore,
+      folder,
+    });
   for (const workload of WORKLOADS) {
     for (const leg of legs) {
       progress(`warming up: ${leg.title}, ${leg.path}, ${workload.id}`);
@@ -106,7 +125,9 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Thr
         const key = toKey(leg, workload);
         readings.set(key, [...(readings.get(key) ?? []), reading]);
         const cost = leg.processes.length === 0 ? "" : `, ${reading.cpuMicros.toFixed(1)} µs of CPU each`;
-        progress(`round ${round} of ${rounds}: ${leg.path}, ${workload.id}, ${leg.title}: ${reading.requestsPerSecond.toFixed(0)} requests/s${cost}`);
+        progress(
+          `round ${round} of ${rounds}: ${leg.path}, ${workload.id}, ${leg.title}: ${reading.requestsPerSecond.toFixed(0)} requests/s${cost}`,
+        );
       }
     }
   }
@@ -124,9 +145,14 @@ interface Backend {
   readonly process: BenchProcess;
 }
 
-function startBackend(machine: Machine, files: PeerFiles, { port, core }: { readonly port: number; readonly core: number | null }): Backend {
+function startBackend(
+  machine: Machine,
+  files: PeerFiles,
+  { port, core }: { readonly port: number; readonly core: number | null },
+): Backend {
   const { haproxy, nginx } = machine.tools;
-  if (haproxy !== null) return { title: `HAProxy ${haproxy}, http-request return`, process: startHaproxyBackend(files, port, core) };
+  if (haproxy !== null)
+    return { title: `HAProxy ${haproxy}, http-request return`, process: startHaproxyBackend(files, port, core) };
   return { title: `nginx ${nginx ?? ""}, return 200`, process: startNginxBackend(files, port, core) };
 }
 

@@ -13,7 +13,11 @@ const VARIANTS = 64;
 
 export const BACKEND_BODY = "ok";
 /** About half a kilobyte, as a small JSON answer has. */
-export const REALISTIC_BODY: string = JSON.stringify({ id: 7, title: "The Patient Loom", text: "warp and weft ".repeat(32) });
+export const REALISTIC_BODY: string = JSON.stringify({
+  id: 7,
+  title: "The Patient Loom",
+  text: "warp and weft ".repeat(32),
+});
 
 /** Fields of a realistic answer, beside those that the backend makes itself. */
 export const REALISTIC_RESPONSE_FIELDS: readonly (readonly [string, string])[] = [

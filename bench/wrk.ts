@@ -49,7 +49,10 @@ export async function runLoad(request: LoadRequest): Promise<LoadResult> {
   const lines = await wrk.finish(seconds * 1000 + 30_000);
   const line = lines.find((text) => text.startsWith("#result "));
   if (line === undefined) throw new Error(`wrk gave no result; it printed: ${lines.join(" | ")}`);
-  const [requests = 0, durationMicros = 0, errors = 0, medianMicros = 0, p99Micros = 0] = line.split(" ").slice(1).map(Number);
+  const [requests = 0, durationMicros = 0, errors = 0, medianMicros = 0, p99Micros = 0] = line
+    .split(" ")
+    .slice(1)
+    .map(Number);
   return { requests, requestsPerSecond: requests / (durationMicros / 1e6), medianMicros, p99Micros, errors };
 }
 
