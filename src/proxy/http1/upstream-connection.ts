@@ -203,6 +203,8 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     const reusable = this.#reusable && this.#requestEnded && this.#decoder.head.keepAlive;
     if (reusable) {
       this.#state = "idle";
+      // A slow caller may have stopped reads at the last bytes of its answer; the next one must not wait for it.
+      this.#connection?.resumeReads();
       this.#armIdle();
       x?.onResponseEnd(trailers);
       // The exchange may have begun its next request and taken another connection; this one is free either way.
