@@ -24,6 +24,8 @@ export interface ProxyStatus {
   readonly types: readonly ProxyTypeStatus[];
   /** When the certificate that the proxy proved itself with last ends; left out or null when unknown. */
   readonly certificateNotAfterWallMs?: number | null;
+  /** Where it serves its metrics and other read-only pages; left out when unknown. */
+  readonly admin?: { readonly address: string; readonly port: number };
 }
 
 export interface ProxyTypeStatus {

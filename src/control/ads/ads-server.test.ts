@@ -110,6 +110,7 @@ test("AdsService serves a proxy and lists it as SYNCED", () => {
         resources: 1,
         reason: null,
       })),
+      admin: { address: "127.0.0.1", port: 15_020 },
     },
   ]);
 });

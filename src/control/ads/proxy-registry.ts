@@ -91,6 +91,7 @@ function toStatus({ node, session, isConnected, sinceWallMs }: ProxyEntry): Prox
     sinceWallMs,
     state: summarise(types, isConnected),
     types,
+    admin: node.metadata.admin,
   };
 }
 
