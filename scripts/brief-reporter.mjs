@@ -3,6 +3,9 @@
 // tests something.
 import path from "node:path";
 
+const HANGING =
+  "  A test hangs, or all have ended and something open (listener, connection, timer, process) keeps the file alive.\n";
+
 export default async function* report(source) {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   /** What a file printed, shown only when something in it fails. */
@@ -26,7 +29,9 @@ export default async function* report(source) {
       // A parent fails with its child, and was told of already.
       counts.failed += 1;
       if (isWholeFile(data)) failedFiles.add(data.file);
-      yield `\nFAIL ${data.name} (${shorten(data.file)})\n${indent(describe(data.details?.error))}\n`;
+      const name = isWholeFile(data) ? "the whole file" : data.name;
+      yield `\nFAIL ${name} (${shorten(data.file)})\n${indent(describe(data.details?.error))}\n`;
+      if (isWholeFile(data) && /timed out/.test(describe(data.details?.error))) yield HANGING;
     }
   }
   for (const file of failedFiles) {
