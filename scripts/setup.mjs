@@ -59,16 +59,20 @@ function readLock(file) {
   }
 }
 
+/**
+ * `npm install --no-save`, which installs exactly what the lock file says. `npm ci` would refuse a lock file that was
+ * written where the registry does not offer some other platform's optional package.
+ */
 function installPackages() {
-  const options = ["--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"];
+  const options = ["--no-save", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"];
   const npm = process.env.npm_execpath;
-  say("installing packages (npm ci)", () => {
+  say("installing packages (npm install)", () => {
     // npm tells its scripts where it is, which also works where "npm" is a .cmd file.
     if (npm !== undefined && npm.endsWith(".js"))
-      run("Cannot install packages", process.execPath, [npm, "ci", ...options]);
-    else run("Cannot install packages", "npm", ["ci", ...options]);
+      run("Cannot install packages", process.execPath, [npm, "install", ...options]);
+    else run("Cannot install packages", "npm", ["install", ...options]);
   });
-  if (!packagesAreCurrent()) throw new SetupError("Cannot install packages: npm ci ended well, but some are missing");
+  if (!packagesAreCurrent()) throw new SetupError("Cannot install packages: npm ended well, but some are missing");
 }
 
 // ---- TypeScript
