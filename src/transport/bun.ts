@@ -39,8 +39,10 @@ const TLS_13_ONLY = constants.SSL_OP_NO_TLSv1 | constants.SSL_OP_NO_TLSv1_1 | co
  */
 const ONLY_THE_NAME_DIFFERS = "ERR_TLS_CERT_ALTNAME_INVALID";
 
-/** How many turns of the event loop a replaced listener goes on accepting. */
-const DRAIN_TURNS = 4;
+/** A replaced listener stops after so many turns of the event loop in a row in which it accepted nobody ... */
+const QUIET_TURNS = 3;
+/** ... or after so many in all. */
+const LONGEST_DRAIN_TURNS = 200;
 
 /** Sockets of Bun: `Bun.listen` and `Bun.connect`. */
 export class BunTransport implements Transport {
@@ -118,7 +120,8 @@ export class BunTransport implements Transport {
 
 /**
  * Bun's own reload of a listener changes nothing, so a new identity is a second listener on the same port, and the first
- * one stops once both accept. Connections that the kernel had queued on the first in that instant are reset.
+ * one stops at a quiet moment. What the kernel has queued on a listener that stops is reset: a caller that connects in
+ * that instant finds its connection reset before anything was sent.
  */
 class BunListening implements Listener {
   readonly port: number;
@@ -126,7 +129,7 @@ class BunListening implements Listener {
   readonly #bun: BunApi;
   readonly #options: ListenOptions;
   readonly #handlers: BunSocketHandlers;
-  #listener: BunListener;
+  #current: CountingListener;
   #tls: TlsServerOptions | null;
   #closed: boolean = false;
 
@@ -134,8 +137,8 @@ class BunListening implements Listener {
     this.#bun = bun;
     this.#handlers = handlers;
     this.#tls = options.tls;
-    this.#listener = listenOrThrow(bun, listenSettings(options, handlers, options.tls));
-    this.port = this.#listener.port;
+    this.#current = new CountingListener(bun, options, handlers);
+    this.port = this.#current.listener.port;
     this.address = options.address;
     this.#options = { ...options, port: this.port };
   }
@@ -144,19 +147,44 @@ class BunListening implements Listener {
     if (this.#tls === null) throw identityError(new Error("this listener is plain TCP"));
     assertSameAlpn(this.#tls, tls);
     if (this.#closed) return;
-    const previous = this.#listener;
-    this.#listener = listenOrThrow(this.#bun, listenSettings(this.#options, this.#handlers, tls));
+    const previous = this.#current;
+    this.#current = new CountingListener(this.#bun, { ...this.#options, tls }, this.#handlers);
     this.#tls = tls;
-    // From here the kernel gives the new listener its share of the callers. What it queued on the first one before is
-    // accepted within a turn or two; a listener that stops resets what is left in its queue.
-    for (let count = 0; count < DRAIN_TURNS; count += 1) await nextTurn();
-    previous.stop(false);
+    await previous.drain();
+    previous.listener.stop(false);
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#listener.stop(false);
+    this.#current.listener.stop(false);
+  }
+}
+
+/** A listener of Bun that knows how many it has accepted. */
+class CountingListener {
+  readonly listener: BunListener;
+  #accepted: number = 0;
+
+  constructor(bun: BunApi, options: ListenOptions, handlers: BunSocketHandlers) {
+    const counting: BunSocketHandlers = {
+      ...handlers,
+      open: (socket) => {
+        this.#accepted += 1;
+        handlers.open(socket);
+      },
+    };
+    this.listener = listenOrThrow(bun, listenSettings(options, counting, options.tls));
+  }
+
+  /** From here the kernel gives another listener its share of the callers; accepts what was queued here before. */
+  async drain(): Promise<void> {
+    let quiet = 0;
+    for (let turn = 0; turn < LONGEST_DRAIN_TURNS && quiet < QUIET_TURNS; turn += 1) {
+      const before = this.#accepted;
+      await nextTurn();
+      quiet = this.#accepted === before ? quiet + 1 : 0;
+    }
   }
 }
 

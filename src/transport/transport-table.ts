@@ -59,6 +59,21 @@ export function testTransport({ name, create }: TransportTableOptions): void {
     assert.equal(caller.connection?.peer.localPort, seen.remotePort);
   });
 
+  fact("connects by name", async (bench) => {
+    const listening = await bench.listen();
+    const caller = new ConnectionRecorder("caller");
+    bench.connect(caller, { host: "localhost" });
+    assert.equal((await caller.opened()).peer.remoteAddress, HOST);
+    await (await listening.next()).opened();
+  });
+
+  fact("says refused for a port that cannot be", async (bench) => {
+    const caller = new ConnectionRecorder("caller");
+    bench.connect(caller, { port: 70_000 });
+    assert.equal((await caller.closed())?.kind, "refused");
+    assert.deepEqual(caller.events, ["close"]);
+  });
+
   fact("runs no callback inside its methods", async (bench) => {
     const listening = await bench.listen();
     const inside: string[] = [];
