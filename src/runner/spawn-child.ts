@@ -3,12 +3,15 @@ import { closeSync, openSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type { Clock } from "../time/clock.ts";
 import type { Child, ChildEvents, ChildExit, ChildSpec, SpawnChild } from "./child.ts";
+import { isGroupAlive, sendSignal } from "./process-group.ts";
 import { splitLines } from "./split-lines.ts";
 import { toShellLine } from "./shell-line.ts";
 
+/** Something the child started may hold the descriptor open. */
+const LAST_STATUS_MS = 200;
 /** How often a stopping group is asked whether anybody is left. */
 const GROUP_POLL_MS = 20;
-/** After SIGKILL the kernel needs a moment; a zombie nobody reaps must not hold us up. */
+/** After SIGKILL the kernel needs a moment. */
 const KILLED_GROUP_MS = 500;
 
 /** Real child processes; those with their own group are in `record` while any of them lives. */
@@ -60,7 +63,7 @@ class RunningChild implements Child {
 
   kill(signal: NodeJS.Signals): void {
     if (this.pid === null || (this.#hasExited && !this.#spec.ownGroup)) return;
-    send(this.#spec.ownGroup ? -this.pid : this.pid, signal);
+    sendSignal(this.#spec.ownGroup ? -this.pid : this.pid, signal);
   }
 
   stop(graceMs: number): Promise<void> {
@@ -97,7 +100,7 @@ class RunningChild implements Child {
   }
 
   #isGone(): boolean {
-    return this.#hasExited && (this.pid === null || !this.#spec.ownGroup || !send(-this.pid, 0));
+    return this.#hasExited && (this.pid === null || !this.#spec.ownGroup || !isGroupAlive(this.pid));
   }
 
   #listen(process: ChildProcess): void {
@@ -109,7 +112,22 @@ class RunningChild implements Child {
     process.on("error", (error) => {
       if (this.pid === null) this.#exit({ code: null, signal: null, error: describeStartFailure(error) });
     });
-    process.on("exit", (code, signal) => this.#exit({ code, signal, error: null }));
+    process.on("exit", (code, signal) => {
+      const exit: ChildExit = { code, signal, error: null };
+      const status = process.stdio[3] as Readable | null | undefined;
+      if (status === null || status === undefined || status.readableEnded) this.#exit(exit);
+      else this.#exitAfter(status, exit);
+    });
+  }
+
+  /** The last status line (why it failed, above all) may arrive later than the news of its end. */
+  #exitAfter(status: Readable, exit: ChildExit): void {
+    const report = (): void => {
+      limit.clear();
+      this.#exit(exit);
+    };
+    const limit = this.#clock.after(LAST_STATUS_MS, report, undefined);
+    status.once("close", report);
   }
 
   #readStatus(line: string): void {
@@ -149,14 +167,4 @@ function start(spec: ChildSpec): ChildProcess | Error {
 
 function describeStartFailure(error: Error): string {
   return (error as NodeJS.ErrnoException).code ?? error.message;
-}
-
-/** False when there is no such process or group. */
-function send(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch (error) {
-    // EPERM: somebody is there, under another user.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
