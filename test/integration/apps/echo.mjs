@@ -20,7 +20,14 @@ const server = createServer({ maxHeaderSize: 128 * 1024 }, async (request, respo
   }
   entry.complete = true;
   entry.body = body;
-  const answer = { service: WEFT_SERVICE, method: entry.method, target: entry.target, host: entry.host, headers: request.headers, body };
+  const answer = {
+    service: WEFT_SERVICE,
+    method: entry.method,
+    target: entry.target,
+    host: entry.host,
+    headers: request.headers,
+    body,
+  };
   response.setHeader("content-type", "application/json");
   if (request.headers["x-answer"] !== undefined) response.setHeader("x-answered", request.headers["x-answer"]);
   response.end(JSON.stringify(answer));
