@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { FakeClock } from "../testing/fake-clock.ts";
 import { applyOne, createMeshCa, startTestProxy, type TestProxy } from "../testing/proxy-pair.ts";
-import { TextApp, TextClient, type AppExchange } from "../testing/text-peers.ts";
+import { formatAnswer, TextApp, TextClient, type AppExchange } from "../testing/text-peers.ts";
 import { createLocalCluster, createOutboundListener, createRoutes } from "../testing/xds-fixture.ts";
 import { nextTurn } from "../time/next-turn.ts";
 import type { Connection, ConnectionHandler, Transport } from "../transport/transport.ts";
@@ -129,6 +129,24 @@ export function testProxyLimits({ name, create }: ProxyTableOptions): void {
       await client.closed();
       assert.ok(client.receivedBytes > total);
       await listener.close();
+    });
+
+    it("serves on over a connection whose last answer met a slow reader", async () => {
+      // Whatever the sizes of buffers: in one of these answers the last bytes are those that fill them.
+      for (let size = 16_384; size <= 1_048_576; size += 16_384) {
+        app.respond = ({ reply }) => reply(formatAnswer("x".repeat(size)));
+        const slow = dial(`GET /large HTTP/1.1\r\nHost: app\r\n\r\n`, true);
+        await nextHead();
+        slow.connection.resumeReads();
+        await slow.until(/\r\n\r\nx/);
+        while (slow.receivedBytes < size) await nextTurn();
+        app.respond = ({ reply }) => reply(formatAnswer("next"));
+        const next = dial("GET /next HTTP/1.1\r\nHost: app\r\n\r\n");
+        for (let turn = 0; turn < 10_000 && !next.text.endsWith("next"); turn += 1) await nextTurn();
+        assert.match(next.text, /next$/, `no answer after one of ${size} bytes`);
+        for (const client of [slow, next]) client.connection.destroy();
+      }
+      assert.ok(app.open.size <= 2, "the connection to the app was used again");
     });
 
     it("keeps the body of a request for another attempt", async () => {
