@@ -64,7 +64,15 @@ function readLock(file) {
  * written where the registry does not offer some other platform's optional package.
  */
 function installPackages() {
-  const options = ["--no-save", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"];
+  const options = [
+    "--no-save",
+    "--omit-lockfile-registry-resolved",
+    "--include=dev",
+    "--include=optional",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+  ];
   const npm = process.env.npm_execpath;
   say("installing packages (npm install)", () => {
     // npm tells its scripts where it is, which also works where "npm" is a .cmd file.

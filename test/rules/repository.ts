@@ -13,10 +13,7 @@ const SKIPPED: ReadonlySet<string> = new Set(["coverage", "dist", "gen", "node_m
 const TEST_SUPPORT: ReadonlySet<string> = new Set([
   "src/apiserver/send-to-api.ts",
   "src/proxy/http1/codec-allocation.ts",
-  "src/store/store-table.ts",
   "src/transport/transport-bench.ts",
-  "src/transport/transport-table.ts",
-  "src/transport/transport-tls-table.ts",
 ]);
 const TEXT = /\.(ts|cts|mts|mjs|js|json|md|yaml|yml|proto|html|css)$|(^|\/)(\.gitignore|run|LICENSE|NOTICE)$/;
 
@@ -51,6 +48,7 @@ export function isTestCode(file: string): boolean {
     file.startsWith("src/testing/") ||
     /\.test\.c?ts$/.test(file) ||
     /(^|\/)(start-)?test-[^/]*\.ts$/.test(file) ||
+    /^src\/(proxy|store|transport)\/.*-table\.ts$/.test(file) ||
     TEST_SUPPORT.has(file)
   );
 }
