@@ -1,4 +1,5 @@
 import { DEFAULT_API_ADDRESS, DEFAULT_XDS_ADDRESS } from "../control-bootstrap.ts";
+import { findHome } from "../apiserver/api-access.ts";
 import type { CliContext } from "../cli/context.ts";
 import { printProblems } from "../cli/output/problem-printer.ts";
 import type { StatRow } from "../control/views.ts";
@@ -161,6 +162,13 @@ function printReady(
     display.line(`  ${service.slice(service.indexOf("/") + 1)}: http://${host}:${port}/`);
   }
   display.line(`  API: ${runner.api()?.baseUrl ?? ""} (state, token and logs: ${home})`);
+  // Elsewhere the command line looks beside the nearest weft.yaml, and in the folder it is called in.
+  if (findHome({ cwd: context.cwd }) !== home)
+    display.line(`  in other terminals: export WEFT_HOME=${quoteForShell(home)}`);
   if (loaded.config.access === "permissive")
     display.line("  access is permissive: every call is allowed, and counted where strict would deny it");
+}
+
+function quoteForShell(path: string): string {
+  return /^[\w./@-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
