@@ -122,6 +122,6 @@ export function createApp(options: AppOptions): Backend {
       endWatch();
       await supervisor.stop(graceMs);
     },
-    kill: () => supervisor.kill("SIGKILL"),
+    kill: () => supervisor.kill(),
   };
 }

@@ -141,7 +141,7 @@ export class ControlPlane {
   }
 
   kill(): void {
-    this.#supervisor.kill("SIGKILL");
+    this.#supervisor.kill();
   }
 
   #introduce(): void {

@@ -101,7 +101,7 @@ export class Sidecar {
   }
 
   kill(): void {
-    this.#supervisor.kill("SIGKILL");
+    this.#supervisor.kill();
   }
 
   #createSpec(): ChildSpec {

@@ -107,6 +107,17 @@ test("Supervisor.stop() during the delay starts none again", async () => {
   assert.equal(processes.children.length, 1);
 });
 
+test("Supervisor.kill() ends the process at once and starts none again, also before stop()", async () => {
+  const { clock, processes, supervisor } = createSupervisor();
+  supervisor.start();
+  supervisor.kill();
+  await clock.elapse(60_000);
+  assert.deepEqual(processes.latest("app").signals, ["SIGKILL"]);
+  assert.equal(processes.children.length, 1);
+  await supervisor.stop(1000);
+  assert.equal(clock.pendingTimers(), 0);
+});
+
 test("Supervisor leaves a process alone when told so", async () => {
   const { clock, processes, supervisor } = createSupervisor({ onExit: () => "leave" });
   supervisor.start();

@@ -60,9 +60,11 @@ export class Supervisor {
     if (this.#state === "waiting" && this.#child === null) this.#run();
   }
 
-  /** To the running process, if any. */
-  kill(signal: NodeJS.Signals): void {
-    this.#child?.kill(signal);
+  /** Kills the process at once and starts none again. `stop` then waits until it is gone. */
+  kill(): void {
+    this.#state = "stopped";
+    this.#timer?.clear();
+    this.#child?.kill("SIGKILL");
   }
 
   async stop(graceMs: number): Promise<void> {
