@@ -5,7 +5,8 @@ import type { KeyPair, TlsClientOptions, Transport } from "../transport/transpor
 import type { EdgeTable } from "../observe/edge-stats.ts";
 import type { AccessLog } from "../observe/access-log.ts";
 import type { Log } from "../lib/log.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { EvenDraw } from "./route/even-draw.ts";
+import type { Snapshot, WeightedClusters } from "./snapshot.ts";
 import { ProxyCounters } from "./counters.ts";
 
 /** What every part of one proxy shares. One per worker; nothing in it is global to the process. */
@@ -16,6 +17,8 @@ export class ProxyRuntime {
   readonly random: Random;
   readonly edges: EdgeTable;
   readonly counters: ProxyCounters = new ProxyCounters();
+  /** How far each split has come. */
+  readonly splitDraws: WeakMap<WeightedClusters, EvenDraw> = new WeakMap();
   readonly accessLog: AccessLog | null;
   readonly log: Log;
   /** "<namespace>/<service account>" of this proxy. */

@@ -2,6 +2,7 @@ import type { Exchange } from "../exchange.ts";
 import type { ProxyRuntime } from "../runtime.ts";
 import type { WeightedClusters } from "../snapshot.ts";
 import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
+import { EvenDraw } from "../route/even-draw.ts";
 import { LOOP_DETECTED, NO_CLUSTER, NO_ENDPOINT, NO_ROUTE } from "../failures.ts";
 
 /** Innermost: chooses the cluster once per request (a split is decided per request) and an endpoint per attempt. */
@@ -67,7 +68,12 @@ export function pickWeighted(clusters: WeightedClusters, runtime: ProxyRuntime):
   const count = clusters.names.length;
   if (count === 1) return clusters.names[0];
   const total = clusters.cumulative[count - 1] ?? 0;
-  const ticket = runtime.random.below(total);
+  let draw = runtime.splitDraws.get(clusters);
+  if (draw === undefined) {
+    draw = new EvenDraw(runtime.random);
+    runtime.splitDraws.set(clusters, draw);
+  }
+  const ticket = Math.floor(draw.next() * total);
   for (let i = 0; i < count; i += 1) {
     if (ticket < (clusters.cumulative[i] ?? 0)) return clusters.names[i];
   }

@@ -160,13 +160,15 @@ export class TcpSession implements ConnectionHandler, Drainable {
 
   #connect(avoided: EndpointState | null): void {
     const runtime = this.#runtime;
-    const name = pickWeighted(this.#config.clusters, runtime);
-    this.#cluster ??= (name === undefined ? undefined : this.#upstreams.get(name)) ?? null;
-    const cluster = this.#cluster;
-    if (cluster === null) {
-      this.#fail(NO_CLUSTER, `cluster "${name ?? ""}" is not in the proxy's configuration`);
-      return;
+    if (this.#cluster === null) {
+      const name = pickWeighted(this.#config.clusters, runtime) ?? "";
+      this.#cluster = this.#upstreams.get(name) ?? null;
+      if (this.#cluster === null) {
+        this.#fail(NO_CLUSTER, `cluster "${name}" is not in the proxy's configuration`);
+        return;
+      }
     }
+    const cluster = this.#cluster;
     this.#attempts += 1;
     this.#endpoint = cluster.pick(avoided);
     if (this.#endpoint === null) {
