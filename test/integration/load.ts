@@ -193,17 +193,19 @@ class LoadConnection {
 
   #next(): void {
     const waitMs = this.#dueAtMs - systemClock.nowMs();
-    if (waitMs > 1) systemClock.after(waitMs, () => this.#send(), undefined);
-    else this.#send();
+    const socket = this.#socket;
+    if (socket === null) return;
+    if (waitMs > 1) systemClock.after(waitMs, () => this.#send(socket), undefined);
+    else this.#send(socket);
   }
 
-  #send(): void {
+  /** `socket` may have closed meanwhile, and another one have taken its place. */
+  #send(socket: Socket): void {
+    if (socket !== this.#socket || socket.destroyed) return;
     if (this.#load.mayClose()) {
-      this.#socket?.destroy();
+      socket.destroy();
       return;
     }
-    const socket = this.#socket;
-    if (socket === null || socket.destroyed) return;
     const nowMs = systemClock.nowMs();
     // Late requests are not made up for in a burst.
     this.#dueAtMs = Math.max(this.#dueAtMs + this.#intervalMs, nowMs);

@@ -8,6 +8,8 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { readApiAccess } from "../../src/apiserver/api-access.ts";
 import { type ApiClient, createApiClient } from "../../src/apiserver/api-client.ts";
+import { systemRandom } from "../../src/random/system-random.ts";
+import { FreePorts } from "../../src/runner/free-port.ts";
 import { systemClock } from "../../src/time/system-clock.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -53,7 +55,9 @@ export class Mesh {
 
   /** Resolves when `weft up` says that it is ready. */
   static async start(options: MeshOptions): Promise<Mesh> {
-    const mesh = new Mesh(options);
+    // Ports below the range of outgoing connections: those of a control plane that was killed must be free when it is back.
+    const ports = new FreePorts(systemRandom);
+    const mesh = new Mesh(options, [await ports.take(), await ports.take()]);
     try {
       await mesh.line(/^weft is ready in/, START_LIMIT_MS);
       return mesh;
@@ -63,17 +67,21 @@ export class Mesh {
     }
   }
 
-  private constructor({ yaml, files, runtime }: MeshOptions) {
+  private constructor({ yaml, files, runtime }: MeshOptions, [apiPort, xdsPort]: readonly [number, number]) {
     this.folder = realpathSync(mkdtempSync(join(tmpdir(), "weft-mesh-")));
     this.home = join(this.folder, "home");
     cpSync(APPS, this.folder, { recursive: true });
     if (files !== undefined) cpSync(files, this.folder, { recursive: true });
     writeFileSync(join(this.folder, "weft.yaml"), yaml);
-    this.#process = spawn(process.execPath, [WEFT, "up", "weft.yaml", "--api-port", "0", "--xds-port", "0"], {
-      cwd: this.folder,
-      env: this.environment(runtime === undefined ? {} : { WEFT_RUNTIME: runtime }),
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    this.#process = spawn(
+      process.execPath,
+      [WEFT, "up", "weft.yaml", "--api-port", `${apiPort}`, "--xds-port", `${xdsPort}`],
+      {
+        cwd: this.folder,
+        env: this.environment(runtime === undefined ? {} : { WEFT_RUNTIME: runtime }),
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on("line", (line) => this.#onLine(line));
     }
