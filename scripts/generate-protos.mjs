@@ -87,7 +87,9 @@ function readList() {
   }
   const isNames = (value) => Array.isArray(value) && value.every((name) => typeof name === "string");
   if (!isNames(list.files) || !isNames(list.messages)) {
-    throw new GenerateError('Cannot use scripts/proto-types.json: expected {"files": [names], "messages": [full names]}');
+    throw new GenerateError(
+      'Cannot use scripts/proto-types.json: expected {"files": [names], "messages": [full names]}',
+    );
   }
   const twice = list.messages.find((name, index) => list.messages.indexOf(name) !== index);
   if (twice !== undefined) throw new GenerateError(`Cannot use scripts/proto-types.json: "${twice}" is listed twice`);
@@ -97,7 +99,9 @@ function readList() {
 // ---- Reading the definitions
 
 function loadSource(protobuf, list) {
-  const deps = path.dirname(findPackageFile("@grpc/grpc-js-xds", "deps/envoy-api/envoy/config/listener/v3/listener.proto"));
+  const deps = path.dirname(
+    findPackageFile("@grpc/grpc-js-xds", "deps/envoy-api/envoy/config/listener/v3/listener.proto"),
+  );
   const base = deps.slice(0, deps.indexOf(path.join("deps", "envoy-api")) + "deps".length);
   const folders = ["envoy-api", "googleapis", "protoc-gen-validate", "xds"].map((name) => path.join(base, name));
   folders.push(path.join(ROOT, "proto"), path.join(ROOT, "node_modules", "protobufjs"));
@@ -203,7 +207,9 @@ function emitCode(root) {
   body = body.replace(/^ +|\n(?=\n)/gm, "");
   if (/\bLong\b/.test(body)) {
     const line = body.split("\n").find((text) => /\bLong\b/.test(text));
-    throw new GenerateError(`Cannot make 64-bit integers plain numbers: unexpected output of protobufjs-cli: ${line.trim()}`);
+    throw new GenerateError(
+      `Cannot make 64-bit integers plain numbers: unexpected output of protobufjs-cli: ${line.trim()}`,
+    );
   }
   return [
     "// Made by scripts/generate-protos.mjs. Do not edit.",
@@ -296,7 +302,8 @@ function emitNode(protobuf, node, depth, lines, exported) {
 
 function fieldType(protobuf, field) {
   const type = SCALARS[field.type] ?? field.resolvedType?.fullName.slice(1);
-  if (type === undefined) throw new GenerateError(`Cannot declare the field "${field.fullName}" of type "${field.type}"`);
+  if (type === undefined)
+    throw new GenerateError(`Cannot declare the field "${field.fullName}" of type "${field.type}"`);
   if (field.map) return `Record<string, ${type}>`;
   return field.repeated ? `${type}[]` : type;
 }

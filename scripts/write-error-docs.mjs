@@ -12,12 +12,17 @@ const { FAILURES } = await load("failures.js");
 const { DECODE_FAILURES } = await load(path.join("http1", "decode-failure.js"));
 
 const failures = FAILURES.slice(1).map(
-  (row) => `| \`${row.name}\` | ${row.httpStatus} | ${row.grpcStatus} | ${row.flag} | ${row.origin} | ${row.retry} | ${row.explanation} |`,
+  (row) =>
+    `| \`${row.name}\` | ${row.httpStatus} | ${row.grpcStatus} | ${row.flag} | ${row.origin} | ${row.retry} | ${row.explanation} |`,
 );
 const details = DECODE_FAILURES.map((row) => `| \`${row.detail}\` | ${row.status} | ${row.message} |`);
 
 let text = readFileSync(FILE, "utf8");
-text = replace(text, "failures", ["| code | status | gRPC | flag | origin | tried again | meaning |", "|---|---|---|---|---|---|---|", ...failures]);
+text = replace(text, "failures", [
+  "| code | status | gRPC | flag | origin | tried again | meaning |",
+  "|---|---|---|---|---|---|---|",
+  ...failures,
+]);
 text = replace(text, "details", ["| detail | status | meaning |", "|---|---|---|", ...details]);
 
 if (!process.argv.includes("--check")) {

@@ -45,7 +45,9 @@ class ControlProcess {
     });
     (this.child.stderr as Readable).on("data", (bytes: Buffer) => (this.stderr += bytes.toString()));
     const status = createInterface({ input: this.child.stdio[3] as Readable });
-    this.#firstStatus = once(status, "line").then(([text]: string[]) => JSON.parse(text ?? "") as ControlPlaneStatusLine);
+    this.#firstStatus = once(status, "line").then(
+      ([text]: string[]) => JSON.parse(text ?? "") as ControlPlaneStatusLine,
+    );
     if (line !== null) this.stdin().write(`${line}\n`);
   }
 
@@ -122,7 +124,12 @@ test("weft-control killed with SIGKILL starts again with its CA, its resources, 
   const before = await first.ready();
   const used = await grant(before.apiPort, "used");
   const unused = await grant(before.apiPort, "unused");
-  const service = { apiVersion: "v1", kind: "Service", metadata: { name: "reviews", namespace: "default" }, spec: { ports: [{ port: 80 }] } };
+  const service = {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "reviews", namespace: "default" },
+    spec: { ports: [{ port: 80 }] },
+  };
   await callApi(before.apiPort, "POST", "/api/v1/namespaces/default/services", service);
   const trustBundlePem = await redeem(used, before.xdsPort);
   first.child.kill("SIGKILL");
@@ -130,7 +137,11 @@ test("weft-control killed with SIGKILL starts again with its CA, its resources, 
 
   const second = startProcess("killed");
   const { apiPort, xdsPort } = await second.ready();
-  const { metadata } = await callApi<{ metadata: { name: string } }>(apiPort, "GET", "/api/v1/namespaces/default/services/reviews");
+  const { metadata } = await callApi<{ metadata: { name: string } }>(
+    apiPort,
+    "GET",
+    "/api/v1/namespaces/default/services/reviews",
+  );
   assert.equal(metadata.name, "reviews");
   await assert.rejects(redeem(used, xdsPort), /WEFT_CA_JOIN_USED/);
   assert.equal(await redeem(unused, xdsPort), trustBundlePem);

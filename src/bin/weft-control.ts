@@ -48,7 +48,14 @@ input.once("line", (line) => {
   plane.then(announce, (error: unknown) => fail(error, 1));
 });
 input.once("close", () => {
-  if (plane === null && !stopping && process.exitCode === undefined) fail(new WeftError("WEFT_CONTROL_BOOTSTRAP", "Cannot start the control plane: standard input ended; expected one line of JSON"), 2);
+  if (plane === null && !stopping && process.exitCode === undefined)
+    fail(
+      new WeftError(
+        "WEFT_CONTROL_BOOTSTRAP",
+        "Cannot start the control plane: standard input ended; expected one line of JSON",
+      ),
+      2,
+    );
   else void stop("standard input ended");
 });
 
@@ -57,7 +64,18 @@ async function start(bootstrap: ControlPlaneBootstrap): Promise<ControlPlane> {
   if (bootstrap.statusFd !== undefined) statusFd = bootstrap.statusFd;
   const { startControlPlane } = await loading;
   const { api, apiToken, defaults, mesh, stateDir, trustDomain, xds } = bootstrap;
-  return startControlPlane({ stateDir, meshName: mesh, trustDomain, api, xds, apiToken, defaults, clock: systemClock, random: systemRandom, log });
+  return startControlPlane({
+    stateDir,
+    meshName: mesh,
+    trustDomain,
+    api,
+    xds,
+    apiToken,
+    defaults,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+  });
 }
 
 function announce({ apiPort, xdsPort }: ControlPlane): void {

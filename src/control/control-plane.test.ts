@@ -36,9 +36,12 @@ const log: Log = { ...silentLog, debug: (message) => void (message === "a new mo
 
 /** Resolves with the next model that the control plane puts in force. */
 function nextModel(): Promise<void> {
-  return within("the next model", new Promise((resolve) => {
-    onModel = resolve;
-  }));
+  return within(
+    "the next model",
+    new Promise((resolve) => {
+      onModel = resolve;
+    }),
+  );
 }
 
 function createRequest(): Uint8Array {
@@ -121,15 +124,25 @@ async function admit(workload: string): Promise<Workload> {
 }
 
 /** Sends one message on a stream, ends it, and gives what came back. */
-function exchange(client: GrpcClient, path: string, message: Uint8Array): Promise<{ messages: Uint8Array[]; status: GrpcStatus }> {
-  return within(`${path} to end`, new Promise((resolve, reject) => {
-    const messages: Uint8Array[] = [];
-    const handlers = { onMessage: (bytes: Uint8Array) => void messages.push(bytes), onEnd: (status: GrpcStatus) => resolve({ messages, status }) };
-    client.openStream(path, handlers).then((stream) => {
-      stream.write(message);
-      stream.end();
-    }, reject);
-  }));
+function exchange(
+  client: GrpcClient,
+  path: string,
+  message: Uint8Array,
+): Promise<{ messages: Uint8Array[]; status: GrpcStatus }> {
+  return within(
+    `${path} to end`,
+    new Promise((resolve, reject) => {
+      const messages: Uint8Array[] = [];
+      const handlers = {
+        onMessage: (bytes: Uint8Array) => void messages.push(bytes),
+        onEnd: (status: GrpcStatus) => resolve({ messages, status }),
+      };
+      client.openStream(path, handlers).then((stream) => {
+        stream.write(message);
+        stream.end();
+      }, reject);
+    }),
+  );
 }
 
 test("a workload joins with what the API granted, and gets a certificate of the mesh's lifetime", async () => {
@@ -190,37 +203,80 @@ test("configuration and telemetry are refused without a certificate", async () =
     assert.equal(status.code, GRPC_UNAUTHENTICATED, path);
     assert.deepEqual(messages, []);
   }
-  assert.deepEqual(plane.views.proxies().filter((proxy) => proxy.id === "default/stranger"), []);
+  assert.deepEqual(
+    plane.views.proxies().filter((proxy) => proxy.id === "default/stranger"),
+    [],
+  );
 });
 
 test("what a proxy reports is counted under its own identity and shown by the API", async () => {
   const { client } = await admit("reviews-4");
-  const { status } = await exchange(client, TELEMETRY_PATH, weft.v1.TelemetryReport.encode({
-    workload: "reviews-4",
-    edges: [
-      { direction: "outbound", source: "default/somebody-else", destination: "default/ratings", version: "", protocol: "http", success: 9, failure: 1, latencyBuckets: [0, 10], failureCode: { timeout: 1 } },
-      { direction: "inbound", source: "default/web", destination: "other/reviews", protocol: "http", success: 1 },
-      { direction: "sideways", destination: "default/ratings", protocol: "http", success: 1 },
-      { direction: "inbound", source: "default/web", destination: "default/reviews", protocol: "quic", success: 1 },
-    ],
-  }).finish());
+  const { status } = await exchange(
+    client,
+    TELEMETRY_PATH,
+    weft.v1.TelemetryReport.encode({
+      workload: "reviews-4",
+      edges: [
+        {
+          direction: "outbound",
+          source: "default/somebody-else",
+          destination: "default/ratings",
+          version: "",
+          protocol: "http",
+          success: 9,
+          failure: 1,
+          latencyBuckets: [0, 10],
+          failureCode: { timeout: 1 },
+        },
+        { direction: "inbound", source: "default/web", destination: "other/reviews", protocol: "http", success: 1 },
+        { direction: "sideways", destination: "default/ratings", protocol: "http", success: 1 },
+        { direction: "inbound", source: "default/web", destination: "default/reviews", protocol: "quic", success: 1 },
+      ],
+    }).finish(),
+  );
   assert.equal(status.code, GRPC_OK, status.message);
-  const response = await fetch(`http://127.0.0.1:${plane.apiPort}/weft/v1/stat?windowMs=60000`, { headers: { authorization: `Bearer ${TOKEN}` } });
+  const response = await fetch(`http://127.0.0.1:${plane.apiPort}/weft/v1/stat?windowMs=60000`, {
+    headers: { authorization: `Bearer ${TOKEN}` },
+  });
   const { items } = (await response.json()) as { items: StatRow[] };
-  assert.deepEqual(items.map(({ direction, source, destination, requests, failures, failureCodes }) => ({ direction, source, destination, requests, failures, failureCodes })), [
-    { direction: "outbound", source: "default/reviews", destination: "default/ratings", requests: 10, failures: 1, failureCodes: { timeout: 1 } },
-  ]);
+  assert.deepEqual(
+    items.map(({ direction, source, destination, requests, failures, failureCodes }) => ({
+      direction,
+      source,
+      destination,
+      requests,
+      failures,
+      failureCodes,
+    })),
+    [
+      {
+        direction: "outbound",
+        source: "default/reviews",
+        destination: "default/ratings",
+        requests: 10,
+        failures: 1,
+        failureCodes: { timeout: 1 },
+      },
+    ],
+  );
 });
 
 test("a proxy cannot report for another workload", async () => {
   const { client } = await admit("reviews-5");
-  const { status } = await exchange(client, TELEMETRY_PATH, weft.v1.TelemetryReport.encode({ workload: "reviews-4" }).finish());
+  const { status } = await exchange(
+    client,
+    TELEMETRY_PATH,
+    weft.v1.TelemetryReport.encode({ workload: "reviews-4" }).finish(),
+  );
   assert.equal(status.code, GRPC_PERMISSION_DENIED);
   assert.match(status.message, /found the certificate of "reviews-5"/);
 });
 
 test("a second control plane on the same state folder is refused, and does not disturb the first", async () => {
-  await assert.rejects(startControlPlane(createOptions()), { code: "WEFT_CONTROL_LOCKED", message: new RegExp(`process ${process.pid}`) });
+  await assert.rejects(startControlPlane(createOptions()), {
+    code: "WEFT_CONTROL_LOCKED",
+    message: new RegExp(`process ${process.pid}`),
+  });
   await grant("still-there");
 });
 

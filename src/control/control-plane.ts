@@ -75,7 +75,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   try {
     return await assemble(options, closing);
   } catch (error) {
-    await closing.close().catch((failure: unknown) => options.log.error("cannot undo a failed start", { error: failure }));
+    await closing
+      .close()
+      .catch((failure: unknown) => options.log.error("cannot undo a failed start", { error: failure }));
     throw error;
   }
 }
@@ -93,7 +95,12 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   await createMeshResource(store, options.defaults);
 
   const source = createConfigSource({ trustDomain });
-  const follower = new ModelFollower({ store, clock, log, onModel: (model) => source.update(model, authority.trustBundlePem) });
+  const follower = new ModelFollower({
+    store,
+    clock,
+    log,
+    onModel: (model) => source.update(model, authority.trustBundlePem),
+  });
   closing.add(() => follower.close());
   await follower.start();
 
@@ -115,7 +122,7 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
 
   const lifetimeMs = (): number => follower.model().settings.certificateLifetimeMs;
   const credentials = new JoinCredentials({ folder: join(stateDir, "join"), clock, random });
-  const issuer = new SvidIssuer({ authority, credentials, lifetimeMs , expiries });
+  const issuer = new SvidIssuer({ authority, credentials, lifetimeMs, expiries });
   const server = new Server({ ...ADS_CHANNEL_OPTIONS, "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS });
   addIdentityService(server, { issuer, verifier, log });
   addTelemetryService(server, { ring, verifier, clock, log });
@@ -145,9 +152,26 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     clock,
   });
   const { address, port } = options.api;
-  const api = await startApiServer({ store, views, token: options.apiToken, address, port, clock, random, log, weftVersion: WEFT_VERSION });
+  const api = await startApiServer({
+    store,
+    views,
+    token: options.apiToken,
+    address,
+    port,
+    clock,
+    random,
+    log,
+    weftVersion: WEFT_VERSION,
+  });
   closing.add(() => api.close());
-  return { apiPort: api.port, xdsPort, trustBundlePem: authority.trustBundlePem, views, store, close: () => closing.close() };
+  return {
+    apiPort: api.port,
+    xdsPort,
+    trustBundlePem: authority.trustBundlePem,
+    views,
+    store,
+    close: () => closing.close(),
+  };
 }
 
 /** The server's certificate, renewed live. */
@@ -173,7 +197,12 @@ async function openCredentials(
 
 /** The Mesh resource is made once; from then on it is the users'. */
 async function createMeshResource(store: Store, defaults: MeshDefaults): Promise<void> {
-  const mesh = { apiVersion: "weft.dev/v1alpha1", kind: "Mesh", metadata: { name: MESH_NAME, namespace: "" }, spec: { ...defaults } };
+  const mesh = {
+    apiVersion: "weft.dev/v1alpha1",
+    kind: "Mesh",
+    metadata: { name: MESH_NAME, namespace: "" },
+    spec: { ...defaults },
+  };
   try {
     await store.put(mesh, { ifVersion: "absent" });
   } catch (error) {
@@ -189,10 +218,14 @@ function bind(server: Server, options: ControlPlaneOptions, credentials: MeshSer
       if (error === null) resolve(bound);
       else {
         reject(
-          new WeftError("WEFT_CONTROL_LISTEN", `Cannot listen for proxies on ${target}: ${error.message}; expected a free address of this host`, {
-            hint: "Stop what uses the port, or choose another one",
-            cause: error,
-          }),
+          new WeftError(
+            "WEFT_CONTROL_LISTEN",
+            `Cannot listen for proxies on ${target}: ${error.message}; expected a free address of this host`,
+            {
+              hint: "Stop what uses the port, or choose another one",
+              cause: error,
+            },
+          ),
         );
       }
     });

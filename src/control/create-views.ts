@@ -25,14 +25,24 @@ export interface ViewsOptions {
 export function createViews(options: ViewsOptions): ControlPlaneViews {
   const { ads, clock, issuer, mesh, ring, settings, trustBundlePem, xds } = options;
   return {
-    proxies: () => ads.proxies().map((proxy) => ({ ...proxy, certificateNotAfterWallMs: options.expiries.find(proxy.id) })),
+    proxies: () =>
+      ads.proxies().map((proxy) => ({ ...proxy, certificateNotAfterWallMs: options.expiries.find(proxy.id) })),
     proxyConfig: (id) => ads.proxyConfig(id),
     stat: (windowMs) => ring.stat(windowMs, clock.nowMs()),
     async grantJoin({ namespace, workload, serviceAccount }) {
       const { credential, expiresWallMs } = await issuer.grant({ namespace, workload, serviceAccount });
       const { trustDomain } = mesh;
       const spiffeId = formatWorkloadId({ trustDomain, namespace, serviceAccount });
-      return { workload, namespace, spiffeId, trustDomain, joinCredential: credential, expiresWallMs, trustBundlePem, xds };
+      return {
+        workload,
+        namespace,
+        spiffeId,
+        trustDomain,
+        joinCredential: credential,
+        expiresWallMs,
+        trustBundlePem,
+        xds,
+      };
     },
     mesh() {
       const { access, egress } = settings();

@@ -48,9 +48,13 @@ export class ModelFollower {
     await this.#list();
     this.#compile();
     if (this.#model === null) {
-      throw new WeftError("WEFT_CONTROL_MODEL", "Cannot start the control plane: its resources cannot be compiled; expected a usable model", {
-        hint: "The log names the error. Proxies keep their last configuration meanwhile",
-      });
+      throw new WeftError(
+        "WEFT_CONTROL_MODEL",
+        "Cannot start the control plane: its resources cannot be compiled; expected a usable model",
+        {
+          hint: "The log names the error. Proxies keep their last configuration meanwhile",
+        },
+      );
     }
   }
 
@@ -148,10 +152,17 @@ export class ModelFollower {
       onModel(model);
       this.#model = model;
       const { services, workloads, conditions } = model;
-      log.debug("a new model is in force", { services: services.size, workloads: workloads.size, conditions: conditions.length });
+      log.debug("a new model is in force", {
+        services: services.size,
+        workloads: workloads.size,
+        conditions: conditions.length,
+      });
     } catch (error) {
       this.#failures += 1;
-      log.error("the resources do not compile; the last good configuration stays in force", { failures: this.#failures, error });
+      log.error("the resources do not compile; the last good configuration stays in force", {
+        failures: this.#failures,
+        error,
+      });
     }
   }
 }

@@ -15,13 +15,25 @@ after(() => rmSync(folders, { recursive: true, force: true }));
 
 test("OwnIdentity renews at half of its life with a new key, and starts from what it stored", async () => {
   const clock = new FakeClock();
-  const authority = await openCertificateAuthority({ folder: join(folders, "ca"), trustDomain: "shop.mesh", clock, random: systemRandom });
+  const authority = await openCertificateAuthority({
+    folder: join(folders, "ca"),
+    trustDomain: "shop.mesh",
+    clock,
+    random: systemRandom,
+  });
   let settle: (identity: Identity) => void = () => undefined;
   const changed = new Promise<Identity>((resolve) => {
     settle = resolve;
   });
   const create = (onChange: (identity: Identity) => void): OwnIdentity =>
-    new OwnIdentity({ authority, folder: join(folders, "identity"), lifetimeMs: () => 100_000, clock, log: silentLog, onChange });
+    new OwnIdentity({
+      authority,
+      folder: join(folders, "identity"),
+      lifetimeMs: () => 100_000,
+      clock,
+      log: silentLog,
+      onChange,
+    });
 
   const first = create(settle);
   const identity = await first.start();

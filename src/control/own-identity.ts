@@ -79,14 +79,20 @@ export class OwnIdentity {
       lifetimeMs: lifetimeMs(),
     });
     const keyPem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-    const identity = checkIdentity({ keyPem, certificateChainPem, trustBundlePem: authority.trustBundlePem }, this.#spiffeId);
-    await saveIdentity(folder, identity).catch((error: unknown) => log.warn("cannot store the control plane's certificate", { error }));
+    const identity = checkIdentity(
+      { keyPem, certificateChainPem, trustBundlePem: authority.trustBundlePem },
+      this.#spiffeId,
+    );
+    await saveIdentity(folder, identity).catch((error: unknown) =>
+      log.warn("cannot store the control plane's certificate", { error }),
+    );
     return identity;
   }
 
   #schedule(retryMs: number | null = null): void {
     if (this.#closed || this.#identity === null) return;
-    const delayMs = retryMs ?? Math.min(LONGEST_SLEEP_MS, Math.max(0, renewAtMs(this.#identity) - this.#options.clock.wallMs()));
+    const delayMs =
+      retryMs ?? Math.min(LONGEST_SLEEP_MS, Math.max(0, renewAtMs(this.#identity) - this.#options.clock.wallMs()));
     this.#timer = this.#options.clock.after(delayMs, (own: OwnIdentity) => void own.#tick(), this);
   }
 

@@ -10,7 +10,7 @@ const address = z.strictObject({ address: z.string().min(1), port: z.int().min(0
 const schema: z.ZodType<ControlPlaneBootstrap> = z.strictObject({
   stateDir: z.string().min(1),
   mesh: z.string().min(1),
-  trustDomain: z.string().refine(isTrustDomain, "expected a SPIFFE trust domain: a-z, 0-9, \".\", \"-\", \"_\""),
+  trustDomain: z.string().refine(isTrustDomain, 'expected a SPIFFE trust domain: a-z, 0-9, ".", "-", "_"'),
   api: address,
   xds: address,
   apiToken: z.string().min(MIN_TOKEN_CHARACTERS),
@@ -38,7 +38,11 @@ export function parseBootstrap(line: string): ControlPlaneBootstrap {
 }
 
 function refuse(found: string): WeftError {
-  return new WeftError("WEFT_CONTROL_BOOTSTRAP", `Cannot read the control plane's options from standard input: found ${found}; expected one line of JSON`, {
-    hint: "weft-control is started by `weft up`; see ControlPlaneBootstrap for its options",
-  });
+  return new WeftError(
+    "WEFT_CONTROL_BOOTSTRAP",
+    `Cannot read the control plane's options from standard input: found ${found}; expected one line of JSON`,
+    {
+      hint: "weft-control is started by `weft up`; see ControlPlaneBootstrap for its options",
+    },
+  );
 }

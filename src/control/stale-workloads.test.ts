@@ -23,11 +23,20 @@ async function createScene(): Promise<Scene> {
   const resources = new Map<string, Resource>();
   store.watch({
     fromVersion: "0",
-    onEvent: ({ type, resource }) => void (type === "DELETED" ? resources.delete(resource.metadata.name) : resources.set(resource.metadata.name, resource)),
+    onEvent: ({ type, resource }) =>
+      void (type === "DELETED"
+        ? resources.delete(resource.metadata.name)
+        : resources.set(resource.metadata.name, resource)),
     onError: assert.fail,
   });
   const connected = new Set(["default/other-0"]);
-  const stale = new StaleWorkloads({ store, clock, log: silentLog, connected: () => connected, resources: () => resources.values() });
+  const stale = new StaleWorkloads({
+    store,
+    clock,
+    log: silentLog,
+    connected: () => connected,
+    resources: () => resources.values(),
+  });
   return {
     clock,
     store,

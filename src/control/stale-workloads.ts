@@ -73,7 +73,11 @@ export class StaleWorkloads {
     const { namespace, name, labels, resourceVersion = "" } = resource.metadata;
     try {
       await store.delete(toResourceKey(resource), { ifVersion: resourceVersion });
-      log.info("removed the endpoints of a workload whose proxy is gone", { namespace, name, workload: labels?.[WORKLOAD_LABEL] });
+      log.info("removed the endpoints of a workload whose proxy is gone", {
+        namespace,
+        name,
+        workload: labels?.[WORKLOAD_LABEL],
+      });
     } catch (error) {
       // Refreshed at this moment: its next state is looked at afresh.
       if (error instanceof WeftError && error.code === "WEFT_STORE_CONFLICT") return;

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -28,7 +37,10 @@ async function findDeadPid(): Promise<number> {
 test("acquireStateLock() refuses a second holder, names the first and lets it in after release", () => {
   const folder = createFolder();
   const lock = acquireStateLock(folder);
-  assert.throws(() => acquireStateLock(folder), { code: "WEFT_CONTROL_LOCKED", message: new RegExp(`process ${process.pid};`) });
+  assert.throws(() => acquireStateLock(folder), {
+    code: "WEFT_CONTROL_LOCKED",
+    message: new RegExp(`process ${process.pid};`),
+  });
   lock.release();
   assert.equal(existsSync(join(folder, "lock")), false);
   acquireStateLock(folder).release();
@@ -49,11 +61,15 @@ test("acquireStateLock() takes over from a holder that died", async () => {
   assert.deepEqual(readdirSync(folder), []);
 });
 
-test("acquireStateLock() is not fooled by a pid that another process has now", { skip: process.platform === "linux" ? false : "needs /proc" }, () => {
-  const folder = createFolder();
-  writeFileSync(join(folder, "lock"), JSON.stringify({ pid: process.pid, birth: "another-boot/1", nonce: "a" }));
-  acquireStateLock(folder).release();
-});
+test(
+  "acquireStateLock() is not fooled by a pid that another process has now",
+  { skip: process.platform === "linux" ? false : "needs /proc" },
+  () => {
+    const folder = createFolder();
+    writeFileSync(join(folder, "lock"), JSON.stringify({ pid: process.pid, birth: "another-boot/1", nonce: "a" }));
+    acquireStateLock(folder).release();
+  },
+);
 
 test("acquireStateLock() believes a living pid of unknown birth", () => {
   const folder = createFolder();

@@ -26,7 +26,11 @@ const FILE = "lock";
  */
 export function acquireStateLock(folder: string): StateLock {
   const path = join(folder, FILE);
-  const own = JSON.stringify({ pid: process.pid, birth: readBirth(process.pid), nonce: randomBytes(12).toString("hex") } satisfies Holder);
+  const own = JSON.stringify({
+    pid: process.pid,
+    birth: readBirth(process.pid),
+    nonce: randomBytes(12).toString("hex"),
+  } satisfies Holder);
   for (;;) {
     if (tryCreate(path, own)) break;
     const found = read(path);
@@ -52,7 +56,11 @@ function tryCreate(path: string, content: string): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw new WeftError("WEFT_STATE_WRITE", `Cannot lock the state folder: ${(error as Error).message}; expected a file system with hard links`, { cause: error });
+    throw new WeftError(
+      "WEFT_STATE_WRITE",
+      `Cannot lock the state folder: ${(error as Error).message}; expected a file system with hard links`,
+      { cause: error },
+    );
   } finally {
     rmSync(temporary, { force: true });
   }
@@ -99,9 +107,13 @@ function parse(content: string, path: string): Holder {
   } catch {
     // Reported below.
   }
-  throw new WeftError("WEFT_CONTROL_LOCKED", `Cannot read the lock "${path}": found ${JSON.stringify(content.slice(0, 80))}; expected what a control plane wrote`, {
-    hint: `Make sure that no control plane runs on this folder, then remove "${path}"`,
-  });
+  throw new WeftError(
+    "WEFT_CONTROL_LOCKED",
+    `Cannot read the lock "${path}": found ${JSON.stringify(content.slice(0, 80))}; expected what a control plane wrote`,
+    {
+      hint: `Make sure that no control plane runs on this folder, then remove "${path}"`,
+    },
+  );
 }
 
 function isAlive(pid: number): boolean {
@@ -127,7 +139,11 @@ function readBirth(pid: number): string | null {
 }
 
 function locked(folder: string, holder: string): WeftError {
-  return new WeftError("WEFT_CONTROL_LOCKED", `Cannot start a control plane on "${folder}": found it in use by ${holder}; expected no other control plane`, {
-    hint: "Use the mesh that runs already, stop it first, or start this one with another state folder",
-  });
+  return new WeftError(
+    "WEFT_CONTROL_LOCKED",
+    `Cannot start a control plane on "${folder}": found it in use by ${holder}; expected no other control plane`,
+    {
+      hint: "Use the mesh that runs already, stop it first, or start this one with another state folder",
+    },
+  );
 }

@@ -153,7 +153,10 @@ export class Stack {
     if (x.route !== null) return true;
     const foreign = host === null && x.origin?.direction === "outbound" && x.authority.includes(".");
     const name = x.authority === "" ? "an empty host" : `"${x.authority.slice(0, 253)}"`;
-    x.fail(foreign ? EGRESS_DENIED : NO_ROUTE, host === null ? `No service is called ${name}` : `No route of ${name} matches`);
+    x.fail(
+      foreign ? EGRESS_DENIED : NO_ROUTE,
+      host === null ? `No service is called ${name}` : `No route of ${name} matches`,
+    );
     return false;
   }
 

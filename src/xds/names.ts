@@ -9,13 +9,7 @@ export const ENDPOINT_TYPE: string = `${TYPE_PREFIX}envoy.config.endpoint.v3.Clu
 export const SECRET_TYPE: string = `${TYPE_PREFIX}envoy.extensions.transport_sockets.tls.v3.Secret`;
 
 /** Make-before-break order of delivery: a cluster before its endpoints before the listeners and routes that use it. */
-export const DELIVERY_ORDER: readonly string[] = [
-  CLUSTER_TYPE,
-  ENDPOINT_TYPE,
-  SECRET_TYPE,
-  LISTENER_TYPE,
-  ROUTE_TYPE,
-];
+export const DELIVERY_ORDER: readonly string[] = [CLUSTER_TYPE, ENDPOINT_TYPE, SECRET_TYPE, LISTENER_TYPE, ROUTE_TYPE];
 
 /** The proxy's own SVID: never delivered; the proxy makes it. */
 export const IDENTITY_SECRET = "identity";
