@@ -149,6 +149,32 @@ export function testProxyLimits({ name, create }: ProxyTableOptions): void {
       assert.ok(app.open.size <= 2, "the connection to the app was used again");
     });
 
+    it("never gives a request a connection that is about to close", async () => {
+      for (let round = 0; round < 20; round += 1) {
+        const held: AppExchange[] = [];
+        const allHeld = new Promise<void>((resolve) => {
+          app.respond = (x) => {
+            held.push(x);
+            if (held.length === 3) resolve();
+          };
+        });
+        const clients = ["a", "b", "c"].map((path) => dial(`GET /${path} HTTP/1.1\r\nHost: app\r\n\r\n`));
+        await allHeld;
+        // Two connections go back to the pool, then the app ends all three: the third request is tried again.
+        const [first, second, third] = held as [AppExchange, AppExchange, AppExchange];
+        for (const { request, reply } of [first, second]) reply(formatAnswer(request.target));
+        for (const x of [first, second]) {
+          await clients.find((_, index) => x.request.target === `/${"abc"[index]}`)?.until(/\/[abc]$/);
+        }
+        app.respond = ({ request, reply }) => reply(formatAnswer(request.target));
+        for (const { connection } of [first, second, third]) connection.end();
+        const last = clients["abc".indexOf(third.request.target.slice(1))];
+        for (let turn = 0; turn < 10_000 && last?.text === ""; turn += 1) await nextTurn();
+        assert.match(last?.text ?? "", /^HTTP\/1\.1 200 .*\/[abc]$/s, `round ${round}`);
+        for (const client of clients) client.connection.destroy();
+      }
+    });
+
     it("keeps the body of a request for another attempt", async () => {
       const body = "b".repeat(20_000);
       const first = dial("GET /warm HTTP/1.1\r\nHost: app\r\n\r\n");

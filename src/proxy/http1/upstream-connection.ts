@@ -73,6 +73,8 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     this.#responseSeen = false;
     this.#requestChunked = request.bodyKind === BODY_CHUNKED;
     this.#decoder.expect(request.method === METHOD_HEAD);
+    // A decoder that can tell at once that no answer will come has failed the attempt, and `x` goes on elsewhere.
+    if (this.#exchange !== x) return;
     writeEncoded(connection, encodeRequestHead, request);
     x.onConnected(this);
   }
@@ -149,6 +151,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
   onEnd(): void {
     // A server that half-closes has no more answers: a body until close is complete, anything else is broken off.
     this.#reusable = false;
+    this.#endpoint.onClosing(this);
     this.#decoder.finish();
     this.#connection?.destroy();
   }
@@ -171,6 +174,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
   }
 
   onDeadline(): void {
+    this.#endpoint.onClosing(this);
     this.#connection?.destroy();
   }
 
@@ -220,6 +224,8 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     const x = this.#exchange;
     this.#exchange = null;
     this.#reusable = false;
+    // Before the attempt is made again: it must not meet this connection.
+    this.#endpoint.onClosing(this);
     this.#connection?.destroy();
     const truncated = failure.detail === "truncated";
     x?.onAttemptFailed(truncated ? UPSTREAM_RESET : UPSTREAM_PROTOCOL, failure.message);

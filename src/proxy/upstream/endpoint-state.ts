@@ -78,10 +78,15 @@ export class EndpointState {
     if (this.#waiting.length > 0 && this.#connecting === 0) this.#open();
   }
 
-  onClosed(connection: Http1UpstreamConnection): void {
-    this.#connections -= 1;
+  /** A connection is about to close: no exchange may get it any more. `onClosed` follows. */
+  onClosing(connection: Http1UpstreamConnection): void {
     const index = this.#idle.indexOf(connection);
     if (index >= 0) this.#idle.splice(index, 1);
+  }
+
+  onClosed(connection: Http1UpstreamConnection): void {
+    this.#connections -= 1;
+    this.onClosing(connection);
     if (this.#connecting < this.#waiting.length && this.#connections < MAX_CONNECTIONS) this.#open();
   }
 
