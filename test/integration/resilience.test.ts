@@ -116,6 +116,8 @@ for (const [what, title] of [
     const late = report.failures.filter(({ sentAtMs }) => sentAtMs > killedAtMs + DETECTION_MS);
     t.diagnostic(`${describeLoad(report)}; ${late.length} of the failed were sent more than 1 s later`);
     assert.equal(late.length, 0, `sent more than 1 s after the kill: ${describeFailures(late)}`);
+    const hung = report.failures.filter(({ what }) => what.includes("no answer in"));
+    assert.equal(hung.length, 0, `every request ends: ${describeLoad(report)}`);
     assert.ok(report.answered > RATE * 2, describeLoad(report));
   });
 }
