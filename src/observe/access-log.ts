@@ -27,7 +27,7 @@ export interface LoggedHead {
   find(id: number): number;
   valueText(index: number): string;
   readonly additionCount: number;
-  readonly additions: readonly Uint8Array[];
+  readonly additions: readonly { readonly bytes: Uint8Array }[];
 }
 
 export interface AccessLogOptions {
@@ -120,7 +120,7 @@ export class AccessLog {
     const index = head.find(field);
     if (index >= 0) return head.valueText(index);
     for (let i = 0; i < head.additionCount; i += 1) {
-      const block = head.additions[i];
+      const block = head.additions[i]?.bytes;
       const text = block === undefined ? "" : Buffer.prototype.latin1Slice.call(block, 0, block.length);
       const at = text.indexOf(`${name}: `);
       if (at >= 0) return text.slice(at + name.length + 2, text.indexOf("\r\n", at));

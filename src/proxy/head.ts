@@ -7,6 +7,8 @@
  * knows which protocol a message came in.
  */
 export const MAX_FIELDS = 128;
+/** Fields a new head has room for; `grow` makes more. */
+const FIRST_FIELDS = 32;
 
 // Methods the proxy treats specially; any other token is METHOD_OTHER and read from its span.
 export const METHOD_OTHER = 0;
@@ -26,6 +28,8 @@ export const BODY_LENGTH = 1;
 export const BODY_CHUNKED = 2;
 /** Responses only: until the connection closes. */
 export const BODY_UNTIL_CLOSE = 3;
+/** Bytes of another protocol, both ways, each until its sender ends: after 101 and after a successful CONNECT. */
+export const BODY_TUNNEL = 4;
 
 // Field names the proxy knows. A field with another name has FIELD_OTHER.
 export const FIELD_OTHER = 0;
@@ -61,6 +65,14 @@ export const FIELD_PROXY_AUTHORIZATION = 29;
 /** Set by `drop`: encoders skip the field. Also set by decoders for what `Connection` nominates. */
 export const FIELD_DROPPED = 255;
 
+/** Whole field lines made by weft itself, each `name: value\r\n`, the name in lower case. Frozen once made. */
+export interface FieldLines {
+  readonly bytes: Uint8Array;
+  /** Four per field, as in `Head.spans`. */
+  readonly spans: Int32Array;
+  readonly count: number;
+}
+
 export class Head {
   /** What the spans point into. */
   bytes: Uint8Array = EMPTY;
@@ -89,9 +101,9 @@ export class Head {
   /** Number of fields. */
   count: number = 0;
   /** Four per field: nameStart, nameEnd, valueStart, valueEnd (value without surrounding white space). */
-  readonly spans: Int32Array = new Int32Array(4 * MAX_FIELDS);
+  spans: Int32Array = new Int32Array(4 * FIRST_FIELDS);
   /** FIELD_* per field. */
-  readonly ids: Uint8Array = new Uint8Array(MAX_FIELDS);
+  ids: Uint8Array = new Uint8Array(FIRST_FIELDS);
   bodyKind: number = BODY_NONE;
   /** For BODY_LENGTH; 0 otherwise. */
   contentLength: number = 0;
@@ -103,8 +115,8 @@ export class Head {
   expectContinue: boolean = false;
   /** Request asks for an upgrade other than h2c (which may be ignored), or is CONNECT. */
   upgrade: boolean = false;
-  /** Pre-rendered `name: value\r\n` blocks to add when encoding; `additionCount` of them are valid. */
-  readonly additions: Uint8Array[] = [EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY];
+  /** Lines to add when encoding; `additionCount` of them are valid. */
+  readonly additions: FieldLines[] = [NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES];
   additionCount: number = 0;
 
   /** Encoders skip field `index` from now on. */
@@ -112,10 +124,21 @@ export class Head {
     this.ids[index] = FIELD_DROPPED;
   }
 
-  /** Adds a pre-rendered block of whole lines, each ended by CRLF. At most eight per head. */
-  add(block: Uint8Array): void {
-    this.additions[this.additionCount] = block;
+  /** Adds lines behind the fields. At most eight times per head. */
+  add(lines: FieldLines): void {
+    this.additions[this.additionCount] = lines;
     this.additionCount += 1;
+  }
+
+  /** Makes room for twice as many fields, at most MAX_FIELDS; `spans` and `ids` are other arrays afterwards. */
+  grow(): void {
+    const fields = Math.min(MAX_FIELDS, this.ids.length * 2);
+    const spans = new Int32Array(4 * fields);
+    const ids = new Uint8Array(fields);
+    spans.set(this.spans);
+    ids.set(this.ids);
+    this.spans = spans;
+    this.ids = ids;
   }
 
   /** Index of the first field with this id, or -1. */
@@ -163,6 +186,11 @@ export class Head {
   /** Ready for the next message. */
   reset(): void {
     this.bytes = EMPTY;
+    this.recycle();
+  }
+
+  /** As `reset`, but `bytes` stays: for heads that are decoded into bytes of their own. */
+  recycle(): void {
     this.end = 0;
     this.method = 0;
     this.methodStart = 0;
@@ -189,6 +217,7 @@ export class Head {
 }
 
 const EMPTY: Uint8Array = new Uint8Array(0);
+const NO_LINES: FieldLines = { bytes: EMPTY, spans: new Int32Array(0), count: 0 };
 
 function latin1(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.prototype.latin1Slice.call(bytes, start, end);

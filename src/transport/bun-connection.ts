@@ -93,6 +93,10 @@ export class BunConnection implements Connection, Flushable {
     else this.#socket?.resume();
   }
 
+  batchWrites(_on: boolean): void {
+    // Each callback's writes leave together for now.
+  }
+
   bufferedBytes(): number {
     return this.#queue.bytes;
   }

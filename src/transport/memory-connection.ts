@@ -93,6 +93,10 @@ export class MemoryConnection implements Connection, Flushable {
     this.#mark();
   }
 
+  batchWrites(_on: boolean): void {
+    // Each callback's writes leave together for now.
+  }
+
   bufferedBytes(): number {
     return this.#queue.bytes;
   }

@@ -87,6 +87,10 @@ export class NodeConnection implements Connection, Flushable {
     if (this.#phase === "open" && !this.#destroyed) this.#socket?.resume();
   }
 
+  batchWrites(_on: boolean): void {
+    // Each callback's writes leave together for now.
+  }
+
   bufferedBytes(): number {
     return this.#socket === null ? this.#queue.bytes : this.#queue.bytes + this.#socket.writableLength;
   }

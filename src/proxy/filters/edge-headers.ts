@@ -1,4 +1,5 @@
 import type { Head } from "../head.ts";
+import { toFieldLines } from "../http1/field-line.ts";
 import { FIELD_FORWARDED_FOR, FIELD_FORWARDED_HOST, FIELD_FORWARDED_PROTO, FIELD_WEFT_FAILURE } from "../head.ts";
 
 /**
@@ -18,7 +19,8 @@ export function replaceForwardedFields(request: Head, peerAddress: string): void
     }
   }
   const host = request.authorityEnd > request.authorityStart ? `x-forwarded-host: ${request.authorityText()}\r\n` : "";
-  request.add(Buffer.from(`x-forwarded-for: ${peerAddress}\r\nx-forwarded-proto: http\r\n${host}`, "latin1"));
+  const lines = `x-forwarded-for: ${peerAddress}\r\nx-forwarded-proto: http\r\n${host}`;
+  request.add(toFieldLines(Buffer.from(lines, "latin1")));
 }
 
 /** `x-weft-failure` is weft's word: an app that sets it would be taken for a failing proxy. */

@@ -18,7 +18,7 @@ function addedTo(fields: string): string {
       addTraceIds(head, createSeededRandom(7));
       added = head.additions
         .slice(0, head.additionCount)
-        .map((block) => Buffer.from(block).toString("latin1"))
+        .map((lines) => Buffer.from(lines.bytes).toString("latin1"))
         .join("");
     },
     onData: () => undefined,

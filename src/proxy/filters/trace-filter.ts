@@ -1,10 +1,13 @@
 import type { Random } from "../../random/random.ts";
-import type { Head } from "../head.ts";
+import type { FieldLines, Head } from "../head.ts";
+import { toFieldLines } from "../http1/field-line.ts";
 import { FIELD_B3, FIELD_B3_TRACE_ID, FIELD_REQUEST_ID } from "../head.ts";
 
 /** Lines whose zeros are digits to be drawn. */
 interface Template {
   readonly bytes: Buffer;
+  /** Where the names and values are. */
+  readonly spans: Int32Array;
   /** Where the two digits of each random byte go. */
   readonly places: Uint8Array;
   /** Which of them begins the request id; -1 when there is none. */
@@ -31,7 +34,7 @@ export function addTraceIds(request: Head, random: Random): void {
   request.add(fill(hasId ? TRACE : hasTrace ? REQUEST_ID : BOTH, random));
 }
 
-function fill({ bytes, places, requestId }: Template, random: Random): Uint8Array {
+function fill({ bytes, spans, places, requestId }: Template, random: Random): FieldLines {
   const drawn = random.bytes(places.length);
   if (requestId >= 0) {
     // RFC 9562 version 4.
@@ -46,13 +49,15 @@ function fill({ bytes, places, requestId }: Template, random: Random): Uint8Arra
     lines[place] = HEX[byte >> 4] ?? 0;
     lines[place + 1] = HEX[byte & 15] ?? 0;
   }
-  return lines;
+  return { bytes: lines, spans, count: spans.length / 4 };
 }
 
 function createTemplate(text: string, hasRequestId: boolean): Template {
   const places = Array.from(text.matchAll(/00/g), (match) => match.index);
+  const bytes = Buffer.from(text, "latin1");
   return {
-    bytes: Buffer.from(text, "latin1"),
+    bytes,
+    spans: toFieldLines(bytes).spans,
     places: Uint8Array.from(places),
     requestId: hasRequestId ? places.length - REQUEST_ID_BYTES : -1,
   };

@@ -16,13 +16,13 @@ import {
   encodeResponseHead,
   isChunkedResponse,
 } from "./encoder.ts";
-import { renderField } from "./field-line.ts";
+import { renderField, toFieldLines } from "./field-line.ts";
 
 test("encodeRequestHead() writes origin form, Host from the authority and one canonical framing", () => {
   const head = decodeRequest(
     "POST HTTP://b:81/c?d HTTP/1.1\r\nX-A:1\r\nHost: ignored\r\nContent-Length: 0005\r\nX-B:\t2 \r\nX-C: 3\r\n\r\n",
   );
-  head.add(renderField("x-weft-source", "default/web"));
+  head.add(toFieldLines(renderField("x-weft-source", "default/web")));
   assert.equal(
     request(head),
     "POST /c?d HTTP/1.1\r\nhost: b:81\r\nX-A: 1\r\nX-B: 2\r\nX-C: 3\r\nx-weft-source: default/web\r\ncontent-length: 5\r\n\r\n",
@@ -50,7 +50,7 @@ test("encodeRequestHead() returns -1 for every space that is too small, and fits
   const head = decodeRequest(
     `POST http://b/${"p".repeat(200)} HTTP/1.1\r\nHost: x\r\nA:1\r\nB: ${"b".repeat(200)}\r\nTransfer-Encoding: chunked\r\n\r\n`,
   );
-  head.add(renderField("c", "d".repeat(150)));
+  head.add(toFieldLines(renderField("c", "d".repeat(150))));
   const full = copyEncoded(encodeRequestHead, head, ENCODE_CLOSE);
   for (let length = 0; length < full.length; length += 1) {
     assert.equal(encodeRequestHead(head, new Uint8Array(length), 0, ENCODE_CLOSE), -1, `${length}`);

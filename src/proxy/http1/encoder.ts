@@ -14,6 +14,7 @@ import {
   FIELD_PROXY_CONNECTION,
   FIELD_TRANSFER_ENCODING,
   FIELD_UPGRADE,
+  type FieldLines,
   type Head,
 } from "../head.ts";
 import { reasonPhrase } from "./reason-phrase.ts";
@@ -216,7 +217,7 @@ function encodeFields(head: Head, out: Uint8Array, offset: number, hostAt: numbe
   }
   if (runEnd > 0) at = copy(bytes, runStart, runEnd, out, at);
   for (let index = 0; index < head.additionCount; index += 1) {
-    at = append(head.additions[index] as Uint8Array, out, at); // additionCount of them are set
+    at = append((head.additions[index] as FieldLines).bytes, out, at); // additionCount of them are set
   }
   return at;
 }

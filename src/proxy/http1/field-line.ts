@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import type { FieldLines } from "../head.ts";
 import { BYTE_CLASS, BYTE_TOKEN, BYTE_VALUE } from "./byte-class.ts";
 
 /**
@@ -15,6 +16,18 @@ export function renderField(name: string, value: string): Uint8Array {
     );
   }
   return Buffer.from(`${name}: ${value}\r\n`, "latin1");
+}
+
+/** The lines of `block` (complete ones, as `renderField` makes them) with the places of their names and values. */
+export function toFieldLines(block: Uint8Array): FieldLines {
+  const spans: number[] = [];
+  for (let start = 0; start < block.length;) {
+    const colon = block.indexOf(0x3a, start);
+    const end = block.indexOf(0x0d, start);
+    spans.push(start, colon, colon + 2, end);
+    start = end + 2;
+  }
+  return { bytes: block, spans: Int32Array.from(spans), count: spans.length / 4 };
 }
 
 export function isFieldName(name: string): boolean {

@@ -349,7 +349,7 @@ export class HeadParser {
   /** Parses whole field lines from `start`; returns the position after the blank line, NEED_MORE or REFUSED. */
   #fieldLines(bytes: Uint8Array, start: number, limit: number): number {
     const head = this.head;
-    const { spans, ids } = head;
+    let { spans, ids } = head;
     const classes = BYTE_CLASS; // a module's binding is loaded at each use
     let lineAt = start;
     for (;;) {
@@ -378,6 +378,11 @@ export class HeadParser {
       while (valueEnd > valueStart && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB)) valueEnd -= 1;
       const index = head.count;
       if (index === this.#maxFields) return this.#refuse(failures.TOO_MANY_FIELDS);
+      if (index === ids.length) {
+        head.grow();
+        spans = head.spans;
+        ids = head.ids;
+      }
       const id = fieldId(bytes, lineAt, nameEnd);
       ids[index] = id;
       spans[index * 4] = lineAt;
