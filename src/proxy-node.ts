@@ -1,4 +1,12 @@
 /**
+ * What an app speaks on one port, as it was declared. `http`: HTTP/1.1, and HTTP/2 in the clear for gRPC requests, so that
+ * nothing need be declared for gRPC. `http2` and `grpc`: HTTP/2 in the clear for all requests. `tcp`: opaque bytes.
+ */
+export type AppProtocol = "http" | "http2" | "grpc" | "tcp";
+
+export const APP_PROTOCOLS: readonly [AppProtocol, ...AppProtocol[]] = ["http", "http2", "grpc", "tcp"];
+
+/**
  * What a runner hands a proxy process: one line of JSON on standard input, so that no secret is on a command line or in
  * an environment. The proxy exits (after draining) when standard input ends, so it never outlives its runner.
  */
@@ -39,7 +47,7 @@ export interface InboundPort extends BoundAddress {
   /** Where the app listens. */
   readonly appAddress: string;
   readonly appPort: number;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: AppProtocol;
 }
 
 export interface IngressPort extends BoundAddress {

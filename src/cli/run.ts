@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { APP_PROTOCOLS, type AppProtocol } from "../proxy-node.ts";
 import { isDnsLabel } from "../resources/name-schema.ts";
 import type { CliContext } from "./context.ts";
 
@@ -16,7 +17,7 @@ The program runs under the service account of SERVICE: what it may call, and who
 interface RunFlags {
   readonly version?: string;
   readonly port?: number;
-  readonly protocol?: "http" | "tcp";
+  readonly protocol?: AppProtocol;
   readonly servicePort?: number;
 }
 
@@ -41,8 +42,8 @@ export function registerRunCommand(program: Command, context: CliContext): void 
     .addOption(
       new Option(
         "--protocol <protocol>",
-        "http detects HTTP; tcp passes bytes on (default: the Service's, else http)",
-      ).choices(["http", "tcp"]),
+        "http: HTTP/1.1, and HTTP/2 for gRPC; http2 and grpc: HTTP/2 in the clear; tcp: opaque bytes (default: the Service's, else http)",
+      ).choices(APP_PROTOCOLS),
     )
     .addOption(
       new Option("--service-port <port>", "the port callers use (default: the Service's, else 80)").argParser(

@@ -131,6 +131,11 @@ export interface ClusterConfig {
   readonly kind: "eds" | "static" | "dynamic";
   /** Lists of SPIFFE IDs a server may have; null = plain TCP (the app beside us, or egress). */
   readonly peerIdentities: ReadonlySet<string> | null;
+  /**
+   * What requests to it are sent in: "http2" = HTTP/2 always (in the clear with prior knowledge, over TLS by ALPN); "http1"
+   * = HTTP/1.1 always; "auto" = over TLS what the server chooses, in the clear HTTP/1.1, and HTTP/2 for gRPC.
+   */
+  readonly appProtocol: "http1" | "http2" | "auto";
   /** "<namespace>/<service>" for metrics; "" for local and egress clusters. */
   readonly service: string;
   readonly connectTimeoutMs: number;

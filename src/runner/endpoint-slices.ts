@@ -1,3 +1,4 @@
+import type { AppProtocol } from "../proxy-node.ts";
 import type { Resource } from "../resources/resource.ts";
 import { formatVersionService } from "./weft-yaml.ts";
 import { createMeta } from "./weft-yaml-resources.ts";
@@ -9,7 +10,7 @@ export interface InstanceEndpoint {
   /** "" for none. */
   readonly version: string;
   readonly serviceAccount: string;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: AppProtocol;
   /** Where its sidecar listens for other proxies. */
   readonly address: string;
   readonly port: number;

@@ -1,3 +1,4 @@
+import type { AppProtocol } from "../proxy-node.ts";
 import type { Backend } from "./app.ts";
 import type { InstanceEndpoint } from "./endpoint-slices.ts";
 import type { Sidecar, SidecarPorts } from "./sidecar.ts";
@@ -7,7 +8,7 @@ export interface InstanceOptions {
   readonly service: string;
   /** "" for none. */
   readonly version: string;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: AppProtocol;
   /** Name of the Service's port; "" when it has none. */
   readonly portName: string;
   /** When the backend starts: as soon as the sidecar's ports are known, or once it serves. */

@@ -1,5 +1,7 @@
 import type { ApiClient } from "../apiserver/api-client.ts";
+import { readAppProtocol } from "../control/model/service-ports.ts";
 import { WeftError } from "../lib/weft-error.ts";
+import type { AppProtocol } from "../proxy-node.ts";
 import { DEFAULT_NAMESPACE } from "../resources/object-meta-schema.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { Service } from "../resources/service.ts";
@@ -10,7 +12,7 @@ export interface JoinOptions {
   readonly service: string;
   /** "" for none. */
   readonly version: string;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: AppProtocol;
   /** The port callers use; null: the existing Service's first, else 80. */
   readonly servicePort: number | null;
 }
@@ -19,7 +21,7 @@ export interface JoinOptions {
 export interface JoinedPort {
   /** "" when the Service has one port. */
   readonly name: string;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: AppProtocol;
 }
 
 type Api = Pick<ApiClient, "create" | "get">;
@@ -52,7 +54,7 @@ export async function findServicePort(api: Api, options: JoinOptions): Promise<J
       },
     );
   }
-  return { name: port.name, protocol: port.appProtocol === "tcp" ? "tcp" : "http" };
+  return { name: port.name, protocol: readAppProtocol(port) };
 }
 
 /** Makes the Service, and the version's own, unless they are there. */

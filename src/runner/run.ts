@@ -7,6 +7,7 @@ import { type ApiClient, createApiClient } from "../apiserver/api-client.ts";
 import type { CliContext } from "../cli/context.ts";
 import { paint } from "../cli/output/style.ts";
 import { WeftError } from "../lib/weft-error.ts";
+import type { AppProtocol } from "../proxy-node.ts";
 import { DEFAULT_NAMESPACE } from "../resources/object-meta-schema.ts";
 import { createApp } from "./app.ts";
 import { createCaptureEnvironment } from "./capture-environment.ts";
@@ -32,7 +33,7 @@ export interface RunOptions {
   /** Where the program listens whatever PORT says; null = PORT, which weft assigns. */
   readonly port: number | null;
   /** Null: the existing Service's, else "http". */
-  readonly protocol: "http" | "tcp" | null;
+  readonly protocol: AppProtocol | null;
   readonly servicePort: number | null;
   readonly command: string;
   readonly parameters: readonly string[];

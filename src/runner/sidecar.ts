@@ -1,7 +1,14 @@
 import { mkdirSync } from "node:fs";
 import type { JoinGrant, JoinRequest } from "../control/views.ts";
 import { DEFAULT_NAMESPACE } from "../resources/object-meta-schema.ts";
-import type { BoundAddress, InboundPort, IngressPort, ProxyBootstrap, ProxyStatusLine } from "../proxy-node.ts";
+import type {
+  AppProtocol,
+  BoundAddress,
+  InboundPort,
+  IngressPort,
+  ProxyBootstrap,
+  ProxyStatusLine,
+} from "../proxy-node.ts";
 import type { Clock } from "../time/clock.ts";
 import { type Child, type ChildExit, type ChildSpec, describeExit, type SpawnChild } from "./child.ts";
 import { type ProxyRuntime, resolveOwnScript } from "./proxy-runtime.ts";
@@ -14,7 +21,7 @@ export interface SidecarOptions {
   readonly workload: string;
   readonly serviceAccount: string;
   /** What the app beside it listens on; null at an ingress. */
-  readonly app: { readonly address: string; readonly port: number; readonly protocol: "http" | "tcp" } | null;
+  readonly app: { readonly address: string; readonly port: number; readonly protocol: AppProtocol } | null;
   readonly ingress: readonly IngressPort[];
   /** 0700 folder of its own. */
   readonly stateDir: string;

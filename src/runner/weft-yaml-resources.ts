@@ -1,3 +1,4 @@
+import type { AppProtocol } from "../proxy-node.ts";
 import { DEFAULT_NAMESPACE } from "../resources/object-meta-schema.ts";
 import type { Resource } from "../resources/resource.ts";
 import { formatVersionService, INGRESS_ACCOUNT, type ServiceEntry, type WeftYaml } from "./weft-yaml.ts";
@@ -27,7 +28,7 @@ export function weftYamlToResources(config: WeftYaml): readonly Resource[] {
 }
 
 /** The Service of a name and one TCP port; its endpoints are in EndpointSlices. */
-export function createService(name: string, port: number, protocol: "http" | "tcp"): Resource {
+export function createService(name: string, port: number, protocol: AppProtocol): Resource {
   return {
     apiVersion: "v1",
     kind: "Service",
@@ -84,7 +85,7 @@ function toTarget(service: ServiceEntry, config: WeftYaml): readonly Target[] {
   const isBehindIngress = config.ingress.some((entry) => entry.service === service.name);
   if (service.allow === null && !isBehindIngress) return [];
   const sources = new Set([...(service.allow ?? []), ...(isBehindIngress ? [INGRESS_ACCOUNT] : [])]);
-  const rule = service.protocol === "http" ? "HTTPRouteGroup" : "TCPRoute";
+  const rule = service.protocol === "tcp" ? "TCPRoute" : "HTTPRouteGroup";
   const resource: Resource = {
     apiVersion: "access.smi-spec.io/v1alpha3",
     kind: "TrafficTarget",

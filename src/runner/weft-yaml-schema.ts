@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { parseDurationMs } from "../lib/duration.ts";
+import { APP_PROTOCOLS, type AppProtocol } from "../proxy-node.ts";
 import { dnsLabel, isDnsSubdomain } from "../resources/name-schema.ts";
 import { portNumber } from "../resources/port-schema.ts";
 import { strictObject } from "../resources/strict-object.ts";
@@ -26,7 +27,7 @@ export interface WrittenIngress {
 export interface WrittenService extends WrittenInstances {
   readonly versions?: Readonly<Record<string, WrittenInstances>>;
   readonly port?: number;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: AppProtocol;
   readonly allow?: readonly string[];
 }
 
@@ -99,7 +100,7 @@ const service: z.ZodType<WrittenService> = strictObject<WrittenService>({
   ...instances,
   versions: z.record(dnsLabel, strictObject<WrittenInstances>(instances), "versions by name").exactOptional(),
   port: portNumber.exactOptional(),
-  protocol: z.enum(["http", "tcp"], "http or tcp").default("http"),
+  protocol: z.enum(APP_PROTOCOLS, "http, http2, grpc or tcp").default("http"),
   allow: z.array(dnsLabel, "a list of services that may call this one").exactOptional(),
 });
 

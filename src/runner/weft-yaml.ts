@@ -1,3 +1,5 @@
+import type { AppProtocol } from "../proxy-node.ts";
+
 /**
  * What `weft up` runs, after defaults: see docs/weft-yaml.md. Made by `parseWeftYaml`; turned into resources by
  * `weftYamlToResources`.
@@ -37,7 +39,7 @@ export interface ServiceEntry {
   /** What callers use. Default 80; for `protocol: tcp` with an address, that address's port. */
   readonly port: number;
   /** Default "http". */
-  readonly protocol: "http" | "tcp";
+  readonly protocol: AppProtocol;
   /** Services that may call this one; null = weft.yaml says nothing about it. */
   readonly allow: readonly string[] | null;
   /** At least one. */

@@ -40,8 +40,8 @@ export const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...["random", "resources", "store", "time", "version"],
   ],
   cli: [
-    ...["apiserver", "control", "identity", "lib", "net", "observe", "random", "resources", "runner", "store", "time"],
-    "version",
+    ...["apiserver", "control", "identity", "lib", "net", "observe", "proxy-node", "random", "resources", "runner"],
+    ...["store", "time", "version"],
   ],
   bin: ["*"],
   "proxy-node": [],

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { envoy } from "#gen/protos.js";
 import { parseWorkloadId } from "../../identity/spiffe-id.ts";
-import type { ProxyNodeMetadata } from "../../proxy-node.ts";
+import { APP_PROTOCOLS, type ProxyNodeMetadata } from "../../proxy-node.ts";
 import { GRPC_INVALID_ARGUMENT, GRPC_PERMISSION_DENIED, type GrpcStatus } from "../../xds/grpc-status.ts";
 import { fromStruct } from "../../xds/struct-json.ts";
 import type { ProxyNode } from "../config-source.ts";
@@ -13,7 +13,7 @@ const MAX_LISTENERS = 256;
 const text = z.string().min(1).max(MAX_TEXT);
 const port = z.int().min(1).max(65_535);
 const boundAddress = z.object({ address: text, port });
-const protocol = z.enum(["http", "tcp"]);
+const protocol = z.enum(APP_PROTOCOLS);
 
 const metadataSchema: z.ZodType<ProxyNodeMetadata> = z.object({
   role: z.enum(["sidecar", "ingress"]),

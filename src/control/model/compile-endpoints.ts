@@ -1,7 +1,9 @@
 import { SERVICE_NAME_LABEL, type Endpoint, type EndpointSlice } from "../../resources/endpoint-slice.ts";
+import type { ServicePort } from "../../resources/service.ts";
 import { compareText } from "./compare-text.ts";
 import type { ConditionLog } from "./condition-log.ts";
 import type { EndpointModel, WorkloadModel, WorkloadPortModel } from "./mesh-model.ts";
+import { readAppProtocol } from "./service-ports.ts";
 
 /** Says which identity the instances of a slice prove. */
 export const SERVICE_ACCOUNT_LABEL = "weft.dev/service-account";
@@ -80,7 +82,7 @@ export function reportSlices(
 /** Adds the instances of one Service port to `workloads`, ready or not. */
 export function collectWorkloads(
   slices: readonly EndpointSlice[],
-  port: { readonly name: string; readonly port: number },
+  port: ServicePort,
   workloads: Map<string, WorkloadDraft>,
 ): void {
   for (const slice of slices) {
@@ -92,7 +94,11 @@ export function collectWorkloads(
       const { namespace } = slice.metadata;
       const key = `${namespace}/${workload}`;
       const draft = workloads.get(key) ?? { namespace, workload, ports: new Map() };
-      draft.ports.set(`${endpointPort} ${port.port}`, { port: endpointPort, servicePort: port.port });
+      draft.ports.set(`${endpointPort} ${port.port}`, {
+        port: endpointPort,
+        servicePort: port.port,
+        protocol: readAppProtocol(port),
+      });
       workloads.set(key, draft);
     }
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { AppProtocol } from "../../proxy-node.ts";
 import type { Resource } from "../../resources/resource.ts";
 import { compileModel } from "./compile-model.ts";
 import {
@@ -79,6 +80,30 @@ const protocols: readonly (readonly [port: Readonly<Record<string, unknown>>, pr
   [{ port: 1, appProtocol: "grpc" }, "http"],
   [{ port: 1, protocol: "UDP" }, null],
 ];
+const appProtocols: readonly (readonly [port: Readonly<Record<string, unknown>>, protocol: AppProtocol])[] = [
+  [{ port: 1 }, "http"],
+  [{ port: 1, name: "grpc" }, "grpc"],
+  [{ port: 1, name: "grpc-orders" }, "grpc"],
+  [{ port: 1, name: "grpc-web" }, "http"],
+  [{ port: 1, name: "http2-orders" }, "http2"],
+  [{ port: 1, name: "grpcs" }, "http"],
+  [{ port: 1, appProtocol: "grpc" }, "grpc"],
+  [{ port: 1, appProtocol: "http2" }, "http2"],
+  [{ port: 1, appProtocol: "h2c" }, "http2"],
+  [{ port: 1, appProtocol: "kubernetes.io/h2c" }, "http2"],
+  [{ port: 1, appProtocol: "kubernetes.io/ws" }, "http"],
+  [{ port: 1, appProtocol: "example.com/custom" }, "http"],
+  [{ port: 1, appProtocol: "TCP" }, "tcp"],
+  [{ port: 1, appProtocol: "http", name: "grpc" }, "http"],
+];
+for (const [written, protocol] of appProtocols) {
+  test(`compileModel() sends an app behind port ${JSON.stringify(written)} ${protocol}`, () => {
+    const name = typeof written["name"] === "string" ? written["name"] : "";
+    const resources = [sampleService("a", { ports: [written] }), sampleSlice("w", "a", { port: 9001, portName: name })];
+    assert.equal(compileModel(resources, null).workloads.get("default/w")?.ports[0]?.protocol, protocol);
+  });
+}
+
 for (const [written, protocol] of protocols) {
   test(`compileModel() takes port ${JSON.stringify(written)} for ${protocol ?? "nothing it carries"}`, () => {
     const model = compileModel([sampleService("a", { ports: [written] })], null);
@@ -104,8 +129,8 @@ test("compileModel() knows which Service ports lead to a workload, ready or not"
     null,
   );
   assert.deepEqual(model.workloads.get("default/w")?.ports, [
-    { port: 9001, servicePort: 80 },
-    { port: 9001, servicePort: 8080 },
+    { port: 9001, servicePort: 80, protocol: "http" },
+    { port: 9001, servicePort: 8080, protocol: "http" },
   ]);
 });
 

@@ -1,3 +1,5 @@
+import type { AppProtocol } from "../../proxy-node.ts";
+
 /**
  * The mesh, resolved: what all resources together mean, with no dangling name left in it. Compiled by `compileModel`,
  * read by translation and by explanations. Never changed once made; parts that mean the same as before are the same
@@ -110,6 +112,8 @@ export interface WorkloadPortModel {
   /** Of the endpoint: what the proxy beside the instance listens on. */
   readonly port: number;
   readonly servicePort: number;
+  /** What the Service says that the instance speaks there. */
+  readonly protocol: AppProtocol;
 }
 
 /** A problem with one resource. Absence means that all is well. */

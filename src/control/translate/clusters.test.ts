@@ -28,7 +28,8 @@ test("a Service's cluster expects exactly the identities of its endpoints, over 
   const common = upstreamTls(cluster).commonTlsContext;
   assert.equal(common?.tlsParams?.tlsMinimumProtocolVersion, TLS.TlsParameters.TlsProtocol.TLSv1_3);
   assert.equal(common?.tlsParams?.tlsMaximumProtocolVersion, TLS.TlsParameters.TlsProtocol.TLSv1_3);
-  assert.deepEqual(common?.alpnProtocols, ["http/1.1"]);
+  assert.deepEqual(common?.alpnProtocols, ["h2"]);
+  assert.ok(isHttp2Only(cluster), "HTTP/2 between proxies");
   assert.deepEqual(
     common?.tlsCertificateSdsSecretConfigs?.map((secret) => secret.name),
     ["identity"],
@@ -45,8 +46,10 @@ test("a cluster without endpoints expects an identity that nobody can have", () 
   assert.deepEqual(identities(clusterOf(REVIEWS, "default/reviews:6379")), ["spiffe://shop.mesh"]);
 });
 
-test("the cluster of an opaque port offers no application protocol", () => {
-  assert.deepEqual(upstreamTls(clusterOf(REVIEWS, "default/reviews:6379")).commonTlsContext?.alpnProtocols ?? [], []);
+test("the cluster of an opaque port is not HTTP/2", () => {
+  const cluster = clusterOf(REVIEWS, "default/reviews:6379");
+  assert.ok(!(upstreamTls(cluster).commonTlsContext?.alpnProtocols ?? []).includes("h2"));
+  assert.ok(!isHttp2Only(cluster));
 });
 
 test("the app's cluster is plain TCP to the app and nothing else", () => {
@@ -54,6 +57,27 @@ test("the app's cluster is plain TCP to the app and nothing else", () => {
   assert.equal(cluster.type, Cluster.DiscoveryType.STATIC);
   assert.equal(cluster.transportSocket, null);
   assert.deepEqual(addresses(cluster.loadAssignment ?? {}), ["127.0.0.1:8000"]);
+});
+
+for (const [protocol, http2] of [
+  ["http", false],
+  ["grpc", true],
+  ["http2", true],
+  ["tcp", false],
+] as const) {
+  test(`an app declared ${protocol} is ${http2 ? "" : "not "}sent HTTP/2 always`, () => {
+    const view = sampleSource([]).viewFor(sampleNode({ inbound: [sampleInbound(protocol)] }));
+    assert.equal(isHttp2Only(decodeFrom(view, CLUSTER_TYPE, "local:8000", Cluster)), http2);
+  });
+}
+
+test("an app that was started without a protocol is sent what a Service says", () => {
+  const inbound = sampleInbound();
+  const resources = [
+    sampleService("web", { ports: [{ port: 80, appProtocol: "kubernetes.io/h2c" }] }),
+    sampleSlice("w", "web", { port: inbound.port, workload: sampleNode().workload }),
+  ];
+  assert.ok(isHttp2Only(clusterOf(resources, "local:8000")));
 });
 
 test("the empty cluster has no endpoints", () => {
@@ -123,6 +147,14 @@ function identities(cluster: envoy.config.cluster.v3.Cluster): string[] {
     assert.equal(name.sanType, TLS.SubjectAltNameMatcher.SanType.URI);
     return name.matcher?.exact ?? "";
   });
+}
+
+function isHttp2Only(cluster: envoy.config.cluster.v3.Cluster): boolean {
+  const { HttpProtocolOptions } = envoy.extensions.upstreams.http.v3;
+  const options = cluster.typedExtensionProtocolOptions?.["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+  if (options === undefined) return false;
+  const explicit = HttpProtocolOptions.decode(options.value ?? new Uint8Array()).explicitHttpConfig;
+  return explicit?.http2ProtocolOptions != null;
 }
 
 function addresses(assignment: envoy.config.endpoint.v3.ClusterLoadAssignment): string[] {

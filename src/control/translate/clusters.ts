@@ -1,8 +1,8 @@
 import { envoy } from "#gen/protos.js";
 import { formatWorkloadId } from "../../identity/spiffe-id.ts";
-import type { InboundPort } from "../../proxy-node.ts";
+import type { AppProtocol, InboundPort } from "../../proxy-node.ts";
 import { EGRESS_CLUSTER, EMPTY_CLUSTER, formatLocalCluster, formatServiceCluster } from "../../xds/names.ts";
-import type { MeshModel, ServiceModel, ServicePortModel } from "../model/mesh-model.ts";
+import type { MeshModel, ServiceModel, ServicePortModel, WorkloadModel } from "../model/mesh-model.ts";
 import { ADS_SOURCE } from "./ads-source.ts";
 import { toDuration } from "./to-duration.ts";
 import { createLbEndpoint } from "./endpoints.ts";
@@ -17,7 +17,19 @@ const { Cluster } = envoy.config.cluster.v3;
 const { EDS, STATIC } = Cluster.DiscoveryType;
 const { CLUSTER_PROVIDED } = Cluster.LbPolicy;
 const { V4_PREFERRED } = Cluster.DnsLookupFamily;
+const { HttpProtocolOptions } = envoy.extensions.upstreams.http.v3;
 const { ClusterConfig } = envoy.extensions.clusters.dynamic_forward_proxy.v3;
+
+/** HTTP/2 and nothing else: in the clear with prior knowledge, over TLS by ALPN. */
+const HTTP2_ONLY: Pick<Cluster, "typedExtensionProtocolOptions"> = {
+  typedExtensionProtocolOptions: {
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packAny(
+      "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+      HttpProtocolOptions,
+      { explicitHttpConfig: { http2ProtocolOptions: new Uint8Array(0) } },
+    ),
+  },
+};
 
 /** TCP and TLS together. Envoy's default; Linkerd gives 1 s and Istio 10 s. Inside one network, 5 s is a dead host. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -37,11 +49,22 @@ export function listClusters(model: MeshModel, trustDomain: string): ResourceRec
 }
 
 /** The app beside one proxy, a cluster for each of its ports: plain TCP that never leaves the host. */
-export function listLocalClusters(inbound: readonly InboundPort[]): ResourceRecipe[] {
+export function listLocalClusters(
+  inbound: readonly InboundPort[],
+  workload: WorkloadModel | null = null,
+): ResourceRecipe[] {
   return inbound.map((port) => {
     const name = formatLocalCluster(port.appPort);
-    return recipe(name, [port.appAddress, port.appPort], () => createLocalCluster(name, port));
+    const protocol = findProtocol(port, workload);
+    return recipe(name, [port.appAddress, port.appPort, protocol], () => createLocalCluster(name, port, protocol));
   });
+}
+
+/** What the app was started with; where that says no more than `http`, what a Service that leads to it says. */
+function findProtocol(port: InboundPort, workload: WorkloadModel | null): AppProtocol {
+  if (port.protocol !== "http") return port.protocol;
+  const told = (workload?.ports ?? []).filter((known) => known.port === port.port || known.port === port.appPort);
+  return told.find(({ protocol }) => protocol === "grpc" || protocol === "http2")?.protocol ?? "http";
 }
 
 function recipe(name: string, inputs: readonly unknown[], create: () => Cluster): ResourceRecipe {
@@ -65,12 +88,14 @@ function createServiceCluster(
     type: EDS,
     edsClusterConfig: { edsConfig: ADS_SOURCE },
     connectTimeout: toDuration(CONNECT_TIMEOUT_MS),
-    transportSocket: createUpstreamTls(spiffeIds, port.protocol === "http" ? ["http/1.1"] : []),
+    // Between proxies every request goes by HTTP/2, whatever the apps speak.
+    transportSocket: createUpstreamTls(spiffeIds, port.protocol === "http" ? ["h2"] : []),
+    ...(port.protocol === "http" ? HTTP2_ONLY : {}),
     metadata: createMetadata({ service: `${namespace}/${service.name}` }),
   };
 }
 
-function createLocalCluster(name: string, port: InboundPort): Cluster {
+function createLocalCluster(name: string, port: InboundPort, protocol: AppProtocol): Cluster {
   return {
     name,
     type: STATIC,
@@ -79,6 +104,8 @@ function createLocalCluster(name: string, port: InboundPort): Cluster {
       clusterName: name,
       endpoints: [{ lbEndpoints: [createLbEndpoint({ address: port.appAddress, port: port.appPort })] }],
     },
+    // Without a word our proxy takes HTTP/1.1, and HTTP/2 for gRPC.
+    ...(protocol === "grpc" || protocol === "http2" ? HTTP2_ONLY : {}),
   };
 }
 

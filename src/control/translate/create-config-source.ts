@@ -67,7 +67,8 @@ class MeshTranslator implements MeshConfigSource {
     if (model === null) return EMPTY_VIEW;
     const state = this.#stateOf(node);
     if (state.model === model && state.trustBundlePem === this.#trustBundlePem) return state.view;
-    const localClusters = state.localClusters.update(listLocalClusters(node.metadata.inbound));
+    const workload = model.workloads.get(`${node.namespace}/${node.workload}`) ?? null;
+    const localClusters = state.localClusters.update(listLocalClusters(node.metadata.inbound, workload));
     const view = new Map<string, ResourcesByName>([
       [CLUSTER_TYPE, state.clusters.join(this.#clusters.resources, localClusters)],
       [ENDPOINT_TYPE, this.#endpoints.resources],

@@ -110,7 +110,7 @@ function createInboundChain(name: string, port: InboundPort, access: AccessRules
     return { name, transportSocket: createDownstreamTls([]), filters };
   }
   const manager = createHttpManager({ statPrefix: name, routes: createLocalRoutes(name, cluster), access });
-  return { name, transportSocket: createDownstreamTls(["http/1.1"]), filters: [manager] };
+  return { name, transportSocket: createDownstreamTls(["h2", "http/1.1"]), filters: [manager] };
 }
 
 /** The app's own port, and the ports of the Services whose endpoints lead to it (directly, or to the proxy's socket). */

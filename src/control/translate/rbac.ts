@@ -1,5 +1,6 @@
 import type { envoy } from "#gen/protos.js";
 import { formatWorkloadId } from "../../identity/spiffe-id.ts";
+import type { AppProtocol } from "../../proxy-node.ts";
 import type { AccessModel, HttpMatchModel, TargetModel } from "../model/mesh-model.ts";
 import { toHeaderMatchers, toPathMatcher } from "./request-match.ts";
 
@@ -10,7 +11,7 @@ type RBAC = envoy.config.rbac.v3.RBAC;
 export interface GuardedPort {
   /** What a TCPRoute may call it: the app's own port, and the ports of the Services that lead to it. */
   readonly ports: ReadonlySet<number>;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: AppProtocol;
 }
 
 /**

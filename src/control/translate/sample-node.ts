@@ -1,5 +1,5 @@
 import { envoy } from "#gen/protos.js";
-import type { InboundPort, IngressPort, ProxyNodeMetadata } from "../../proxy-node.ts";
+import type { AppProtocol, InboundPort, IngressPort, ProxyNodeMetadata } from "../../proxy-node.ts";
 import type { Resource } from "../../resources/resource.ts";
 import type { ProxyNode, ProxyView } from "../config-source.ts";
 import { compileModel } from "../model/compile-model.ts";
@@ -40,7 +40,7 @@ export function sampleNode(options: SampleNode = {}): ProxyNode {
 }
 
 /** An app on port 8000 behind a socket on port 9000. */
-export function sampleInbound(protocol: "http" | "tcp" = "http"): InboundPort {
+export function sampleInbound(protocol: AppProtocol = "http"): InboundPort {
   return { address: "127.0.0.1", port: 9000, appAddress: "127.0.0.1", appPort: 8000, protocol };
 }
 

@@ -9,6 +9,7 @@ import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 const UPSTREAM_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
 const RAW_BUFFER = "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
+const HTTP_PROTOCOL_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const DYNAMIC_CLUSTER = "envoy.clusters.dynamic_forward_proxy";
 /** Metadata of weft's own, on clusters (`service`) and endpoints (`version`, `workload`). */
 const METADATA = "weft.dev";
@@ -52,6 +53,7 @@ export function decodeCluster(wire: envoy.config.cluster.v3.Cluster): DecodedClu
       name,
       kind,
       peerIdentities: decodeTransportSocket(wire.transportSocket ?? null),
+      appProtocol: decodeAppProtocol(wire.typedExtensionProtocolOptions ?? {}),
       service: readMetadata(wire.metadata ?? null, "service") ?? "",
       connectTimeoutMs: wire.connectTimeout == null ? DEFAULT_CONNECT_TIMEOUT_MS : toMilliseconds(wire.connectTimeout),
       endpoints: kind === "static" && wire.loadAssignment != null ? decodeEndpoints(wire.loadAssignment) : [],
@@ -101,6 +103,42 @@ function decodeKind(wire: envoy.config.cluster.v3.Cluster): ClusterConfig["kind"
   if (wire.type === EDS) return "eds";
   if ((wire.type ?? STATIC) === STATIC) return "static";
   throw new ConfigRefusal("type", `type ${wire.type}`, "EDS or STATIC");
+}
+
+/** Envoy takes HTTP/1.1 where nothing is said; we do too, except for gRPC, which HTTP/1.1 cannot carry. */
+function decodeAppProtocol(options: Readonly<Record<string, google.protobuf.Any>>): ClusterConfig["appProtocol"] {
+  let protocol: ClusterConfig["appProtocol"] = "auto";
+  for (const [name, any] of Object.entries(options)) {
+    const path = `typed_extension_protocol_options["${name}"]`;
+    if (any.typeUrl !== HTTP_PROTOCOL_OPTIONS) {
+      throw new ConfigRefusal(path, `"${any.typeUrl ?? ""}"`, `"${HTTP_PROTOCOL_OPTIONS}"`);
+    }
+    const wire = envoy.extensions.upstreams.http.v3.HttpProtocolOptions.decode(any.value ?? new Uint8Array());
+    refuseUnknownFields(wire, ["explicitHttpConfig", "upstreamProtocolOptions"], path);
+    const explicit = wire.explicitHttpConfig;
+    // An empty message is one that is set, which a field without bytes does not tell apart.
+    if (explicit == null || wire.useDownstreamProtocolConfig != null || wire.autoConfig != null) {
+      throw new ConfigRefusal(path, wire.upstreamProtocolOptions ?? "no protocol", "explicit_http_config");
+    }
+    protocol = decodeExplicitProtocol(explicit, `${path}.explicit_http_config`);
+  }
+  return protocol;
+}
+
+function decodeExplicitProtocol(
+  explicit: envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig,
+  path: string,
+): "http1" | "http2" {
+  const { httpProtocolOptions, http2ProtocolOptions } = explicit;
+  if (http2ProtocolOptions != null) {
+    if (http2ProtocolOptions.length === 0) return "http2";
+    throw new ConfigRefusal(`${path}.http2_protocol_options`, "settings of HTTP/2", "an empty message");
+  }
+  if (httpProtocolOptions == null) {
+    throw new ConfigRefusal(path, explicit.protocolConfig ?? "no protocol", "HTTP/1.1 or HTTP/2");
+  }
+  refuseUnknownFields(httpProtocolOptions, [], `${path}.http_protocol_options`);
+  return "http1";
 }
 
 /** Null = plain TCP. TLS that would verify nothing, or not by SPIFFE ID, is refused. */
