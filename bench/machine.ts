@@ -15,6 +15,10 @@ export interface BenchRuntime {
   /** Of resource names, e.g. "bun". */
   readonly id: string;
   readonly file: string;
+  /** Of the executable, before the script's name; none in the bench, those of profilers in a profile. */
+  readonly parameters?: readonly string[];
+  /** Beside what weft's own processes get. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Programs the bench uses when they are there; null = not found. */

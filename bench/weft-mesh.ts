@@ -116,9 +116,9 @@ export class WeftMesh {
     const process = new BenchProcess({
       title: `proxy ${workload}`,
       file: runtime.file,
-      parameters: [resolveOwnScript("weft-proxy.js")],
+      parameters: [...(runtime.parameters ?? []), resolveOwnScript("weft-proxy.js")],
       cwd: stateDir,
-      environment: ownEnvironment(this.#folder),
+      environment: { ...ownEnvironment(this.#folder), ...runtime.environment },
       core,
     });
     const bootstrap: ProxyBootstrap = {

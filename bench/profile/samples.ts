@@ -1,0 +1,57 @@
+import { basename } from "node:path";
+import type { JitCode } from "./jit-code.ts";
+
+/** Where a thread was when perf looked. */
+export interface Sample {
+  readonly pid: number;
+  readonly kind: "kernel" | "native" | "javascript" | "other";
+  /** The innermost function with the object it lies in. */
+  readonly symbol: string;
+  /** The system call it was in; null outside the kernel. */
+  readonly systemCall: string | null;
+}
+
+const FRAME = /^\s+([0-9a-f]+) (.*) \((.*)\)$/;
+const HEAD = /\s(\d+)\s*$/;
+
+/** `text` is what `perf script -F comm,pid,ip,sym,dso` prints: a head line, its frames from the innermost out, a blank line. */
+export function parseSamples(text: string, jitCodes: ReadonlyMap<number, JitCode>): Sample[] {
+  const samples: Sample[] = [];
+  for (const block of text.split("\n\n")) {
+    const lines = block.split("\n").filter((line) => line !== "");
+    const head = lines.find((line) => !line.startsWith("\t") && HEAD.test(line));
+    const frames = lines.flatMap((line) => {
+      const match = line.startsWith("\t") ? FRAME.exec(line) : null;
+      return match === null ? [] : [{ ip: match[1] ?? "", symbol: match[2] ?? "", object: match[3] ?? "" }];
+    });
+    const [innermost] = frames;
+    if (head === undefined || innermost === undefined) continue;
+    const pid = Number(HEAD.exec(head)?.[1]);
+    const entry = frames.find((frame) => /^__(x64|arm64|ia32)_sys_/.test(frame.symbol));
+    samples.push({
+      pid,
+      ...describe(innermost, jitCodes.get(pid)),
+      systemCall: entry?.symbol.replace(/^.*_sys_/, "") ?? null,
+    });
+  }
+  return samples;
+}
+
+function describe(
+  frame: { readonly ip: string; readonly symbol: string; readonly object: string },
+  jitCode: JitCode | undefined,
+): Pick<Sample, "kind" | "symbol"> {
+  if (/kernel|vmlinux|\.ko\b/.test(frame.object)) return { kind: "kernel", symbol: `${frame.symbol} [kernel]` };
+  const name = jitCode?.find(Number.parseInt(frame.ip, 16)) ?? null;
+  if (name !== null) return { kind: "javascript", symbol: shorten(name) };
+  if (frame.object.startsWith("[JIT]") || frame.object.startsWith("//anon") || frame.object.endsWith(".map"))
+    return { kind: "javascript", symbol: "(code without a name)" };
+  if (!frame.object.startsWith("/")) return { kind: "other", symbol: `${frame.symbol} ${frame.object}` };
+  const symbol = frame.symbol === "[unknown]" ? "(no symbols)" : frame.symbol;
+  return { kind: "native", symbol: `${symbol} [${basename(frame.object)}]` };
+}
+
+/** Without the folders of a script, without the hash that JavaScriptCore puts after a name. */
+function shorten(name: string): string {
+  return name.replace(/ (?:file:\/\/)?\/\S*\/(?=[^/\s]+$)/, " ").replace(/#\w{6}$/, "");
+}
