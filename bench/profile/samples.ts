@@ -27,11 +27,11 @@ export function parseSamples(text: string, jitCodes: ReadonlyMap<number, JitCode
     const [innermost] = frames;
     if (head === undefined || innermost === undefined) continue;
     const pid = Number(HEAD.exec(head)?.[1]);
-    const entry = frames.find((frame) => /^__(x64|arm64|ia32)_sys_/.test(frame.symbol));
+    const entry = frames[frames.findIndex(({ symbol }) => symbol === "do_syscall_64" || symbol === "el0_svc") - 1];
     samples.push({
       pid,
       ...describe(innermost, jitCodes.get(pid)),
-      systemCall: entry?.symbol.replace(/^.*_sys_/, "") ?? null,
+      systemCall: entry?.symbol.replace(/^(?:__\w*_?sys_|ksys_|do_)/, "") ?? null,
     });
   }
   return samples;
