@@ -4,3 +4,8 @@ import { setImmediate } from "node:timers";
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+/** Calls `run` once the callbacks of all sockets that are ready now have run, before the platform waits for more. */
+export function afterTurn(run: () => void): void {
+  setImmediate(run);
+}

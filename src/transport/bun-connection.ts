@@ -12,7 +12,7 @@ import {
 import type { Flushable, Flusher } from "./flusher.ts";
 import { plainAddress } from "./plain-address.ts";
 import type { Connection, ConnectionHandler, Peer, TlsPeer, TransportFailure } from "./transport.ts";
-import { HIGH_MARK_BYTES, KEEP_ALIVE_IDLE_MS, LOW_MARK_BYTES } from "./watermarks.ts";
+import { BATCH_BYTES, HIGH_MARK_BYTES, KEEP_ALIVE_IDLE_MS, LOW_MARK_BYTES } from "./watermarks.ts";
 import { type WriteArena, WriteQueue } from "./write-queue.ts";
 
 /**
@@ -40,6 +40,9 @@ export class BunConnection implements Connection, Flushable {
   #paused: boolean = false;
   /** In the flusher's list. */
   #dirty: boolean = false;
+  #batching: boolean = false;
+  /** In the flusher's list of the turn. */
+  #inTurn: boolean = false;
   /** The kernel's buffer is full; `drain` will come. */
   #blocked: boolean = false;
   #wantsDrain: boolean = false;
@@ -59,8 +62,12 @@ export class BunConnection implements Connection, Flushable {
 
   write(bytes: Uint8Array): boolean {
     if (this.#closed || this.#destroyed || this.#ended) return true;
+    if (this.#batching) this.#queue.gather();
     this.#queue.append(bytes);
-    if (!this.#blocked) this.#mark();
+    if (!this.#blocked) {
+      if (this.#batching && this.#queue.bytes <= BATCH_BYTES) this.#markTurn();
+      else this.#mark();
+    }
     if (this.#queue.bytes <= HIGH_MARK_BYTES) return true;
     this.#wantsDrain = true;
     return false;
@@ -93,8 +100,10 @@ export class BunConnection implements Connection, Flushable {
     else this.#socket?.resume();
   }
 
-  batchWrites(_on: boolean): void {
-    // Each callback's writes leave together for now.
+  batchWrites(on: boolean): void {
+    this.#batching = on;
+    // What waits for the turn leaves with what comes now.
+    if (!on && this.#inTurn) this.#mark();
   }
 
   bufferedBytes(): number {
@@ -190,6 +199,11 @@ export class BunConnection implements Connection, Flushable {
     else this.#close();
   }
 
+  endTurn(): void {
+    this.#inTurn = false;
+    if (this.#queue.bytes > 0 && !this.#blocked) this.#mark();
+  }
+
   flush(): void {
     this.#dirty = false;
     if (this.#closed) return;
@@ -243,6 +257,12 @@ export class BunConnection implements Connection, Flushable {
     }
     if (this.#heldClose) this.#close();
     else if (!this.#closed) socket.resume();
+  }
+
+  #markTurn(): void {
+    if (this.#inTurn || this.#dirty) return;
+    this.#inTurn = true;
+    this.#flusher.addToTurn(this);
   }
 
   #mark(): void {

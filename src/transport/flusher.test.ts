@@ -6,10 +6,15 @@ class Probe implements Flushable {
   readonly log: string[];
   readonly name: string;
   act: () => void = () => {};
+  onTurn: () => void = () => {};
 
   constructor(name: string, log: string[]) {
     this.name = name;
     this.log = log;
+  }
+
+  endTurn(): void {
+    this.onTurn();
   }
 
   flush(): void {
@@ -74,4 +79,23 @@ test("Flusher loses nothing when a callback throws", async () => {
   flusher.add(new Probe("third", log));
   flusher.leave();
   assert.deepEqual(log, ["first", "second", "third"]);
+});
+
+test("Flusher ends a turn once for all that was added, and flushes what adds itself", () => {
+  const log: string[] = [];
+  const turns: (() => void)[] = [];
+  const flusher = new Flusher((run) => turns.push(run));
+  for (const name of ["a", "b"]) {
+    const probe = new Probe(name, log);
+    probe.onTurn = () => flusher.add(probe);
+    flusher.enter();
+    flusher.addToTurn(probe);
+    flusher.leave();
+  }
+  assert.deepEqual(log, []);
+  assert.equal(turns.length, 1);
+  turns.pop()?.();
+  assert.deepEqual(log, ["a", "b"]);
+  flusher.addToTurn(new Probe("c", log));
+  assert.equal(turns.length, 1);
 });

@@ -1,16 +1,24 @@
+import { afterTurn } from "../time/next-turn.ts";
+
 /** What a `Flusher` flushes: a connection with something to send, to end or to destroy. */
 export interface Flushable {
   /** Runs no more than once per `Flusher.add`, never inside a method that the connection's user called. */
   flush(): void;
+  /** The turn that it was added to is over: adds itself with `add`, unless it is there already. Runs nothing else. */
+  endTurn(): void;
 }
 
 /**
  * Decides when connections hand their bytes to the kernel: once, when the outermost callback returns, or at the end of
  * the microtask queue when a write came from elsewhere. So all that one callback writes to a connection leaves together,
- * whichever connection the callback belongs to. One per transport.
+ * whichever connection the callback belongs to. What is added to the turn leaves when all callbacks of the turn have
+ * run. One per transport.
  */
 export class Flusher {
   readonly #dirty: Flushable[] = [];
+  /** What leaves when the turn is over. */
+  readonly #turn: Flushable[] = [];
+  readonly #afterTurn: (run: () => void) => void;
   #depth: number = 0;
   #flushing: boolean = false;
   #scheduled: boolean = false;
@@ -18,6 +26,18 @@ export class Flusher {
     this.#scheduled = false;
     if (this.#depth === 0) this.#flush();
   };
+  readonly #endTurn: () => void = () => {
+    const turn = this.#turn;
+    this.enter();
+    for (let index = 0; index < turn.length; index += 1) turn[index]?.endTurn();
+    turn.length = 0;
+    this.leave();
+  };
+
+  /** `after` calls its argument, always the same function, when the callbacks of this turn have run. */
+  constructor(after: (run: () => void) => void = afterTurn) {
+    this.#afterTurn = after;
+  }
 
   /** Every callback of the platform starts with this and ends with `leave`, also when it throws. */
   enter(): void {
@@ -36,6 +56,12 @@ export class Flusher {
       this.#scheduled = true;
       queueMicrotask(this.#run);
     }
+  }
+
+  /** The connection must not be added to the turn again until its `endTurn` has been called. */
+  addToTurn(connection: Flushable): void {
+    this.#turn.push(connection);
+    if (this.#turn.length === 1) this.#afterTurn(this.#endTurn);
   }
 
   #flush(): void {

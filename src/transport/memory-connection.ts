@@ -10,7 +10,7 @@ import {
 import type { Flushable, Flusher } from "./flusher.ts";
 import type { MemoryItem, MemoryPipe, MemoryWorld } from "./memory-pipe.ts";
 import type { Connection, ConnectionHandler, Peer, TlsPeer, TransportFailure } from "./transport.ts";
-import { HIGH_MARK_BYTES, LOW_MARK_BYTES } from "./watermarks.ts";
+import { BATCH_BYTES, HIGH_MARK_BYTES, LOW_MARK_BYTES } from "./watermarks.ts";
 import { type WriteArena, WriteQueue } from "./write-queue.ts";
 
 /** What a TLS client sends first; a plain listener reads it as data. */
@@ -41,6 +41,8 @@ export class MemoryConnection implements Connection, Flushable {
   #destroyed: boolean = false;
   #paused: boolean = false;
   #dirty: boolean = false;
+  #batching: boolean = false;
+  #inTurn: boolean = false;
   #wantsDrain: boolean = false;
   #failure: TransportFailure | null = null;
   /** Arrived and not read. */
@@ -64,8 +66,10 @@ export class MemoryConnection implements Connection, Flushable {
 
   write(bytes: Uint8Array): boolean {
     if (this.#closed || this.#destroyed || this.#ended) return true;
+    if (this.#batching) this.#queue.gather();
     this.#queue.append(bytes);
-    this.#mark();
+    if (this.#batching && this.#queue.bytes <= BATCH_BYTES) this.#markTurn();
+    else this.#mark();
     if (this.#queue.bytes <= HIGH_MARK_BYTES) return true;
     this.#wantsDrain = true;
     return false;
@@ -93,8 +97,10 @@ export class MemoryConnection implements Connection, Flushable {
     this.#mark();
   }
 
-  batchWrites(_on: boolean): void {
-    // Each callback's writes leave together for now.
+  batchWrites(on: boolean): void {
+    this.#batching = on;
+    // What waits for the turn leaves with what comes now.
+    if (!on && this.#inTurn) this.#mark();
   }
 
   bufferedBytes(): number {
@@ -183,6 +189,11 @@ export class MemoryConnection implements Connection, Flushable {
     if (this.#queue.bytes > 0 || (this.#ended && !this.#finished)) this.#mark();
   }
 
+  endTurn(): void {
+    this.#inTurn = false;
+    if (this.#queue.bytes > 0) this.#mark();
+  }
+
   flush(): void {
     this.#dirty = false;
     if (this.#closed) return;
@@ -244,6 +255,12 @@ export class MemoryConnection implements Connection, Flushable {
 
   #closeIfOver(): void {
     if (this.#finished && this.#peerEnded) this.#close();
+  }
+
+  #markTurn(): void {
+    if (this.#inTurn || this.#dirty) return;
+    this.#inTurn = true;
+    this.#flusher.addToTurn(this);
   }
 
   #mark(): void {

@@ -32,7 +32,8 @@ export class MemoryTransport implements Transport {
   /** May be changed at any time. */
   readonly conditions: MemoryConditions = { latencyMs: 0, chunkBytes: 0, windowBytes: 64 * 1024, cut: false };
   readonly #world: MemoryWorld;
-  readonly #flusher: Flusher = new Flusher();
+  /** A turn here is what has arrived already: the microtasks that wait. */
+  readonly #flusher: Flusher = new Flusher(queueMicrotask);
   readonly #arena: WriteArena = new WriteArena();
   readonly #verifier: MemoryTlsVerifier = new MemoryTlsVerifier();
   readonly #listeners: Map<number, MemoryListener> = new Map();

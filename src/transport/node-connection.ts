@@ -12,7 +12,7 @@ import {
 import type { Flushable, Flusher } from "./flusher.ts";
 import { plainAddress } from "./plain-address.ts";
 import type { Connection, ConnectionHandler, Peer, TlsPeer, TransportFailure } from "./transport.ts";
-import { HIGH_MARK_BYTES, LOW_MARK_BYTES } from "./watermarks.ts";
+import { BATCH_BYTES, HIGH_MARK_BYTES, LOW_MARK_BYTES } from "./watermarks.ts";
 import { type WriteArena, WriteQueue } from "./write-queue.ts";
 
 /**
@@ -40,6 +40,9 @@ export class NodeConnection implements Connection, Flushable {
   #paused: boolean = false;
   /** In the flusher's list. */
   #dirty: boolean = false;
+  #batching: boolean = false;
+  /** In the flusher's list of the turn. */
+  #inTurn: boolean = false;
   /** The stream holds more than it wants; its "drain" will come. */
   #blocked: boolean = false;
   #wantsDrain: boolean = false;
@@ -54,8 +57,10 @@ export class NodeConnection implements Connection, Flushable {
 
   write(bytes: Uint8Array): boolean {
     if (this.#closed || this.#destroyed || this.#ended) return true;
+    if (this.#batching) this.#queue.gather();
     this.#queue.append(bytes);
-    this.#mark();
+    if (this.#batching && this.#queue.bytes <= BATCH_BYTES) this.#markTurn();
+    else this.#mark();
     // A stream that is not blocked holds less than its own mark, so most writes need not ask it.
     if (!this.#blocked && this.#queue.bytes <= LOW_MARK_BYTES) return true;
     if (this.bufferedBytes() <= HIGH_MARK_BYTES) return true;
@@ -87,8 +92,10 @@ export class NodeConnection implements Connection, Flushable {
     if (this.#phase === "open" && !this.#destroyed) this.#socket?.resume();
   }
 
-  batchWrites(_on: boolean): void {
-    // Each callback's writes leave together for now.
+  batchWrites(on: boolean): void {
+    this.#batching = on;
+    // What waits for the turn leaves with what comes now.
+    if (!on && this.#inTurn) this.#mark();
   }
 
   bufferedBytes(): number {
@@ -166,6 +173,11 @@ export class NodeConnection implements Connection, Flushable {
     this.#close();
   }
 
+  endTurn(): void {
+    this.#inTurn = false;
+    if (this.#queue.bytes > 0) this.#mark();
+  }
+
   flush(): void {
     this.#dirty = false;
     if (this.#closed) return;
@@ -206,6 +218,12 @@ export class NodeConnection implements Connection, Flushable {
     }
     // A write that the kernel took at once leaves nothing behind, and the stream may go on although it says "drain later".
     this.#blocked = socket.writableNeedDrain && socket.writableLength > 0;
+  }
+
+  #markTurn(): void {
+    if (this.#inTurn || this.#dirty) return;
+    this.#inTurn = true;
+    this.#flusher.addToTurn(this);
   }
 
   #mark(): void {

@@ -10,7 +10,7 @@ import type { Clock } from "../time/clock.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { TransportBench } from "./transport-bench.ts";
 import type { Connection, Transport } from "./transport.ts";
-import { HIGH_MARK_BYTES } from "./watermarks.ts";
+import { BATCH_BYTES, HIGH_MARK_BYTES } from "./watermarks.ts";
 import { COPIED_BYTES } from "./write-queue.ts";
 
 export interface TransportTableOptions {
@@ -121,6 +121,74 @@ export function testTransport({ name, create }: TransportTableOptions): void {
     caller.connection?.write(Buffer.from("c"));
     await called.received(3);
     assert.equal(called.chunks.length, 1);
+  });
+
+  fact("holds writes back at the end of a callback while they are batched, and not otherwise", async (bench) => {
+    const { caller, called } = await bench.openPair();
+    const waiting: number[] = [];
+    called.react = (event, recorder) => {
+      const connection = recorder.connection as Connection;
+      if (event !== "data") return;
+      // Before the write: in memory, a turn ends with the microtasks that wait.
+      queueMicrotask(() => waiting.push(connection.bufferedBytes()));
+      connection.write(Buffer.from("answer"));
+    };
+    for (const [round, on] of [false, true, false].entries()) {
+      called.connection?.batchWrites(on);
+      caller.connection?.write(Buffer.from("?"));
+      await caller.received(6 * (round + 1));
+    }
+    assert.deepEqual(waiting, [0, 6, 0]);
+  });
+
+  fact("does not batch more than BATCH_BYTES", async (bench) => {
+    const { caller, called } = await bench.openPair();
+    const bytes = Buffer.alloc(BATCH_BYTES / 8 + 1, 1);
+    let waiting = -1;
+    called.connection?.batchWrites(true);
+    called.react = (event, recorder) => {
+      const connection = recorder.connection as Connection;
+      if (event !== "data") return;
+      queueMicrotask(() => (waiting = connection.bufferedBytes()));
+      for (let index = 0; index < 8; index += 1) connection.write(bytes);
+    };
+    caller.connection?.write(Buffer.from("?"));
+    await caller.received(bytes.length * 8);
+    assert.ok(waiting < bytes.length * 8, `${waiting} bytes waited`);
+  });
+
+  fact(
+    "sends batched writes in order when batching ends, the connection ends and others write meanwhile",
+    async (bench) => {
+      const pairs = [await bench.openPair(), await bench.openPair(), await bench.openPair()];
+      const random = createSeededRandom(5);
+      const sent: Buffer[][] = pairs.map(() => []);
+      for (let index = 0; index < 300; index += 1) {
+        const which = random.below(pairs.length);
+        const connection = pairs[which]?.caller.connection;
+        connection?.batchWrites(random.below(4) !== 0);
+        const bytes = Buffer.alloc(random.below(9) === 0 ? COPIED_BYTES + 9 : random.below(900), index);
+        sent[which]?.push(bytes);
+        connection?.write(bytes);
+        if (random.below(20) === 0) await Promise.resolve();
+        if (random.below(40) === 0) await bench.takeTurns(1);
+      }
+      for (const [index, { caller, called }] of pairs.entries()) {
+        caller.connection?.end();
+        await called.seen("end");
+        assert.ok(Buffer.concat(called.chunks).equals(Buffer.concat(sent[index] ?? [])));
+      }
+    },
+  );
+
+  fact("drops batched writes when destroyed", async (bench) => {
+    const { caller, called } = await bench.openPair();
+    caller.connection?.batchWrites(true);
+    caller.connection?.write(Buffer.from("never"));
+    caller.connection?.destroy();
+    assert.equal((await caller.closed())?.kind, "local");
+    await called.closed();
+    assert.equal(called.receivedBytes, 0);
   });
 
   fact("keeps the order of small and large writes", async (bench) => {

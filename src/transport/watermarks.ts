@@ -7,6 +7,12 @@ export const HIGH_MARK_BYTES: number = 256 * 1024;
 /** At or below this many, `onDrain` comes. Half of the high mark, so that a sender does not stop and go per write. */
 export const LOW_MARK_BYTES: number = HIGH_MARK_BYTES / 2;
 
+/**
+ * With batched writes, more than this leaves at the end of the callback and not of the turn: four full TLS records, about
+ * what one system call carries well; waiting for more would only take memory.
+ */
+export const BATCH_BYTES: number = 64 * 1024;
+
 /** How long a caller may take for its TLS handshake before it is dropped. HAProxy and nginx users set 5 to 60 s. */
 export const HANDSHAKE_TIMEOUT_MS: number = 10_000;
 

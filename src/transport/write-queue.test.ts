@@ -79,6 +79,7 @@ test("WriteQueues of one arena keep their bytes apart, whatever is written, cons
         const one = queues[index] ?? assert.fail();
         fill = (fill + 1) % 256;
         const bytes = Buffer.alloc(count, fill);
+        if (act % 2 === 1) one.queue.gather();
         one.queue.append(bytes);
         one.expected.push(bytes);
         // Bun consumes, Node takes; no transport does both, so a queue of ours keeps to one.
@@ -100,4 +101,25 @@ test("WriteQueues of one arena keep their bytes apart, whatever is written, cons
     }),
     { seed: 20261122, numRuns: 300 },
   );
+});
+
+test("WriteQueue that gathers stays one buffer while others append, until it is empty", () => {
+  const arena = new WriteArena();
+  const gathering = new WriteQueue(arena);
+  const other = new WriteQueue(arena);
+  const lent = new Set<Uint8Array>();
+  for (let round = 0; round < 3; round += 1) {
+    for (const text of ["one ", "two ", "three"]) {
+      gathering.gather();
+      gathering.append(Buffer.from(text));
+      other.append(Buffer.from("-"));
+    }
+    assert.equal(gathering.frontLength(), 13);
+    lent.add(gathering.frontBuffer());
+    assert.equal(consumeAll(gathering, 5).toString(), "one two three");
+    assert.equal(consumeAll(other, 5).toString(), "---");
+  }
+  // Given back and lent again.
+  assert.equal(lent.size, 1);
+  assert.notEqual(arena.slab.bytes, [...lent][0]);
 });

@@ -4,14 +4,21 @@ export const COPIED_BYTES: number = 16 * 1024;
 /** What small writes are copied into. Large enough that a new one is rare, small enough to cost little when retained. */
 const SLAB_BYTES = 64 * 1024;
 
+/** Lent arenas kept for the next turn; as many connections gather in one turn without allocating. */
+const MAX_KEPT_ARENAS = 16;
+
 class Slab {
   readonly bytes: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   /** Regions given out and not given back. */
   live: number = 0;
 }
 
-/** Where the small writes of all connections of one transport are gathered. */
+/**
+ * Where the small writes of all connections of one transport are gathered. It lends arenas of their own to connections
+ * whose writes stay for a turn and would otherwise be cut into pieces by those of others.
+ */
 export class WriteArena {
+  readonly #lent: WriteArena[] = [];
   slab: Slab = new Slab();
   position: number = 0;
 
@@ -21,6 +28,14 @@ export class WriteArena {
       this.slab = new Slab();
       this.position = 0;
     }
+  }
+
+  lend(): WriteArena {
+    return this.#lent.pop() ?? new WriteArena();
+  }
+
+  takeBack(arena: WriteArena): void {
+    if (this.#lent.length < MAX_KEPT_ARENAS) this.#lent.push(arena);
   }
 
   /** A region's bytes are sent. Once none is left the slab is filled from its start again, so nothing is allocated. */
@@ -37,7 +52,10 @@ export class WriteArena {
 export class WriteQueue {
   /** All bytes in the queue. */
   bytes: number = 0;
-  readonly #arena: WriteArena;
+  /** The transport's. */
+  readonly #shared: WriteArena;
+  /** The shared one, or the one lent while writes are gathered. */
+  #arena: WriteArena;
   /** Finished buffers, from `#next` on. */
   readonly #buffers: Uint8Array[] = [];
   #next: number = 0;
@@ -48,7 +66,13 @@ export class WriteQueue {
   #end: number = 0;
 
   constructor(arena: WriteArena) {
+    this.#shared = arena;
     this.#arena = arena;
+  }
+
+  /** What is appended from now on stays together although others write meanwhile, until the queue is empty. */
+  gather(): void {
+    if (this.bytes === 0 && this.#arena === this.#shared) this.#arena = this.#shared.lend();
   }
 
   append(bytes: Uint8Array): void {
@@ -102,6 +126,7 @@ export class WriteQueue {
     if (this.#start === this.#end) {
       this.#arena.release(this.#slab as Slab);
       this.#slab = null;
+      if (this.#arena !== this.#shared) this.#giveBack();
     }
   }
 
@@ -116,6 +141,7 @@ export class WriteQueue {
     const region = (this.#slab as Slab).bytes.subarray(this.#start, this.#end);
     this.#slab = null;
     this.bytes -= region.length;
+    if (this.#arena !== this.#shared) this.#giveBack();
     return region;
   }
 
@@ -128,6 +154,7 @@ export class WriteQueue {
       this.#arena.release(this.#slab);
       this.#slab = null;
     }
+    if (this.#arena !== this.#shared) this.#giveBack();
   }
 
   /** Closes the open region, so that a buffer can follow it. */
@@ -137,6 +164,12 @@ export class WriteQueue {
     this.#slab = null;
   }
 
+  /** The queue is empty. Regions of the arena may still be with the platform; their slab is not filled again then. */
+  #giveBack(): void {
+    this.#shared.takeBack(this.#arena);
+    this.#arena = this.#shared;
+  }
+
   #shift(): void {
     this.#buffers[this.#next] = NOTHING;
     this.#next += 1;
@@ -144,6 +177,7 @@ export class WriteQueue {
     if (this.#next === this.#buffers.length) {
       this.#buffers.length = 0;
       this.#next = 0;
+      if (this.#slab === null && this.#arena !== this.#shared) this.#giveBack();
     }
   }
 }
