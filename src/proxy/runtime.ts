@@ -69,13 +69,19 @@ export interface Credentials {
   readonly trustBundlePem: string;
   /** One object for all links dialled with these credentials, so that the transport makes one context for them. */
   readonly linkTls: TlsClientOptions;
+  /** The same for connections of opaque bytes. */
+  readonly tcpTls: TlsClientOptions;
 }
 
-/** Links speak HTTP/1.1; opaque connections are told apart by the listener they come to. */
+/** What carries requests between proxies. */
 export const LINK_ALPN: readonly string[] = ["http/1.1"];
 
+/** A connection of opaque bytes between proxies: one app connection each, so that no byte of it is looked at. */
+export const TCP_ALPN = "weft-tcp";
+
 export function createCredentials(keyPair: KeyPair, trustBundlePem: string): Credentials {
-  return { keyPair, trustBundlePem, linkTls: { keyPair, trustBundlePem, alpn: LINK_ALPN, serverName: null } };
+  const own = { keyPair, trustBundlePem, serverName: null };
+  return { keyPair, trustBundlePem, linkTls: { ...own, alpn: LINK_ALPN }, tcpTls: { ...own, alpn: [TCP_ALPN] } };
 }
 
 export interface ProxyRuntimeOptions {

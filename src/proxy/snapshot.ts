@@ -21,7 +21,9 @@ export interface ListenerConfig {
   readonly address: string;
   readonly port: number;
   readonly direction: "outbound" | "inbound" | "ingress";
-  /** Chains for named destinations (TCP services), searched before `defaultChain`. */
+  /** How long the first bytes of a connection are awaited where they decide what it carries. */
+  readonly detectMs: number;
+  /** Chains for named destinations, for TLS that passes unopened, and for opaque links; searched before `defaultChain`. */
   readonly chains: readonly FilterChainConfig[];
   readonly defaultChain: FilterChainConfig | null;
 }
@@ -31,6 +33,10 @@ export interface FilterChainConfig {
   readonly serverNames: readonly string[];
   /** 0 = any. */
   readonly destinationPort: number;
+  /** "tls" = only connections that begin with TLS, which is not ended here; "" = any. */
+  readonly transportProtocol: "" | "tls";
+  /** ALPN names of a link, or what detection found ("http/1.1", "h2c"); empty = any. */
+  readonly applicationProtocols: readonly string[];
   /** Mutual TLS with the proxy's identity when true; there is no TLS without client certificates here. */
   readonly mutualTls: boolean;
   readonly handler: HttpHandlerConfig | TcpHandlerConfig;

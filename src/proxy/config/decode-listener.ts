@@ -19,6 +19,13 @@ const NETWORK_RBAC = `${PREFIX}envoy.extensions.filters.network.rbac.v3.RBAC`;
 const HTTP_RBAC = `${PREFIX}envoy.extensions.filters.http.rbac.v3.RBAC`;
 const HTTP_ROUTER = `${PREFIX}envoy.extensions.filters.http.router.v3.Router`;
 const DYNAMIC_FORWARD_PROXY = `${PREFIX}envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig`;
+const LISTENER_FILTERS: readonly string[] = [
+  `${PREFIX}envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol`,
+  `${PREFIX}envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector`,
+  `${PREFIX}envoy.extensions.filters.listener.http_inspector.v3.HttpInspector`,
+];
+/** Where the control plane says nothing. Long enough for a first packet, too short for a person to notice. */
+const DEFAULT_DETECT_MS = 300;
 const DOWNSTREAM_TLS = `${PREFIX}envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext`;
 
 /** `self` is "<namespace>/<service account>" of this proxy, for explanations of access rules. */
@@ -34,28 +41,64 @@ export function decodeListener(wire: envoy.config.listener.v3.Listener, self: st
       "statPrefix",
       "metadata",
       "enableReusePort",
+      "listenerFilters",
       "listenerFiltersTimeout",
+      "continueOnListenerFiltersTimeout",
     ],
     "",
   );
+  for (const [index, filter] of (wire.listenerFilters ?? []).entries()) {
+    decodeListenerFilter(filter, `listener_filters[${index}]`);
+  }
   const name = wire.name ?? "";
   const socket = wire.address?.socketAddress;
   if (socket == null || !socket.address || !socket.portValue) {
     throw new ConfigRefusal("address", "no socket address", "an IP address and a port");
   }
   const chains = (wire.filterChains ?? []).map((chain, index) => decodeChain(chain, self, `filter_chains[${index}]`));
-  const named = chains.filter((chain) => chain.serverNames.length > 0);
-  const unnamed = chains.filter((chain) => chain.serverNames.length === 0);
+  const named = chains.filter(isSelective);
+  const unnamed = chains.filter((chain) => !isSelective(chain));
   if (wire.defaultFilterChain != null) unnamed.push(decodeChain(wire.defaultFilterChain, self, "default_filter_chain"));
   if (unnamed.length > 1) throw new ConfigRefusal("filter_chains", "several chains that match everything", "one");
+  const defaultChain = unnamed[0] ?? null;
+  for (const [index, { handler }] of chains.entries()) {
+    if (handler.kind === "http" && handler !== defaultChain?.handler) {
+      requireSameRoutes(handler, defaultChain, `filter_chains[${index}]`);
+    }
+  }
+  const timeout = wire.listenerFiltersTimeout;
   return {
     name,
+    detectMs: timeout == null ? DEFAULT_DETECT_MS : (timeout.seconds ?? 0) * 1000 + (timeout.nanos ?? 0) / 1_000_000,
     address: socket.address,
     port: socket.portValue,
     direction: name.startsWith("inbound/") ? "inbound" : name.startsWith("ingress/") ? "ingress" : "outbound",
     chains: named,
-    defaultChain: unnamed[0] ?? null,
+    defaultChain,
   };
+}
+
+function isSelective(chain: FilterChainConfig): boolean {
+  return chain.serverNames.length > 0 || chain.transportProtocol !== "" || chain.applicationProtocols.length > 0;
+}
+
+/** What these filters find out, this proxy always looks for: a listener without them means no less. */
+function decodeListenerFilter(filter: envoy.config.listener.v3.ListenerFilter, path: string): void {
+  const { typeUrl } = requireAny(filter.typedConfig ?? null, path);
+  if (!LISTENER_FILTERS.includes(typeUrl)) {
+    throw new ConfigRefusal(path, `filter "${typeUrl}"`, "ProxyProtocol, TlsInspector or HttpInspector");
+  }
+}
+
+/** Requests are judged by the listener's default chain, whatever chain brought them: two kinds of it would be one too many. */
+function requireSameRoutes(handler: HttpHandlerConfig, fallback: FilterChainConfig | null, path: string): void {
+  const same =
+    fallback?.handler.kind === "http" &&
+    handler.routeName !== null &&
+    handler.routeName === fallback.handler.routeName &&
+    handler.access === null &&
+    fallback.handler.access === null;
+  if (!same) throw new ConfigRefusal(path, "HTTP of its own", "the same RDS routes as the default filter chain");
 }
 
 /** RDS names that a listener waits for. */
@@ -71,10 +114,19 @@ export function namedRoutes(listener: ListenerConfig): readonly string[] {
 function decodeChain(wire: envoy.config.listener.v3.FilterChain, self: string, path: string): FilterChainConfig {
   refuseUnknownFields(wire, ["filterChainMatch", "filters", "transportSocket", "name", "metadata"], path);
   const match = wire.filterChainMatch;
-  if (match != null) refuseUnknownFields(match, ["destinationPort", "serverNames"], `${path}.filter_chain_match`);
+  if (match != null) {
+    const known = ["destinationPort", "serverNames", "transportProtocol", "applicationProtocols"];
+    refuseUnknownFields(match, known, `${path}.filter_chain_match`);
+  }
+  const transportProtocol = match?.transportProtocol ?? "";
+  if (transportProtocol !== "" && transportProtocol !== "tls") {
+    throw new ConfigRefusal(`${path}.filter_chain_match.transport_protocol`, `"${transportProtocol}"`, '"tls" or none');
+  }
   return {
     serverNames: (match?.serverNames ?? []).map((name) => name.toLowerCase()),
     destinationPort: match?.destinationPort?.value ?? 0,
+    transportProtocol,
+    applicationProtocols: match?.applicationProtocols ?? [],
     mutualTls: decodeDownstreamTls(wire.transportSocket ?? null, `${path}.transport_socket`),
     handler: decodeFilters(wire.filters ?? [], self, `${path}.filters`),
   };

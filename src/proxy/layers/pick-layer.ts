@@ -80,12 +80,13 @@ export function pickWeighted(clusters: WeightedClusters, runtime: ProxyRuntime):
   return undefined;
 }
 
-interface HostAndPort {
+export interface HostAndPort {
   readonly host: string;
   readonly port: number;
 }
 
-function parseAuthority(authority: string): HostAndPort | null {
+/** Port 80 where none is written. Null when it is no host that could be dialled. */
+export function parseAuthority(authority: string): HostAndPort | null {
   const match = /^(\[[0-9a-f:.]+\]|[^:[\]\s/@]+)(?::(\d{1,5}))?$/i.exec(authority);
   if (match === null) return null;
   const port = match[2] === undefined ? 80 : Number(match[2]);
@@ -93,7 +94,7 @@ function parseAuthority(authority: string): HostAndPort | null {
   return host === "" || port === 0 || port > 65_535 ? null : { host, port };
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return (
     host === "localhost" ||
     host.endsWith(".localhost") ||

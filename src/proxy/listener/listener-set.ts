@@ -7,7 +7,7 @@ import type {
 } from "../../transport/transport.ts";
 import type { BoundAddress, InboundPort, IngressPort } from "../../proxy-node.ts";
 import type { HttpOrigin } from "../exchange.ts";
-import { LINK_ALPN, type Credentials, type ProxyRuntime } from "../runtime.ts";
+import { LINK_ALPN, TCP_ALPN, type Credentials, type ProxyRuntime } from "../runtime.ts";
 import type { TcpHandlerConfig } from "../snapshot.ts";
 import type { Stack } from "../stack.ts";
 import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
@@ -15,8 +15,16 @@ import type { ConnectionStarter } from "./outbound-connection.ts";
 import { OUTBOUND_LISTENER, formatInboundListener, formatIngressListener } from "../../xds/names.ts";
 import { parseWorkloadId } from "../../identity/spiffe-id.ts";
 import { Http1DownstreamConnection } from "../http1/downstream-connection.ts";
+import { DEFAULT_OPAQUE_PORTS } from "../../net/opaque-ports.ts";
+import { BAD_REQUEST, NOT_READY } from "../failures.ts";
+import { normaliseAuthority } from "../route/find-route.ts";
 import { TcpSession } from "../tcp/tcp-session.ts";
-import { OutboundConnection } from "./outbound-connection.ts";
+import { findDestination, type Destination, type Refusal } from "./find-destination.ts";
+import { findInboundHandler } from "./find-inbound-handler.ts";
+import { IngressConnection } from "./ingress-connection.ts";
+import { NamedConnection } from "./named-connection.ts";
+import { OutboundConnection, formatAuthority } from "./outbound-connection.ts";
+import { RefusedConnection } from "./refused-connection.ts";
 
 /** The sockets that a proxy serves traffic on. What arrives is judged by the listener's configuration of that moment. */
 export class ListenerSet implements ConnectionStarter {
@@ -42,9 +50,9 @@ export class ListenerSet implements ConnectionStarter {
 
   async bindIngress(wanted: IngressPort): Promise<IngressPort> {
     let name = formatIngressListener(wanted.port);
-    const listener = await this.#bindPlain(wanted, (connection) =>
-      this.startHttp(this.#origin("ingress", name, connection)),
-    );
+    const listener = await this.#bindPlain(wanted, (connection) => {
+      return new IngressConnection(this.#runtime, this, this.#origin("ingress", name, connection));
+    });
     name = formatIngressListener(listener.port);
     return { ...wanted, port: listener.port };
   }
@@ -75,16 +83,57 @@ export class ListenerSet implements ConnectionStarter {
     return new Http1DownstreamConnection(this.#runtime, this.#stack, origin);
   }
 
+  /** HTTP/2 with prior knowledge on plain listeners, and links that chose "h2". */
+  startHttp2(origin: HttpOrigin): ConnectionHandler {
+    return this.startHttp(origin);
+  }
+
   startTcp(origin: HttpOrigin, config: TcpHandlerConfig): ConnectionHandler {
     return new TcpSession(this.#runtime, this.#upstreams, origin, config);
   }
 
-  /** Null when the listener has no configuration: what cannot be judged is not served. */
-  #startInbound(name: string, connection: Connection): ConnectionHandler | null {
-    const handler = this.#runtime.snapshot?.listeners.get(name)?.defaultChain?.handler;
-    if (handler === undefined) return null;
+  startNamed(origin: HttpOrigin, name: string, port: number): ConnectionHandler {
+    const destination = this.#destination(origin, name, port);
+    const named = { ...origin, authority: formatAuthority(name, port) };
+    if (destination.kind === "tcp") return this.startTcp(named, destination.tcp);
+    // Where servers usually speak first, a wait for the client's first byte is lost time.
+    if (destination.kind === "detect" && DEFAULT_OPAQUE_PORTS.has(port)) return this.startTcp(named, destination.tcp);
+    const detectMs = this.#runtime.snapshot?.listeners.get(origin.listener)?.detectMs ?? 0;
+    return new NamedConnection(this.#runtime, this, named, { destination, detectMs });
+  }
+
+  refuseNamed(origin: HttpOrigin, name: string, port: number): Refusal | null {
+    const destination = this.#destination(origin, name, port);
+    return destination.kind === "refused" ? destination.refusal : null;
+  }
+
+  startTls(origin: HttpOrigin, name: string, port: number): ConnectionHandler {
+    const destination = this.#destination(origin, name, port);
+    const named = { ...origin, authority: formatAuthority(name, port) };
+    if (destination.kind === "tcp" || destination.kind === "detect") return this.startTcp(named, destination.tcp);
+    return new NamedConnection(this.#runtime, this, named, { destination, detectMs: 0 });
+  }
+
+  refuse(origin: HttpOrigin, refusal: Refusal, isTls: boolean): ConnectionHandler {
+    return new RefusedConnection(this.#runtime, origin, refusal, isTls);
+  }
+
+  #destination(origin: HttpOrigin, name: string, port: number): Destination {
+    return findDestination(this.#runtime.snapshot, origin.listener, normaliseAuthority(name), port);
+  }
+
+  /** By what the peer's proxy said that it brings (ALPN). What cannot be judged, or does not fit the port, is not served. */
+  #startInbound(name: string, connection: Connection): ConnectionHandler {
+    const alpn = connection.peer.tls?.alpn ?? null;
     const origin = this.#origin("inbound", name, connection);
-    return handler.kind === "tcp" ? this.startTcp(origin, handler) : this.startHttp(origin);
+    const listener = this.#runtime.snapshot?.listeners.get(name);
+    if (listener === undefined) {
+      return this.refuse(origin, { code: NOT_READY, detail: "the port has no configuration yet" }, false);
+    }
+    const handler = findInboundHandler(listener, alpn);
+    if (handler === null) return this.refuse(origin, describeUnfit(alpn), false);
+    if (handler.kind === "tcp") return this.startTcp(origin, handler);
+    return alpn === "h2" ? this.startHttp2(origin) : this.startHttp(origin);
   }
 
   #origin(direction: HttpOrigin["direction"], listener: string, connection: Connection): HttpOrigin {
@@ -115,10 +164,10 @@ export class ListenerSet implements ConnectionStarter {
 /** Waits for the handshake, as only then the peer is known, and hands over to what serves it. */
 class InboundConnection implements ConnectionHandler {
   readonly #runtime: ProxyRuntime;
-  readonly #start: (connection: Connection) => ConnectionHandler | null;
+  readonly #start: (connection: Connection) => ConnectionHandler;
   #next: ConnectionHandler | null = null;
 
-  constructor(runtime: ProxyRuntime, start: (connection: Connection) => ConnectionHandler | null) {
+  constructor(runtime: ProxyRuntime, start: (connection: Connection) => ConnectionHandler) {
     this.#runtime = runtime;
     this.#start = start;
   }
@@ -128,8 +177,7 @@ class InboundConnection implements ConnectionHandler {
     counters.tlsAccepted += 1;
     counters.downstreamTotal += 1;
     this.#next = this.#start(connection);
-    if (this.#next === null) connection.destroy();
-    else this.#next.onOpen(connection);
+    this.#next.onOpen(connection);
   }
 
   onData(bytes: Uint8Array): void {
@@ -155,7 +203,15 @@ class InboundConnection implements ConnectionHandler {
 }
 
 function toServerTls(credentials: Credentials): TlsServerOptions {
-  return { keyPair: credentials.keyPair, trustBundlePem: credentials.trustBundlePem, alpn: LINK_ALPN };
+  return { keyPair: credentials.keyPair, trustBundlePem: credentials.trustBundlePem, alpn: [...LINK_ALPN, TCP_ALPN] };
+}
+
+function describeUnfit(alpn: string | null): Refusal {
+  const detail =
+    alpn === TCP_ALPN
+      ? "the caller's proxy brings opaque bytes, and this port takes requests: declare the port as detect or tcp, or call it by HTTP"
+      : `the caller's proxy brings ${alpn ?? "requests"}, and this port takes opaque bytes`;
+  return { code: BAD_REQUEST, detail };
 }
 
 function toSource(peerId: string | null): string {

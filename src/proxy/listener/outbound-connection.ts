@@ -1,120 +1,109 @@
-import type { Connection, ConnectionHandler, TransportFailure } from "../../transport/transport.ts";
-import type { Deadline, DeadlineOwner } from "../../time/timer-wheel.ts";
+import type { ConnectionHandler } from "../../transport/transport.ts";
 import type { HttpOrigin } from "../exchange.ts";
 import type { ProxyRuntime } from "../runtime.ts";
-import type { ListenerConfig, TcpHandlerConfig } from "../snapshot.ts";
+import type { TcpHandlerConfig } from "../snapshot.ts";
+import type { Refusal } from "./find-destination.ts";
 import { decodeProxyHeader } from "../../net/proxy-protocol.ts";
-import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
+import { BAD_REQUEST, NO_ROUTE } from "../failures.ts";
 import { normaliseAuthority } from "../route/find-route.ts";
+import { detectPreface } from "./detect-protocol.ts";
+import { PendingConnection, type Verdict } from "./pending-connection.ts";
+import { readServerName } from "./sni.ts";
 
 /** Makes the handler that takes over once it is known what a connection carries. */
 export interface ConnectionStarter {
+  /** HTTP/1.1. */
   startHttp(origin: HttpOrigin): ConnectionHandler;
+  /** HTTP/2: the connection preface is the first that the handler gets. */
+  startHttp2(origin: HttpOrigin): ConnectionHandler;
+  /** Opaque bytes. `origin.authority` names the target where the cluster dials any host. */
   startTcp(origin: HttpOrigin, config: TcpHandlerConfig): ConnectionHandler;
+  /**
+   * A connection to a name and port that its client told (a PROXY header, CONNECT): what it carries is found out from the
+   * declaration of the port, else from its first bytes. `name` in any case, with or without a dot at the end.
+   */
+  startNamed(origin: HttpOrigin, name: string, port: number): ConnectionHandler;
+  /** Why `startNamed` would carry nothing but requests, before a tunnel is agreed to; null when it would. */
+  refuseNamed(origin: HttpOrigin, name: string, port: number): Refusal | null;
+  /** A client that began TLS, by the name that it asks for (SNI) and the port it meant. */
+  startTls(origin: HttpOrigin, name: string, port: number): ConnectionHandler;
+  /** Ends the connection and records why. */
+  refuse(origin: HttpOrigin, refusal: Refusal, isTls: boolean): ConnectionHandler;
 }
 
 /** A client that opens a connection and sends nothing is not ours to keep. */
 const FIRST_BYTE_MS = 75_000;
 const PROXY_FIRST_BYTE = 0x0d;
+/** What a TLS client without a PROXY header means: the port of https. */
+const TLS_PORT = 443;
 
 /**
  * A connection from the app beside us, before it is known what it carries. One that begins with a PROXY header (version 2)
- * says which name and port the app dialled, and so may be any protocol; one without is a client that knows it speaks to
- * an HTTP proxy, or names its host in the request.
+ * says which name and port the app dialled, and so may be any protocol; TLS goes where its SNI says; all else is a client
+ * that knows it speaks to an HTTP proxy, or names its host in the request.
  */
-export class OutboundConnection implements ConnectionHandler, DeadlineOwner {
-  readonly #runtime: ProxyRuntime;
+export class OutboundConnection extends PendingConnection {
   readonly #starter: ConnectionStarter;
   readonly #origin: HttpOrigin;
-  readonly #deadline: Deadline;
-  #connection: Connection | null = null;
-  #next: ConnectionHandler | null = null;
-  #held: Uint8Array | null = null;
-  #ended: boolean = false;
 
   constructor(runtime: ProxyRuntime, starter: ConnectionStarter, origin: HttpOrigin) {
-    this.#runtime = runtime;
+    super(runtime, FIRST_BYTE_MS);
     this.#starter = starter;
     this.#origin = origin;
-    this.#deadline = new WheelDeadline(this, 0);
   }
 
-  onOpen(connection: Connection): void {
-    this.#connection = connection;
-    this.#runtime.wheel.arm(this.#deadline, FIRST_BYTE_MS);
-  }
-
-  onData(bytes: Uint8Array): void {
-    if (this.#next !== null) this.#next.onData(bytes);
-    else this.#detect(this.#held === null ? bytes : Buffer.concat([this.#held, bytes]));
-  }
-
-  onDrain(): void {
-    this.#next?.onDrain();
-  }
-
-  onEnd(): void {
-    this.#ended = true;
-    if (this.#next !== null) this.#next.onEnd();
-    else this.#connection?.end();
-  }
-
-  onClose(failure: TransportFailure | null): void {
-    this.#runtime.wheel.clear(this.#deadline);
-    this.#next?.onClose(failure);
-    this.#connection = null;
-  }
-
-  onDeadline(): void {
-    this.#connection?.destroy();
-  }
-
-  #detect(bytes: Uint8Array): void {
-    if (bytes[0] !== PROXY_FIRST_BYTE) {
-      this.#start(this.#starter.startHttp(this.#origin), bytes);
-      return;
+  protected judge(bytes: Uint8Array, isFinal: boolean): Verdict | null {
+    if (bytes.length === 0) return null;
+    if (bytes[0] === PROXY_FIRST_BYTE) return this.#judgeHeader(bytes, isFinal);
+    switch (detectPreface(bytes)) {
+      case "partial":
+        return isFinal ? this.#http(bytes) : null;
+      case "http2":
+        return { next: this.#starter.startHttp2(this.#origin), rest: bytes };
+      case "tls":
+        return this.#judgeTls(bytes, isFinal);
+      case "other":
+        return this.#http(bytes);
     }
+  }
+
+  #judgeHeader(bytes: Uint8Array, isFinal: boolean): Verdict | null {
     const header = decodeProxyHeader(bytes);
-    if (header === "partial") {
-      this.#held = bytes;
-      return;
-    }
+    if (header === "partial" && !isFinal) return null;
     // Not a PROXY header after all: the HTTP decoder judges it (one empty line before a request is tolerated).
-    if (header === "invalid") {
-      this.#start(this.#starter.startHttp(this.#origin), bytes);
-      return;
-    }
+    if (header === "partial" || header === "invalid") return this.#http(bytes);
     const rest = bytes.subarray(header.length);
-    if (header.authority === null) {
-      this.#start(this.#starter.startHttp(this.#origin), rest);
-      return;
-    }
-    const name = normaliseAuthority(header.authority);
-    const listener = this.#runtime.snapshot?.listeners.get(this.#origin.listener);
-    const tcp = listener === undefined ? null : findNamedChain(listener, name, header.destinationPort);
-    if (tcp !== null) {
-      this.#start(this.#starter.startTcp(this.#origin, tcp), rest);
-      return;
-    }
-    const authority = header.destinationPort === 80 ? name : `${name}:${header.destinationPort}`;
-    this.#start(this.#starter.startHttp({ ...this.#origin, authority }), rest);
+    if (header.authority === null) return this.#http(rest);
+    return { next: this.#starter.startNamed(this.#origin, header.authority, header.destinationPort), rest };
   }
 
-  #start(next: ConnectionHandler, bytes: Uint8Array): void {
-    this.#runtime.wheel.clear(this.#deadline);
-    this.#held = null;
-    this.#next = next;
-    if (this.#connection !== null) next.onOpen(this.#connection);
-    if (bytes.length > 0) next.onData(bytes);
-    if (this.#ended) next.onEnd();
+  #judgeTls(bytes: Uint8Array, isFinal: boolean): Verdict | null {
+    const found = readServerName(bytes);
+    if (found === "partial" && !isFinal) return null;
+    const next =
+      typeof found === "object"
+        ? this.#starter.startTls(this.#origin, found.name, TLS_PORT)
+        : this.#starter.refuse(this.#origin, describeUnnamedTls(found), true);
+    return { next, rest: bytes };
+  }
+
+  #http(rest: Uint8Array): Verdict {
+    return { next: this.#starter.startHttp(this.#origin), rest };
   }
 }
 
-function findNamedChain(listener: ListenerConfig, name: string, port: number): TcpHandlerConfig | null {
-  for (const chain of listener.chains) {
-    if (chain.handler.kind !== "tcp") continue;
-    if (chain.destinationPort !== 0 && chain.destinationPort !== port) continue;
-    if (chain.serverNames.includes(name)) return chain.handler;
+/** Why TLS without a usable server name goes nowhere. */
+export function describeUnnamedTls(found: "partial" | "none" | "invalid"): Refusal {
+  if (found === "none") {
+    return { code: NO_ROUTE, detail: "the TLS connection names no server (SNI), so there is nothing to route it by" };
   }
-  return null;
+  const what = found === "partial" ? "was never complete" : "is not well-formed";
+  return { code: BAD_REQUEST, detail: `the TLS ClientHello ${what}` };
+}
+
+/** `name:port` as routing compares it; the port of HTTP is left out. */
+export function formatAuthority(name: string, port: number): string {
+  const normal = normaliseAuthority(name);
+  const host = normal.includes(":") && !normal.startsWith("[") ? `[${normal}]` : normal;
+  return port === 80 ? host : `${host}:${port}`;
 }

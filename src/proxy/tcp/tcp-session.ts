@@ -1,7 +1,8 @@
 import type { Connection, ConnectionHandler, TransportFailure } from "../../transport/transport.ts";
+import type { Timer } from "../../time/clock.ts";
 import type { HttpOrigin } from "../exchange.ts";
 import type { Drainable, ProxyRuntime } from "../runtime.ts";
-import type { TcpHandlerConfig } from "../snapshot.ts";
+import type { AccessPolicy, TcpHandlerConfig } from "../snapshot.ts";
 import type { ClusterState } from "../upstream/cluster-state.ts";
 import type { EndpointState } from "../upstream/endpoint-state.ts";
 import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
@@ -9,40 +10,50 @@ import { isConnectionAllowed } from "../filters/access-filter.ts";
 import {
   ACCESS_DENIED,
   DOWNSTREAM_CLOSED,
+  LOOP_DETECTED,
   NO_CLUSTER,
   NO_ENDPOINT,
   NO_FAILURE,
   NO_IDENTITY,
+  NO_ROUTE,
   PEER_IDENTITY,
   UPSTREAM_RESET,
-  getFailure,
 } from "../failures.ts";
-import { pickWeighted } from "../layers/pick-layer.ts";
-import { dialEndpoint, refusePeer, toDialFailureCode } from "../upstream/dial.ts";
+import { isLoopback, parseAuthority, pickWeighted } from "../layers/pick-layer.ts";
+import { findInboundHandler } from "../listener/find-inbound-handler.ts";
+import { describeDialFailure, refusePeer, toDialFailureCode } from "../upstream/dial.ts";
+import { recordConnection } from "./record-connection.ts";
 
 /** Endpoints tried before a connection is given up: nothing has been sent to any of them. */
 const MAX_ATTEMPTS = 3;
-/** What a client may send before its upstream is connected; its reads are paused meanwhile. */
+/** Long connections get this long to end by themselves when the proxy drains. */
 const DRAIN_MS = 10_000;
 
 /**
  * One opaque TCP connection carried to an endpoint: bytes pass as they come, both ways, with half-close kept and each side
- * paused while the other cannot take more. The endpoint is chosen per connection.
+ * paused while the other cannot take more. The endpoint is chosen per connection: the one with the fewest open ones. There
+ * is no limit to how long it may be silent; the transport's keep-alive finds peers that are gone.
+ *
+ *   denied or unreachable <-- connecting --connected--> open --both sides ended, reset, policy withdrawn--> ended
  */
 export class TcpSession implements ConnectionHandler, Drainable {
   readonly #runtime: ProxyRuntime;
   readonly #upstreams: UpstreamRegistry;
   readonly #origin: HttpOrigin;
   readonly #config: TcpHandlerConfig;
-  readonly #upstream: UpstreamSide = new UpstreamSide(this);
+  /** What came before the upstream was connected; reads are paused meanwhile. */
   readonly #early: Uint8Array[] = [];
   #downstream: Connection | null = null;
-  #connection: Connection | null = null;
+  /** The current attempt; its connection is open once it is in `#upstream`. */
+  #attempt: UpstreamAttempt | null = null;
+  #upstream: Connection | null = null;
   #cluster: ClusterState | null = null;
+  /** Of the last attempt. */
   #endpoint: EndpointState | null = null;
   #attempts: number = 0;
   #downstreamEnded: boolean = false;
   #ended: boolean = false;
+  #drainTimer: Timer | null = null;
   #startedMs: number = 0;
   #sentBytes: number = 0;
   #receivedBytes: number = 0;
@@ -65,7 +76,7 @@ export class TcpSession implements ConnectionHandler, Drainable {
     if (access !== null && !isConnectionAllowed(access, this.#origin.peerId)) {
       if (access.enforced) {
         this.#runtime.counters.accessDenied += 1;
-        this.#fail(ACCESS_DENIED, `no TrafficTarget allows ${this.#origin.source || "an unknown caller"} to connect`);
+        this.#fail(ACCESS_DENIED, describeDenial(access, this.#origin));
         return;
       }
       this.#runtime.counters.accessShadowDenied += 1;
@@ -75,68 +86,67 @@ export class TcpSession implements ConnectionHandler, Drainable {
 
   onData(bytes: Uint8Array): void {
     this.#sentBytes += bytes.length;
-    if (this.#connection === null || this.#early.length > 0) this.#early.push(bytes);
-    else if (!this.#connection.write(bytes)) this.#downstream?.pauseReads();
+    if (this.#upstream === null) this.#early.push(bytes);
+    else if (!this.#upstream.write(bytes)) this.#downstream?.pauseReads();
   }
 
   onDrain(): void {
-    this.#connection?.resumeReads();
+    this.#upstream?.resumeReads();
   }
 
   onEnd(): void {
     this.#downstreamEnded = true;
-    this.#connection?.end();
+    this.#upstream?.end();
   }
 
   onClose(_failure: TransportFailure | null): void {
     this.#downstream = null;
-    this.#connection?.destroy();
-    this.#finish(this.#connection === null ? DOWNSTREAM_CLOSED : NO_FAILURE, null);
+    this.#finish(this.#upstream === null ? DOWNSTREAM_CLOSED : NO_FAILURE, null);
+    this.#abandon();
   }
 
-  /** Long connections get a while to end by themselves; the process closes what is left. */
   drain(): void {
-    this.#runtime.clock.after(DRAIN_MS, endSession, this as TcpSession);
+    this.#drainTimer ??= this.#runtime.clock.after(DRAIN_MS, endSession, this as TcpSession);
   }
 
   /** A policy changed: what it no longer allows ends now. */
   recheck(): void {
+    if (this.#origin.direction !== "inbound") return;
     const listener = this.#runtime.snapshot?.listeners.get(this.#origin.listener);
-    const handler = listener?.defaultChain?.handler;
-    if (this.#origin.direction !== "inbound" || handler === undefined || handler.access === null) return;
-    if (handler.access.enforced && !isConnectionAllowed(handler.access, this.#origin.peerId)) {
-      this.#runtime.counters.accessDenied += 1;
-      this.#fail(ACCESS_DENIED, "the policy that allowed this connection was withdrawn");
+    if (listener === undefined) return;
+    const handler = findInboundHandler(listener, this.#downstream?.peer.tls?.alpn ?? null);
+    if (handler !== null && handler.kind === "tcp") {
+      const access = handler.access;
+      if (access === null || !access.enforced || isConnectionAllowed(access, this.#origin.peerId)) return;
     }
+    // Else the port takes requests only from now on, and no rule of it is about connections.
+    this.#runtime.counters.accessDenied += 1;
+    this.#fail(ACCESS_DENIED, "the policy that allowed this connection was withdrawn");
   }
 
   close(): void {
     this.#downstream?.destroy();
   }
 
-  // Upstream, by way of UpstreamSide.
+  // Upstream, by way of UpstreamAttempt.
 
-  onConnected(connection: Connection): void {
+  onConnected(attempt: UpstreamAttempt, connection: Connection): void {
+    if (attempt !== this.#attempt) return;
     const cluster = this.#cluster;
-    if (cluster === null || this.#downstream === null) {
-      connection.destroy();
-      return;
-    }
-    const refusal = refusePeer(cluster.config, connection);
+    const refusal = cluster === null ? null : refusePeer(cluster.config, connection);
     if (refusal !== null) {
-      connection.destroy();
       this.#retryOrFail(PEER_IDENTITY, refusal);
       return;
     }
-    this.#connection = connection;
+    this.#upstream = connection;
     for (const bytes of this.#early.splice(0)) connection.write(bytes);
     if (this.#downstreamEnded) connection.end();
-    this.#downstream.resumeReads();
+    this.#downstream?.resumeReads();
   }
 
   onUpstreamData(bytes: Uint8Array): void {
     this.#receivedBytes += bytes.length;
-    if (this.#downstream !== null && !this.#downstream.write(bytes)) this.#connection?.pauseReads();
+    if (this.#downstream !== null && !this.#downstream.write(bytes)) this.#upstream?.pauseReads();
   }
 
   onUpstreamDrain(): void {
@@ -147,102 +157,125 @@ export class TcpSession implements ConnectionHandler, Drainable {
     this.#downstream?.end();
   }
 
-  onUpstreamClosed(failure: TransportFailure | null): void {
+  onUpstreamClosed(attempt: UpstreamAttempt, failure: TransportFailure | null): void {
+    if (attempt !== this.#attempt) return;
     const cluster = this.#cluster;
-    if (this.#connection === null && cluster !== null && this.#downstream !== null) {
-      this.#retryOrFail(toDialFailureCode(cluster.config, failure), failure?.message ?? "closed while connecting");
+    const endpoint = this.#endpoint;
+    if (this.#upstream === null && cluster !== null && endpoint !== null) {
+      const detail = describeDialFailure(cluster.config, endpoint.config, failure);
+      this.#retryOrFail(toDialFailureCode(cluster.config, failure), detail);
       return;
     }
-    this.#connection = null;
-    if (failure === null || this.#ended) this.#downstream?.end();
+    if (failure === null) this.#downstream?.end();
     else this.#fail(UPSTREAM_RESET, failure.message);
   }
 
   #connect(avoided: EndpointState | null): void {
     const runtime = this.#runtime;
-    if (this.#cluster === null) {
-      const name = pickWeighted(this.#config.clusters, runtime) ?? "";
-      this.#cluster = this.#upstreams.get(name) ?? null;
-      if (this.#cluster === null) {
-        this.#fail(NO_CLUSTER, `cluster "${name}" is not in the proxy's configuration`);
-        return;
-      }
-    }
-    const cluster = this.#cluster;
+    const cluster = this.#chooseCluster();
+    if (cluster === null) return;
     this.#attempts += 1;
-    this.#endpoint = cluster.pick(avoided);
-    if (this.#endpoint === null) {
+    const endpoint = cluster.config.kind === "dynamic" ? this.#findHost(cluster) : cluster.pickLeastOpen(avoided);
+    if (endpoint === null) {
       this.#fail(NO_ENDPOINT, `service "${cluster.config.service}" has no ready instance`);
       return;
     }
-    const tls = cluster.config.peerIdentities !== null;
-    if (tls && runtime.credentials === null) {
+    const tls = cluster.config.peerIdentities === null ? null : (runtime.credentials?.tcpTls ?? null);
+    if (cluster.config.peerIdentities !== null && tls === null) {
       this.#fail(NO_IDENTITY, null);
       return;
     }
-    const credentials = tls ? runtime.credentials : null;
-    dialEndpoint(runtime, cluster.config, this.#endpoint.config, { credentials, handler: this.#upstream });
+    this.#endpoint = endpoint;
+    const attempt = new UpstreamAttempt(this, endpoint);
+    this.#attempt = attempt;
+    const { address: host, port } = endpoint.config;
+    const timeoutMs = cluster.config.connectTimeoutMs;
+    attempt.connection = runtime.transport.connect({ host, port, timeoutMs, tls }, attempt);
+  }
+
+  #chooseCluster(): ClusterState | null {
+    if (this.#cluster !== null) return this.#cluster;
+    const name = pickWeighted(this.#config.clusters, this.#runtime) ?? "";
+    this.#cluster = this.#upstreams.get(name) ?? null;
+    if (this.#cluster === null) this.#fail(NO_CLUSTER, `cluster "${name}" is not in the proxy's configuration`);
+    return this.#cluster;
+  }
+
+  /** A host outside the mesh, by the name and port of the connection itself. Null when the session has failed. */
+  #findHost(cluster: ClusterState): EndpointState | null {
+    const authority = this.#origin.authority ?? "";
+    const target = parseAuthority(authority);
+    if (target === null) {
+      this.#fail(NO_ROUTE, `"${authority}" is not a host that can be called`);
+      return null;
+    }
+    if (this.#runtime.ownPorts.has(target.port) && isLoopback(target.host)) {
+      this.#fail(LOOP_DETECTED, `"${authority}" is this proxy itself`);
+      return null;
+    }
+    if (this.#attempts === 1) this.#runtime.counters.egress += 1;
+    return cluster.pickDynamic(target.host, target.port);
   }
 
   #retryOrFail(code: number, detail: string): void {
-    const local = this.#cluster?.config.kind === "static";
-    if (!local && this.#attempts < MAX_ATTEMPTS && this.#cluster?.retryBudget.withdraw() === true) {
+    const endpoint = this.#endpoint;
+    this.#abandon();
+    const again = this.#cluster?.config.kind === "eds" && this.#attempts < MAX_ATTEMPTS;
+    if (again && this.#cluster?.retryBudget.withdraw() === true) {
       this.#runtime.counters.retries += 1;
-      this.#connect(this.#endpoint);
+      this.#connect(endpoint);
       return;
     }
     this.#fail(code, detail);
   }
 
+  /** The attempt's later events are nobody's. */
+  #abandon(): void {
+    const attempt = this.#attempt;
+    this.#attempt = null;
+    this.#upstream = null;
+    attempt?.connection?.destroy();
+  }
+
   #fail(code: number, detail: string | null): void {
     this.#finish(code, detail);
-    this.#connection?.destroy();
+    this.#abandon();
     this.#downstream?.destroy();
   }
 
   #finish(code: number, detail: string | null): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#drainTimer?.clear();
+    this.#early.length = 0;
     const runtime = this.#runtime;
     runtime.forget(this);
-    const inbound = this.#origin.direction === "inbound";
-    const edge = runtime.edges.edge({
-      direction: this.#origin.direction,
-      source: inbound ? this.#origin.source : runtime.self,
-      destination: inbound ? runtime.self : (this.#cluster?.config.service ?? ""),
-      version: inbound ? "" : (this.#endpoint?.config.version ?? ""),
-      protocol: "tcp",
+    recordConnection(runtime, this.#origin, {
+      code,
+      detail,
+      service: this.#cluster?.config.service ?? "",
+      endpoint: this.#endpoint?.config ?? null,
+      durationMs: runtime.clock.nowMs() - this.#startedMs,
+      sentBytes: this.#sentBytes,
+      receivedBytes: this.#receivedBytes,
     });
-    const durationMs = runtime.clock.nowMs() - this.#startedMs;
-    edge.record(0, code, durationMs);
-    edge.requestBytes += this.#sentBytes;
-    edge.responseBytes += this.#receivedBytes;
-    const failure = getFailure(code);
-    runtime.accessLog?.connection(
-      {
-        flag: code === NO_FAILURE ? "-" : failure.flag,
-        failure: code === NO_FAILURE ? null : failure.name,
-        detail,
-        durationMs: Math.round(durationMs * 1000) / 1000,
-        requestBytes: this.#sentBytes,
-        responseBytes: this.#receivedBytes,
-        peer: this.#origin.peerAddress,
-      },
-      edge.labels,
-    );
   }
 }
 
-/** Names the upstream's events apart from the downstream's. */
-class UpstreamSide implements ConnectionHandler {
+/** One connection to an endpoint. It tells its session apart from the attempts before it, whose events may come late. */
+class UpstreamAttempt implements ConnectionHandler {
   readonly #session: TcpSession;
+  readonly #endpoint: EndpointState;
+  connection: Connection | null = null;
 
-  constructor(session: TcpSession) {
+  constructor(session: TcpSession, endpoint: EndpointState) {
     this.#session = session;
+    this.#endpoint = endpoint;
+    endpoint.openSessions += 1;
   }
 
   onOpen(connection: Connection): void {
-    this.#session.onConnected(connection);
+    this.#session.onConnected(this, connection);
   }
 
   onData(bytes: Uint8Array): void {
@@ -258,8 +291,19 @@ class UpstreamSide implements ConnectionHandler {
   }
 
   onClose(failure: TransportFailure | null): void {
-    this.#session.onUpstreamClosed(failure);
+    this.#endpoint.openSessions -= 1;
+    this.#session.onUpstreamClosed(this, failure);
   }
+}
+
+function describeDenial(access: AccessPolicy, origin: HttpOrigin): string {
+  const caller = origin.source || "an unknown caller";
+  const needsRequests = access.rules.some((rule) => {
+    return rule.matches !== null && origin.peerId !== null && rule.principals.has(origin.peerId);
+  });
+  return needsRequests
+    ? `the TrafficTargets that allow ${caller} look at HTTP requests, and this connection carries opaque bytes; a TCPRoute rule would allow it`
+    : `no TrafficTarget allows ${caller} to connect`;
 }
 
 function endSession(session: TcpSession): void {

@@ -38,6 +38,23 @@ export class ClusterState {
     return endpoint;
   }
 
+  /**
+   * For connections, which last: the endpoint with the fewest open ones; among equals round robin. Passes `avoided` over
+   * when there is another. Null when there is none.
+   */
+  pickLeastOpen(avoided: EndpointState | null): EndpointState | null {
+    const count = this.#endpoints.length;
+    let best: EndpointState | null = null;
+    for (let i = 0; i < count; i += 1) {
+      const endpoint = this.#advance(count);
+      if (endpoint === null || (endpoint === avoided && count > 1)) continue;
+      if (best === null || endpoint.openSessions < best.openSessions) best = endpoint;
+    }
+    // The next search starts behind the one taken, so that equals take turns.
+    if (best !== null) this.#next = this.#endpoints.indexOf(best);
+    return best;
+  }
+
   /** For the dynamic cluster: the endpoint of a host outside the mesh. */
   pickDynamic(address: string, port: number): EndpointState {
     const key = `${address}:${port}`;

@@ -23,6 +23,8 @@ export class EndpointState {
   readonly #waiting: Waiter[] = [];
   #connections: number = 0;
   #connecting: number = 0;
+  /** Opaque connections open or being opened, kept by their sessions. */
+  openSessions: number = 0;
   retired: boolean = false;
   edge: EdgeStats | null = null;
 
