@@ -14,11 +14,13 @@ export function formatStatTable(terminal: Terminal, rows: readonly StatRow[]): r
   namespaces.delete("");
   const hasOneNamespace = namespaces.size <= 1;
   const show = (qualified: string): string => showName(qualified, hasOneNamespace);
+  const protocol: Column<StatRow> = { title: "protocol", value: (row) => row.protocol };
   const columns: readonly Column<StatRow>[] = [
     { title: "direction", value: (row) => row.direction },
     { title: "source", value: (row) => show(row.source), shrinkTo: 10 },
     { title: "destination", value: (row) => show(row.destination), shrinkTo: 12 },
     { title: "version", value: (row) => (row.version === "" ? "-" : row.version), shrinkTo: 8 },
+    ...(rows.some((row) => row.protocol !== "http") ? [protocol] : []),
     {
       title: "success",
       align: "right",

@@ -44,7 +44,7 @@ export interface StatRow {
   /** "<namespace>/<service>". */
   readonly destination: string;
   readonly version: string;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: "http" | "grpc" | "tcp";
   readonly requests: number;
   readonly failures: number;
   /** Per second over the window. */

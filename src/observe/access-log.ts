@@ -10,6 +10,9 @@ export interface LoggedExchange {
   readonly failure: number;
   readonly failureDetail: string | null;
   readonly shadowDenied: boolean;
+  readonly grpc: boolean;
+  /** Below 0 when none came. */
+  readonly grpcStatus: number;
   readonly startedMs: number;
   readonly endedMs: number;
   readonly requestBytes: number;
@@ -66,6 +69,7 @@ export class AccessLog {
       authority: x.authority,
       path: x.path,
       status,
+      ...(x.grpc ? { grpcStatus: x.grpcStatus < 0 ? null : x.grpcStatus } : {}),
       flag: failed?.flag ?? "-",
       failure: failed?.name ?? null,
       detail: x.failureDetail,

@@ -1,3 +1,4 @@
+import { GRPC_STATUS_COUNT, GRPC_STATUS_UNKNOWN } from "./grpc-class.ts";
 import { LATENCY_BOUNDS_MS, LATENCY_BUCKET_COUNT } from "./latency-buckets.ts";
 
 /** What identifies one line of traffic figures. */
@@ -8,7 +9,8 @@ export interface EdgeLabels {
   /** "<namespace>/<service>", or "egress". */
   readonly destination: string;
   readonly version: string;
-  readonly protocol: "http" | "tcp";
+  /** "grpc" for gRPC calls, whose success is told by `grpc-status`. */
+  readonly protocol: "http" | "grpc" | "tcp";
 }
 
 /** Counters of one edge, grown by plain stores on the request path and read by whoever reports. */
@@ -19,17 +21,22 @@ export class EdgeStats {
   readonly latency: Float64Array = new Float64Array(LATENCY_BUCKET_COUNT);
   /** By failure code. */
   readonly failures: Float64Array;
+  /** Responses by gRPC status; null on edges of other protocols. */
+  readonly grpcStatuses: Float64Array | null;
   success: number = 0;
   failure: number = 0;
   latencySumMs: number = 0;
   requestBytes: number = 0;
   responseBytes: number = 0;
+  /** The edge of gRPC calls with otherwise the same labels, once it was asked for. */
+  grpcTwin: EdgeStats | null = null;
   /** Grows with every record, so that reporters can skip what did not change. */
   changes: number = 0;
 
   constructor(labels: EdgeLabels, failureCodeCount: number) {
     this.labels = labels;
     this.failures = new Float64Array(failureCodeCount);
+    this.grpcStatuses = labels.protocol === "grpc" ? new Float64Array(GRPC_STATUS_COUNT) : null;
   }
 
   /** `failureCode` 0 means none. A 5xx that the app made counts as a failure without a code. */
@@ -43,6 +50,14 @@ export class EdgeStats {
     this.latencySumMs += latencyMs;
     const bucket = findBucket(latencyMs);
     this.latency[bucket] = (this.latency[bucket] ?? 0) + 1;
+  }
+
+  /** Beside `record`: the gRPC status that the caller got. One that gRPC does not define counts as UNKNOWN. */
+  countGrpcStatus(code: number): void {
+    const counts = this.grpcStatuses;
+    if (counts === null) return;
+    const known = code < GRPC_STATUS_COUNT ? code : GRPC_STATUS_UNKNOWN;
+    counts[known] = (counts[known] ?? 0) + 1;
   }
 }
 
@@ -68,6 +83,12 @@ export class EdgeTable {
     const edge = new EdgeStats(labels, this.#failureCodeCount);
     this.#edges.set(key, edge);
     return edge;
+  }
+
+  /** The edge for gRPC calls beside one for other requests. */
+  grpcTwin(edge: EdgeStats): EdgeStats {
+    edge.grpcTwin ??= this.edge({ ...edge.labels, protocol: "grpc" });
+    return edge.grpcTwin;
   }
 
   all(): Iterable<EdgeStats> {

@@ -6,13 +6,18 @@ import type { HttpHandlerConfig, Route, Snapshot } from "./snapshot.ts";
 import type { ClusterState } from "./upstream/cluster-state.ts";
 import type { EndpointState } from "./upstream/endpoint-state.ts";
 import type { Stack } from "./stack.ts";
+import { NO_GRPC_STATUS, readGrpcStatus } from "./grpc-head.ts";
 import { DOWNSTREAM_CLOSED, NO_FAILURE, TIMEOUT } from "./failures.ts";
+import { BODY_TUNNEL } from "./head.ts";
 
 /** Where answers go: the stream of one request, whatever the protocol of its connection. */
 export interface DownstreamStream {
   /** Interim (1xx) head, passed on as it came. */
   sendInterim(head: Head): void;
-  /** The final head. `replied` heads carry their own body framing. */
+  /**
+   * The final head. With BODY_TUNNEL it is the 101 to the request's upgrade: from then on data and end are those of the
+   * tunnel, each way, and `sendEnd` closes only the way to the caller.
+   */
   sendHead(x: Exchange, head: Head): void;
   /** False: stop until the exchange hears `onDownstreamDrain`. */
   sendData(bytes: Uint8Array): boolean;
@@ -25,7 +30,11 @@ export interface DownstreamStream {
   resumeReads(): void;
 }
 
-/** One attempt's stream to an endpoint. After `cancel` or its end, it makes no more calls. */
+/**
+ * One attempt's stream to an endpoint. After `cancel` or its end, it makes no more calls; a tunnel ends when both ways have
+ * ended. A request that asks for an upgrade leaves the stream open for data. An answer other than 101 with BODY_TUNNEL ends
+ * the request: the stream sees to that by itself.
+ */
 export interface UpstreamStream {
   /** False: stop until the exchange hears `onUpstreamDrain`. */
   sendData(bytes: Uint8Array): boolean;
@@ -90,9 +99,22 @@ export class Exchange implements DeadlineOwner {
   /** The attempt's connection is open and its head was sent. */
   connected: boolean = false;
   requestEnded: boolean = false;
+  /** The answer was 101: both ways carry bytes of another protocol, each until its sender ends. */
+  tunnel: boolean = false;
+  /** Of a tunnel whose other way is still open. */
+  responseEnded: boolean = false;
+  /** Bytes of a tunnel when it was last looked at, and how often they had not changed. */
+  tunnelBytes: number = 0;
+  quietChecks: number = 0;
+  /** Made for an upstream over HTTP/1.1 when the request came without one (RFC 8441); null when none was needed. */
+  websocketKey: string | null = null;
   requestTrailers: Head | null = null;
   responseStarted: boolean = false;
   status: number = 0;
+  /** The request is a gRPC call: `grpcStatus` says how it ended. */
+  grpc: boolean = false;
+  /** Of the response's trailers, or of its head when there is nothing else; NO_GRPC_STATUS when none came. */
+  grpcStatus: number = NO_GRPC_STATUS;
   failure: number = NO_FAILURE;
   /** More about this one failure than the table knows; null when there is nothing to add. */
   failureDetail: string | null = null;
@@ -116,8 +138,10 @@ export class Exchange implements DeadlineOwner {
   // Events from downstream.
 
   onRequestData(bytes: Uint8Array): void {
+    // What follows a refused upgrade belongs to nothing.
+    if (this.requestEnded) return;
     this.requestBytes += bytes.length;
-    if (!this.connected) {
+    if (!this.connected || this.#isHeld()) {
       this.#keep(bytes);
       this.downstream.pauseReads();
       return;
@@ -130,7 +154,12 @@ export class Exchange implements DeadlineOwner {
   onRequestEnd(trailers: Head | null): void {
     this.requestEnded = true;
     this.requestTrailers = trailers;
-    if (this.connected && this.attempt !== null) this.attempt.sendEnd(trailers);
+    if (!this.connected || this.attempt === null || this.#isHeld()) return;
+    this.attempt.sendEnd(trailers);
+    if (!this.responseEnded) return;
+    this.attempt = null;
+    this.connected = false;
+    this.#finish();
   }
 
   onDownstreamDrain(): void {
@@ -151,14 +180,7 @@ export class Exchange implements DeadlineOwner {
   onConnected(attempt: UpstreamStream): void {
     this.attempt = attempt;
     this.connected = true;
-    let writable = true;
-    for (let i = 0; i < this.replay.length; i += 1) {
-      const bytes = this.replay[i];
-      if (bytes !== undefined) writable = attempt.sendData(bytes);
-    }
-    if (this.replayBytes > REPLAY_BYTES) this.#forgetReplay();
-    if (this.requestEnded) attempt.sendEnd(this.requestTrailers);
-    else if (writable) this.downstream.resumeReads();
+    if (!this.#isHeld()) this.#sendKept(attempt);
   }
 
   onUpstreamDrain(): void {
@@ -172,8 +194,11 @@ export class Exchange implements DeadlineOwner {
   onResponseHead(head: Head): void {
     this.response = head;
     this.status = head.status;
+    if (this.grpc) this.grpcStatus = readGrpcStatus(head);
     if (this.stack !== null && !this.stack.acceptResponse(this, head)) return;
     this.responseStarted = true;
+    if (head.bodyKind === BODY_TUNNEL) this.#openTunnel();
+    else if (this.#isHeld()) this.#refuseTunnel();
     this.downstream.sendHead(this, head);
   }
 
@@ -183,6 +208,12 @@ export class Exchange implements DeadlineOwner {
   }
 
   onResponseEnd(trailers: Head | null): void {
+    if (this.tunnel && !this.requestEnded) {
+      this.responseEnded = true;
+      this.downstream.sendEnd(null);
+      return;
+    }
+    if (this.grpc && trailers !== null) this.grpcStatus = readGrpcStatus(trailers);
     // Before sendEnd, as that may start the next request on this same object.
     this.attempt = null;
     this.connected = false;
@@ -200,7 +231,8 @@ export class Exchange implements DeadlineOwner {
 
   onDeadline(): void {
     if (!this.active) return;
-    this.fail(TIMEOUT, null);
+    if (this.tunnel) this.stack?.checkTunnel(this);
+    else this.fail(TIMEOUT, null);
   }
 
   /** Ends the exchange with a failure: an answer when none was begun, else a broken-off response. */
@@ -214,6 +246,19 @@ export class Exchange implements DeadlineOwner {
     this.#finish();
     if (started) this.downstream.abort();
     else this.downstream.sendFailure(this);
+  }
+
+  /** Ends both ways of a tunnel as if both sides had ended, for a reason of ours. What was sent is delivered. */
+  endTunnel(code: number): void {
+    if (!this.active || !this.tunnel) return;
+    this.failure = code;
+    const { attempt, requestEnded, responseEnded } = this;
+    this.attempt = null;
+    this.connected = false;
+    this.#finish();
+    if (!requestEnded) attempt?.sendEnd(null);
+    attempt?.discard();
+    if (!responseEnded) this.downstream.sendEnd(null);
   }
 
   /** Ready for the next request of the same connection. */
@@ -236,9 +281,16 @@ export class Exchange implements DeadlineOwner {
     this.attemptCount = 0;
     this.connected = false;
     this.requestEnded = false;
+    this.tunnel = false;
+    this.responseEnded = false;
+    this.tunnelBytes = 0;
+    this.quietChecks = 0;
+    this.websocketKey = null;
     this.requestTrailers = null;
     this.responseStarted = false;
     this.status = 0;
+    this.grpc = false;
+    this.grpcStatus = NO_GRPC_STATUS;
     this.failure = NO_FAILURE;
     this.failureDetail = null;
     this.endedMs = 0;
@@ -262,6 +314,39 @@ export class Exchange implements DeadlineOwner {
     this.attempt = null;
     this.connected = false;
     attempt?.cancel();
+  }
+
+  /** Until an upgrade is granted nothing that follows it is passed on: it could be read as the next request. */
+  #isHeld(): boolean {
+    return this.request !== null && this.request.upgrade && !this.tunnel;
+  }
+
+  #sendKept(attempt: UpstreamStream): void {
+    let writable = true;
+    for (let i = 0; i < this.replay.length; i += 1) {
+      const bytes = this.replay[i];
+      if (bytes !== undefined) writable = attempt.sendData(bytes);
+    }
+    if (this.replayBytes > REPLAY_BYTES) this.#forgetReplay();
+    if (this.requestEnded) attempt.sendEnd(this.requestTrailers);
+    else if (writable) this.downstream.resumeReads();
+  }
+
+  #openTunnel(): void {
+    this.tunnel = true;
+    // It may last for days: only its own objects stay in memory.
+    this.snapshot = null;
+    this.handler = null;
+    this.stack?.tunnelOpened(this);
+    if (this.attempt !== null) this.#sendKept(this.attempt);
+    this.#forgetReplay();
+  }
+
+  /** An ordinary answer to an upgrade request, which is complete with its head. */
+  #refuseTunnel(): void {
+    this.requestEnded = true;
+    this.#forgetReplay();
+    this.downstream.resumeReads();
   }
 
   #keep(bytes: Uint8Array): void {

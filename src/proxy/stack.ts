@@ -9,17 +9,19 @@ import { ANSWERED } from "./filters/filter.ts";
 import { addTraceIds } from "./filters/trace-filter.ts";
 import {
   BAD_PATH,
+  BAD_REQUEST,
   CONNECT_UNSUPPORTED,
   EGRESS_DENIED,
   NO_FAILURE,
   NO_ROUTE,
   NOT_READY,
-  UPGRADE_UNSUPPORTED,
 } from "./failures.ts";
-import { FIELD_UPGRADE, METHOD_CONNECT } from "./head.ts";
+import { isGrpcRequest } from "./grpc-head.ts";
+import { BODY_LENGTH, BODY_NONE, METHOD_CONNECT } from "./head.ts";
 import { PickLayer } from "./layers/pick-layer.ts";
 import { RecordLayer } from "./layers/record-layer.ts";
 import { RetryLayer } from "./layers/retry-layer.ts";
+import { TunnelLayer } from "./layers/tunnel-layer.ts";
 import { canonicaliseTarget } from "./path.ts";
 import { findRoute, findVirtualHost, normaliseAuthority } from "./route/find-route.ts";
 
@@ -34,6 +36,7 @@ export class Stack {
   readonly #record: RecordLayer;
   readonly #retry: RetryLayer;
   readonly #pick: PickLayer;
+  readonly #tunnels: TunnelLayer;
   readonly #authorities: Map<string, string> = new Map();
 
   constructor(runtime: ProxyRuntime, upstreams: UpstreamRegistry) {
@@ -41,6 +44,7 @@ export class Stack {
     this.#record = new RecordLayer(runtime);
     this.#retry = new RetryLayer(runtime);
     this.#pick = new PickLayer(runtime, upstreams);
+    this.#tunnels = new TunnelLayer(runtime);
   }
 
   /** The head of `x` is complete. */
@@ -50,6 +54,7 @@ export class Stack {
     // One snapshot per request: what follows never looks at the current one again.
     x.snapshot = this.#runtime.snapshot;
     x.handler = this.#handler(x);
+    x.grpc = x.request !== null && isGrpcRequest(x.request);
     if (this.#refuseUnsupported(x)) return;
     // One canonical path for routing, access control and the next hop.
     if (!this.#canonicalise(x)) return;
@@ -62,6 +67,13 @@ export class Stack {
     const timeoutMs = x.route?.timeoutMs ?? 0;
     if (timeoutMs > 0) this.#runtime.wheel.arm(x.deadline, timeoutMs);
     this.#pick.dispatch(x);
+  }
+
+  /** A request that never was to be routed ends with `code`, counted like any other. */
+  refuse(x: Exchange, code: number, detail: string): void {
+    this.#record.begin(x);
+    x.authority = x.request?.authorityText() ?? "";
+    x.fail(code, detail);
   }
 
   /** An attempt failed before any of its response went downstream. True when another attempt was begun. */
@@ -86,7 +98,28 @@ export class Stack {
 
   ended(x: Exchange): void {
     this.#runtime.wheel.clear(x.deadline);
+    if (x.tunnel) this.#tunnels.ended(x);
     this.#record.end(x);
+  }
+
+  /** The answer is 101: what follows is ruled by the tunnel's limits instead of the route's. */
+  tunnelOpened(x: Exchange): void {
+    this.#runtime.wheel.clear(x.deadline);
+    this.#tunnels.opened(x);
+  }
+
+  checkTunnel(x: Exchange): void {
+    this.#tunnels.check(x);
+  }
+
+  /** A new snapshot is in force: tunnels that its policies do not allow are cut. */
+  recheckTunnels(): void {
+    this.#tunnels.recheck();
+  }
+
+  /** Ends every tunnel, both ways, after what was sent. */
+  endTunnels(): void {
+    this.#tunnels.endAll();
   }
 
   #again(x: Exchange): void {
@@ -113,11 +146,9 @@ export class Stack {
       x.fail(CONNECT_UNSUPPORTED, null);
       return true;
     }
-    const index = request.find(FIELD_UPGRADE);
-    const protocol = index < 0 ? "" : request.valueText(index);
-    // An offer of HTTP/2 may be passed over (RFC 9113 §3.1 deprecates it); any other upgrade cannot be met half-way.
-    if (protocol.toLowerCase() === "h2c") return false;
-    x.fail(UPGRADE_UNSUPPORTED, `Upgrade to "${protocol.slice(0, 40)}" is not carried`);
+    // Where the body ends and the new protocol begins must be plain to both sides; nobody sends one in practice.
+    if (request.bodyKind === BODY_NONE || (request.bodyKind === BODY_LENGTH && request.contentLength === 0)) return false;
+    x.fail(BAD_REQUEST, "A request that asks for an upgrade has a body; expected none");
     return true;
   }
 

@@ -100,6 +100,7 @@ export class TelemetryReporter {
   #collect(): weft.v1.EdgeDelta[] {
     const deltas: weft.v1.EdgeDelta[] = [];
     for (const edge of this.#options.edges.all()) {
+      if (edge.changes === 0) continue;
       const last = this.#last.get(edge);
       if (last !== undefined && last.changes === edge.changes) continue;
       deltas.push(toDelta(edge, last ?? NOTHING));

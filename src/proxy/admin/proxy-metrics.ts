@@ -22,10 +22,12 @@ export function collectMetrics(runtime: ProxyRuntime, facts: ProxyFacts): readon
 function collectEdges(edges: readonly EdgeStats[]): MetricFamily[] {
   const requests: MetricSample[] = [];
   const failures: MetricSample[] = [];
+  const grpcStatuses: MetricSample[] = [];
   const durations: MetricSample[] = [];
   const requestBytes: MetricSample[] = [];
   const responseBytes: MetricSample[] = [];
   for (const edge of edges) {
+    if (edge.changes === 0) continue;
     const labels = { ...edge.labels };
     for (let index = 0; index < 6; index += 1) {
       const count = edge.classes[index] ?? 0;
@@ -35,6 +37,9 @@ function collectEdges(edges: readonly EdgeStats[]): MetricFamily[] {
       const count = edge.failures[code] ?? 0;
       if (count > 0) failures.push(sample({ ...labels, code: FAILURES[code]?.name ?? "" }, count));
     }
+    edge.grpcStatuses?.forEach((count, code) => {
+      if (count > 0) grpcStatuses.push(sample({ ...labels, grpc_status: String(code) }, count));
+    });
     durations.push(...histogram(labels, edge));
     requestBytes.push(sample(labels, edge.requestBytes));
     responseBytes.push(sample(labels, edge.responseBytes));
@@ -47,6 +52,7 @@ function collectEdges(edges: readonly EdgeStats[]): MetricFamily[] {
       "Requests (or TCP connections) that weft ended, by failure code.",
       failures,
     ),
+    family("weft_grpc_status_total", "counter", "gRPC calls that ended, by the status that callers got.", grpcStatuses),
     family(
       "weft_request_duration_seconds",
       "histogram",

@@ -1,7 +1,9 @@
 import type { Exchange } from "../exchange.ts";
 import type { ProxyRuntime } from "../runtime.ts";
 import type { EdgeStats } from "../../observe/edge-stats.ts";
+import { GRPC_STATUS_UNKNOWN, toHttpStatus } from "../../observe/grpc-class.ts";
 import { DOWNSTREAM_CLOSED, NO_FAILURE, getFailure } from "../failures.ts";
+import { NO_GRPC_STATUS } from "../grpc-head.ts";
 
 /** Outermost: times every exchange and counts how it ended, whatever ended it. */
 export class RecordLayer {
@@ -22,9 +24,16 @@ export class RecordLayer {
     x.endedMs = runtime.clock.nowMs();
     const failed = x.failure !== NO_FAILURE;
     const status = failed && x.status === 0 ? getFailure(x.failure).httpStatus : x.status;
-    const edge = this.#edge(x);
+    let outcome = status;
+    let edge = this.#edge(x);
+    if (x.grpc) {
+      edge = runtime.edges.grpcTwin(edge);
+      if (failed) x.grpcStatus = getFailure(x.failure).grpcStatus;
+      else outcome = grpcOutcome(x);
+      if (x.grpcStatus !== NO_GRPC_STATUS) edge.countGrpcStatus(x.grpcStatus);
+    }
     // A caller that leaves is not the service's failure; it is counted under its own code without a class.
-    edge.record(x.failure === DOWNSTREAM_CLOSED ? 0 : status, x.failure, x.endedMs - x.startedMs);
+    edge.record(x.failure === DOWNSTREAM_CLOSED ? 0 : outcome, x.failure, x.endedMs - x.startedMs);
     edge.requestBytes += x.requestBytes;
     edge.responseBytes += x.responseBytes;
     if (runtime.accessLog !== null) runtime.accessLog.exchange(x, status, edge.labels);
@@ -56,4 +65,10 @@ export class RecordLayer {
     if (endpoint !== null) endpoint.edge = edge;
     return edge;
   }
+}
+
+/** The HTTP status that says how a gRPC call ended: 200 alone says nothing. One without a gRPC status is a failure. */
+function grpcOutcome(x: Exchange): number {
+  if (x.status !== 200) return x.status;
+  return toHttpStatus(x.grpcStatus === NO_GRPC_STATUS ? GRPC_STATUS_UNKNOWN : x.grpcStatus);
 }

@@ -44,7 +44,9 @@ export class RetryLayer {
 
   /** A peer proxy's answer says by its failure code when the request never reached the app behind it. */
   failureInAnswer(x: Exchange, head: Head): number {
-    if (head.status < 500 || x.cluster === null || x.cluster.config.peerIdentities === null) return NO_FAILURE;
+    // A gRPC call's failure comes with status 200.
+    if ((head.status < 500 && !x.grpc) || x.cluster === null || x.cluster.config.peerIdentities === null)
+      return NO_FAILURE;
     const index = head.find(FIELD_WEFT_FAILURE);
     return index < 0 ? NO_FAILURE : parseFailureName(head.valueText(index));
   }

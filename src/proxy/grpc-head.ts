@@ -1,0 +1,51 @@
+// hot
+import type { Head } from "./head.ts";
+import { GRPC_STATUS_UNKNOWN } from "../observe/grpc-class.ts";
+import { FIELD_CONTENT_TYPE, FIELD_GRPC_STATUS, METHOD_POST } from "./head.ts";
+
+/** A head without `grpc-status`. */
+export const NO_GRPC_STATUS = -1;
+
+const MEDIA_TYPE: Uint8Array = Buffer.from("application/grpc", "latin1");
+const PLUS = 0x2b;
+const SEMICOLON = 0x3b;
+const SPACE = 0x20;
+const ZERO = 0x30;
+
+/**
+ * True for a gRPC call: POST with the media type `application/grpc`, alone or with a format (`application/grpc+proto`).
+ * gRPC-Web (`application/grpc-web`) is none: it is made for HTTP/1.1 and keeps its status in the body.
+ */
+export function isGrpcRequest(request: Head): boolean {
+  if (request.method !== METHOD_POST) return false;
+  const index = request.find(FIELD_CONTENT_TYPE);
+  if (index < 0) return false;
+  // find() gives an index below count; spans has four entries for each.
+  const start = request.spans[index * 4 + 2] as number;
+  const end = request.spans[index * 4 + 3] as number;
+  const length = MEDIA_TYPE.length;
+  if (end - start < length) return false;
+  for (let at = 0; at < length; at += 1) {
+    // Media types are told apart without regard to case; `| 0x20` leaves `/` and lower-case letters as they are.
+    if (((request.bytes[start + at] as number) | 0x20) !== MEDIA_TYPE[at]) return false;
+  }
+  if (end - start === length) return true;
+  const next = request.bytes[start + length];
+  return next === PLUS || next === SEMICOLON || next === SPACE;
+}
+
+/** The `grpc-status` of trailers, or of the head of a trailers-only response; NO_GRPC_STATUS when there is none. */
+export function readGrpcStatus(head: Head): number {
+  const index = head.find(FIELD_GRPC_STATUS);
+  if (index < 0) return NO_GRPC_STATUS;
+  const start = head.spans[index * 4 + 2] as number;
+  const end = head.spans[index * 4 + 3] as number;
+  if (start === end || end - start > 4) return GRPC_STATUS_UNKNOWN;
+  let code = 0;
+  for (let at = start; at < end; at += 1) {
+    const digit = (head.bytes[at] as number) - ZERO;
+    if (digit < 0 || digit > 9) return GRPC_STATUS_UNKNOWN;
+    code = code * 10 + digit;
+  }
+  return code;
+}
