@@ -52,6 +52,8 @@ export const NO_IDENTITY = 27;
 export const APP_UNREACHABLE = 28;
 export const NOT_READY = 29;
 export const INTERNAL = 30;
+export const TUNNEL_IDLE = 31;
+export const DRAINED = 32;
 
 export const FAILURES: readonly Failure[] = [
   row("none", "local", "never", 200, 0, "-", "Nothing failed."),
@@ -109,9 +111,17 @@ export const FAILURES: readonly Failure[] = [
     501,
     12,
     "DPE",
-    "The request asks for a protocol upgrade that the proxy does not carry yet.",
+    "The request asks for a protocol upgrade that the connection to the chosen instance cannot carry.",
   ),
-  row("connect_unsupported", "local", "never", 501, 12, "DPE", "The proxy does not open CONNECT tunnels yet."),
+  row(
+    "connect_unsupported",
+    "local",
+    "never",
+    501,
+    12,
+    "DPE",
+    "CONNECT came where the proxy opens no tunnels: only the outbound listener of a sidecar does.",
+  ),
   row(
     "bad_path",
     "downstream",
@@ -228,6 +238,24 @@ export const FAILURES: readonly Failure[] = [
     13,
     "UC",
     "The proxy found its own state inconsistent and gave up on this one request.",
+  ),
+  row(
+    "tunnel_idle",
+    "downstream",
+    "never",
+    408,
+    4,
+    "SI",
+    "No byte passed through the tunnel, either way, for as long as an idle one is kept.",
+  ),
+  row(
+    "drained",
+    "local",
+    "never",
+    503,
+    14,
+    "DR",
+    "The proxy stopped, and the tunnel was still open when its time to drain was over.",
   ),
 ];
 

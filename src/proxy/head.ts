@@ -62,6 +62,9 @@ export const FIELD_RETRY_AFTER = 26;
 export const FIELD_DATE = 27;
 export const FIELD_SERVER = 28;
 export const FIELD_PROXY_AUTHORIZATION = 29;
+export const FIELD_LOAD_METRICS = 30; // endpoint-load-metrics (ORCA)
+export const FIELD_WEBSOCKET_KEY = 30; // sec-websocket-key
+export const FIELD_WEBSOCKET_ACCEPT = 31;
 /** Set by `drop`: encoders skip the field. Also set by decoders for what `Connection` nominates. */
 export const FIELD_DROPPED = 255;
 
@@ -111,12 +114,18 @@ export class Head {
   declaredLength: number = -1;
   /** The connection may carry another message after this one. */
   keepAlive: boolean = true;
+  /** Trailer fields may follow the body although its length is known (HTTP/2). */
+  mayHaveTrailers: boolean = false;
   /** Request has `Expect: 100-continue`. */
   expectContinue: boolean = false;
-  /** Request asks for an upgrade other than h2c (which may be ignored), or is CONNECT. */
+  /**
+   * Request asks for an upgrade other than h2c (which is passed over), or is CONNECT. An upgrade request has the `upgrade`
+   * field with the protocol's name and no body; bytes behind it belong to the new protocol once the answer is 101 with
+   * BODY_TUNNEL, and to nothing before. Encoders of HTTP/1.1 write both fields; HTTP/2 translates to RFC 8441 and back.
+   */
   upgrade: boolean = false;
   /** Lines to add when encoding; `additionCount` of them are valid. */
-  readonly additions: FieldLines[] = [NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES];
+  additions: FieldLines[] = [NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES, NO_LINES];
   additionCount: number = 0;
 
   /** Encoders skip field `index` from now on. */
@@ -159,6 +168,17 @@ export class Head {
     own.set(path, start);
     this.bytes = own;
     this.targetStart = start;
+  }
+
+  /** A copy with bytes of its own, for what must outlive the codec's next message. */
+  clone(): Head {
+    const copy = new Head();
+    Object.assign(copy, this);
+    copy.bytes = this.bytes.slice();
+    copy.spans = this.spans.slice();
+    copy.ids = this.ids.slice();
+    copy.additions = this.additions.slice();
+    return copy;
   }
 
   /** The value of field `index` as Latin-1 text. Allocates: not for the hot path without need. */
@@ -210,6 +230,7 @@ export class Head {
     this.contentLength = 0;
     this.declaredLength = -1;
     this.keepAlive = true;
+    this.mayHaveTrailers = false;
     this.expectContinue = false;
     this.upgrade = false;
     this.additionCount = 0;

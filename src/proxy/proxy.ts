@@ -23,6 +23,9 @@ import { Stack } from "./stack.ts";
 import { TcpSession } from "./tcp/tcp-session.ts";
 import { UpstreamRegistry } from "./upstream/upstream-registry.ts";
 
+/** Of the time to drain: for the ends of tunnels to reach both sides, so that they do not look like a crash. */
+const FAREWELL_MS = 1_000;
+
 export interface ProxyOptions {
   readonly bootstrap: ProxyBootstrap;
   readonly transport: Transport;
@@ -69,6 +72,7 @@ export class Proxy {
   readonly #options: ProxyOptions;
   readonly #builder: SnapshotBuilder;
   readonly #upstreams: UpstreamRegistry;
+  readonly #stack: Stack;
   readonly #listeners: ListenerSet;
   readonly #held: Map<string, HeldResource> = new Map();
   #admin: Listener | null = null;
@@ -95,7 +99,8 @@ export class Proxy {
     });
     this.#builder = new SnapshotBuilder(self);
     this.#upstreams = new UpstreamRegistry(this.runtime);
-    this.#listeners = new ListenerSet(this.runtime, new Stack(this.runtime, this.#upstreams), this.#upstreams);
+    this.#stack = new Stack(this.runtime, this.#upstreams);
+    this.#listeners = new ListenerSet(this.runtime, this.#stack, this.#upstreams);
   }
 
   /** Binds everything. Inbound ports speak mutual TLS from the first connection, so they need the identity. */
@@ -175,12 +180,10 @@ export class Proxy {
     // Callers learn from the control plane to go elsewhere; those that come meanwhile are served and told to close.
     for (const downstream of runtime.downstreams) downstream.drain();
     const closed = this.#listeners.close();
-    await new Promise<void>((resolve) => {
-      runtime.onIdle = resolve;
-      this.#drainTimer = runtime.clock.after(drainMs, resolve, undefined);
-      if (runtime.downstreams.size === 0) resolve();
-    });
-    this.#drainTimer?.clear();
+    const farewellMs = Math.min(FAREWELL_MS, drainMs / 2);
+    await this.#idle(drainMs - farewellMs);
+    this.#stack.endTunnels();
+    await this.#idle(farewellMs);
     for (const downstream of [...runtime.downstreams]) downstream.close();
     await closed;
   }
@@ -194,6 +197,17 @@ export class Proxy {
     this.runtime.accessLog?.flush();
   }
 
+  /** Resolves when no downstream is open, or after `limitMs`. */
+  async #idle(limitMs: number): Promise<void> {
+    const { runtime } = this;
+    await new Promise<void>((resolve) => {
+      runtime.onIdle = resolve;
+      this.#drainTimer = runtime.clock.after(limitMs, resolve, undefined);
+      if (runtime.downstreams.size === 0) resolve();
+    });
+    this.#drainTimer?.clear();
+  }
+
   #publish(): void {
     const snapshot = this.#builder.build();
     // Pools first: a request that reads the new snapshot must find its clusters.
@@ -202,6 +216,7 @@ export class Proxy {
     this.runtime.snapshot = snapshot;
     if (rootsChanged && this.#identity !== null) void this.#useCredentials();
     for (const downstream of this.runtime.downstreams) if (downstream instanceof TcpSession) downstream.recheck();
+    this.#stack.recheckTunnels();
     const names = collectMeshNames(snapshot);
     const text = names.join(" ");
     if (text !== this.#names) {

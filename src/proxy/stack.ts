@@ -147,7 +147,8 @@ export class Stack {
       return true;
     }
     // Where the body ends and the new protocol begins must be plain to both sides; nobody sends one in practice.
-    if (request.bodyKind === BODY_NONE || (request.bodyKind === BODY_LENGTH && request.contentLength === 0)) return false;
+    if (request.bodyKind === BODY_NONE || (request.bodyKind === BODY_LENGTH && request.contentLength === 0))
+      return false;
     x.fail(BAD_REQUEST, "A request that asks for an upgrade has a body; expected none");
     return true;
   }

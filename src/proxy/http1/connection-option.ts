@@ -127,8 +127,8 @@ function dropNamed(head: Head, start: number, end: number): void {
   const { bytes, spans, ids } = head;
   for (let field = 0; field < head.count; field += 1) {
     const id = ids[field];
-    // Connection stays findable (encoders skip it anyway); TE is only ever `trailers` here, which this proxy does pass on.
-    if (id === FIELD_CONNECTION || id === FIELD_TE) continue;
+    // Connection and Upgrade stay findable: encoders write their own. TE is only ever `trailers` here, which is passed on.
+    if (id === FIELD_CONNECTION || id === FIELD_TE || id === FIELD_UPGRADE) continue;
     if (sameIgnoreCase(bytes, start, end, spans[field * 4] as number, spans[field * 4 + 1] as number)) {
       ids[field] = FIELD_DROPPED;
     }

@@ -3,11 +3,13 @@ import type { Head } from "../head.ts";
 /**
  * What a decoder calls. Events of one message: interim*, head, data*, end; or failure, after which nothing more comes.
  * The same bytes give the same events however they are cut into chunks (only `onData` follows the cuts).
- * A sink may call `pause`, `resume`, `next`, `expect` or `stop` of its decoder inside any of these; it must not throw.
+ * A sink may call `pause`, `resume`, `next`, `expect`, `tunnel` or `stop` of its decoder inside any of these; it must not
+ * throw.
  */
 export interface Http1Sink {
   /** An interim response (1xx other than 101); the final head follows in the same `Head`. Responses only. */
   onInterim(head: Head): void;
+  /** A 101 that was asked for is a final head, with BODY_TUNNEL. */
   onHead(head: Head): void;
   /** Body bytes with their framing removed; a view of what was given to `decode`. Never empty. */
   onData(bytes: Uint8Array): void;

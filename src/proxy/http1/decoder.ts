@@ -1,5 +1,5 @@
 // hot. One state machine; the table of its states is in the class comment.
-import { BODY_CHUNKED, BODY_LENGTH, BODY_NONE, type Head } from "../head.ts";
+import { BODY_CHUNKED, BODY_LENGTH, BODY_NONE, BODY_TUNNEL, type Head } from "../head.ts";
 import { BYTE_CLASS, BYTE_VALUE, HEX_VALUE } from "./byte-class.ts";
 import * as failures from "./decode-failure.ts";
 import type { DecodeFailure, DecoderLimits, Http1Sink } from "./decoder-contract.ts";
@@ -39,6 +39,9 @@ const EMPTY: Uint8Array = new Uint8Array(0);
  *                          STOPPED  (failure or stop; final)
  * ```
  *
+ * A tunnel (RFC 9110 sections 7.8 and 9.3.6) is DATA_UNTIL_CLOSE too: `tunnel()` takes a request decoder there from
+ * WAITING, a 101 that was expected takes a response decoder there. Bytes that had come before are handed out first.
+ *
  * Requests: the first message may come at once; after each `onEnd` the decoder waits for `next()`, and bytes that come
  * meanwhile (pipelining) are kept. Responses: each message must be announced with `expect()`; bytes without one fail as
  * "unsolicited". When bytes follow the end of a response in the same chunk, `head.keepAlive` is false by the time `onEnd`
@@ -63,6 +66,8 @@ export class Http1Decoder {
   /** The peer's FIN came. */
   #finished: boolean = false;
   #bodyless: boolean = false;
+  /** Responses: 101 may come. */
+  #upgradeAsked: boolean = false;
   #interimCount: number = 0;
   #chunk: Uint8Array = EMPTY;
   #at: number = 0;
@@ -126,10 +131,19 @@ export class Http1Decoder {
     this.#run();
   }
 
-  /** Responses: a request was sent, and its answer is due. `toHead`: the request's method is HEAD. */
-  expect(toHead: boolean): void {
+  /** Responses: a request was sent, and its answer is due. `toHead`: its method is HEAD; `toUpgrade`: it asks for one. */
+  expect(toHead: boolean, toUpgrade: boolean = false): void {
     if (this.#state !== WAITING) return;
+    this.#upgradeAsked = toUpgrade;
     this.#begin(toHead);
+    this.#run();
+  }
+
+  /** Requests, after `onEnd`: all bytes from here to FIN belong to another protocol. They come as data, FIN as the end. */
+  tunnel(): void {
+    if (this.#state !== WAITING) return;
+    this.#hasTrailers = false;
+    this.#state = DATA_UNTIL_CLOSE;
     this.#run();
   }
 
@@ -246,8 +260,11 @@ export class Http1Decoder {
     this.#at = end;
     const head = this.head;
     if (!this.#isRequest && head.status < 200) {
-      this.#interim();
-      return;
+      if (head.status !== 101 || !this.#upgradeAsked) {
+        this.#interim();
+        return;
+      }
+      head.bodyKind = BODY_TUNNEL;
     }
     switch (head.bodyKind) {
       case BODY_NONE:

@@ -1,14 +1,16 @@
+// Longer than most files: the life of one connection as one state machine; its drawing is in the class comment.
 import type { Connection, ConnectionHandler, TransportFailure } from "../../transport/transport.ts";
 import type { Deadline, DeadlineOwner } from "../../time/timer-wheel.ts";
 import type { DownstreamStream, HttpOrigin } from "../exchange.ts";
 import type { Head } from "../head.ts";
+import type { ConnectionStarter } from "../listener/outbound-connection.ts";
 import type { Drainable, ProxyRuntime } from "../runtime.ts";
 import type { Stack } from "../stack.ts";
 import type { DecodeFailure, Http1Sink } from "./decoder-contract.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
 import { Exchange } from "../exchange.ts";
-import { DOWNSTREAM_TIMEOUT, toDecodeFailureCode } from "../failures.ts";
-import { BODY_CHUNKED, BODY_NONE, BODY_UNTIL_CLOSE } from "../head.ts";
+import { BAD_REQUEST, DOWNSTREAM_TIMEOUT, toDecodeFailureCode } from "../failures.ts";
+import { BODY_CHUNKED, BODY_NONE, BODY_TUNNEL, BODY_UNTIL_CLOSE, METHOD_CONNECT } from "../head.ts";
 import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
 import { DEFAULT_DECODER_LIMITS } from "./decoder-contract.ts";
 import { Http1Decoder } from "./decoder.ts";
@@ -20,6 +22,7 @@ import {
   isChunkedResponse,
 } from "./encoder.ts";
 import { renderFailure } from "./render-failure.ts";
+import { completeSwitch } from "./upgrade-handshake.ts";
 import { writeEncoded } from "./write-encoded.ts";
 
 /** From the first byte of a head, or from accept, to its end. Node's own default is 60 s; a proxy in front can be stricter. */
@@ -33,26 +36,41 @@ const LINK_IDLE_MS = 60 * 60 * 1000;
 const MAX_DISCARD_BYTES = 1024 * 1024;
 /** After our FIN the peer has this long to read the answer and close; a reset before could take the answer with it. */
 const LINGER_MS = 2_000;
+/** After both ends of a tunnel the peer has this long to take its last bytes. */
+const TUNNEL_LINGER_MS = 60_000;
+
+const CONNECTED: Uint8Array = Buffer.from("HTTP/1.1 200 OK\r\n\r\n", "latin1");
 
 const AWAITING_HEAD = 0;
 const IN_EXCHANGE = 1;
 /** The answer is out, the rest of the request is read and dropped. */
 const DISCARDING = 2;
 const CLOSING = 3;
+/** The answer was 101: bytes of another protocol both ways, until each side ends. */
+const TUNNEL = 4;
+/** CONNECT was accepted: everything belongs to the handler of the connection inside. */
+const FORWARDING = 5;
 
 /**
  * One accepted HTTP/1.1 connection: decodes requests one at a time (pipelined ones wait their turn), hands each to the
  * stack as an exchange, and writes the answers in order.
+ *
+ *   AWAITING_HEAD --head--> IN_EXCHANGE --answer, request read--> AWAITING_HEAD
+ *     \--CONNECT--> FORWARDING   \ \--answer before the request's end--> DISCARDING --> AWAITING_HEAD
+ *                                 \--101--> TUNNEL --both ends--> CLOSING
  */
 export class Http1DownstreamConnection implements ConnectionHandler, DownstreamStream, DeadlineOwner, Drainable {
   readonly #runtime: ProxyRuntime;
   readonly #stack: Stack;
   readonly #origin: HttpOrigin;
+  /** For what comes through CONNECT; null where none is accepted. */
+  readonly #starter: ConnectionStarter | null;
   readonly #decoder: Http1Decoder;
   readonly #exchange: Exchange;
   readonly #deadline: Deadline;
   readonly #idleMs: number;
   #connection: Connection | null = null;
+  #inner: ConnectionHandler | null = null;
   #state: number = AWAITING_HEAD;
   /** The present head began and has its deadline. */
   #headWatched: boolean = false;
@@ -62,10 +80,11 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
   #responseChunked: boolean = false;
   #discarded: number = 0;
 
-  constructor(runtime: ProxyRuntime, stack: Stack, origin: HttpOrigin) {
+  constructor(runtime: ProxyRuntime, stack: Stack, origin: HttpOrigin, starter: ConnectionStarter | null = null) {
     this.#runtime = runtime;
     this.#stack = stack;
     this.#origin = origin;
+    this.#starter = starter;
     this.#decoder = new Http1Decoder("request", new RequestSink(this), DEFAULT_DECODER_LIMITS);
     this.#exchange = new Exchange(this);
     this.#deadline = new WheelDeadline(this, 0);
@@ -82,16 +101,29 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
 
   onData(bytes: Uint8Array): void {
     if (this.#state === CLOSING) return;
+    if (this.#inner !== null) {
+      this.#inner.onData(bytes);
+      return;
+    }
     this.#decoder.decode(bytes);
     this.#watchHead();
     this.#balanceReads();
   }
 
   onDrain(): void {
-    if (this.#exchange.active) this.#exchange.onDownstreamDrain();
+    if (this.#inner !== null) this.#inner.onDrain();
+    else if (this.#exchange.active) this.#exchange.onDownstreamDrain();
   }
 
   onEnd(): void {
+    if (this.#inner !== null) {
+      this.#inner.onEnd();
+      return;
+    }
+    if (this.#state === TUNNEL) {
+      this.#decoder.finish();
+      return;
+    }
     // FIN with an answer outstanding is a caller that left: a half-close looks the same, but nginx and Envoy read it so
     // too, and working on for callers that are gone is what keeps an overload alive.
     this.#closeAfter = true;
@@ -104,7 +136,12 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     if (this.#state === AWAITING_HEAD) this.#close();
   }
 
-  onClose(_failure: TransportFailure | null): void {
+  onClose(failure: TransportFailure | null): void {
+    if (this.#inner !== null) {
+      this.#inner.onClose(failure);
+      this.#connection = null;
+      return;
+    }
     this.#state = CLOSING;
     this.#runtime.wheel.clear(this.#deadline);
     this.#runtime.forget(this);
@@ -144,6 +181,7 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     this.#responseEnded = false;
     this.#discarded = 0;
     if (!head.keepAlive || this.#runtime.draining) this.#closeAfter = true;
+    if (head.method === METHOD_CONNECT && this.#connectTo(head)) return;
     if (head.bodyKind === BODY_NONE) this.#runtime.wheel.clear(this.#deadline);
     else this.#runtime.wheel.arm(this.#deadline, BODY_MS);
     this.#exchange.begin(this.#stack, this.#origin, head);
@@ -156,14 +194,33 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
       this.#exchange.onRequestData(bytes);
       return;
     }
+    if (this.#state === TUNNEL) {
+      this.#exchange.onRequestData(bytes);
+      return;
+    }
+    if (this.#inner !== null) {
+      this.#inner.onData(bytes);
+      return;
+    }
     this.#discarded += bytes.length;
     if (this.#discarded > MAX_DISCARD_BYTES) this.#close();
   }
 
   onMessageEnd(trailers: Head | null): void {
+    if (this.#state === FORWARDING) {
+      this.#startInner();
+      return;
+    }
     this.#requestEnded = true;
     this.#runtime.wheel.clear(this.#deadline);
-    if (this.#state === IN_EXCHANGE && this.#exchange.active) this.#exchange.onRequestEnd(trailers);
+    if (this.#state === TUNNEL) {
+      this.#exchange.onRequestEnd(null);
+      if (!this.#exchange.active) this.#closeTunnel();
+      return;
+    }
+    // What follows a request for an upgrade belongs to it only if it is granted.
+    const whole = this.#exchange.request?.upgrade !== true;
+    if (whole && this.#state === IN_EXCHANGE && this.#exchange.active) this.#exchange.onRequestEnd(trailers);
     if (this.#responseEnded) this.#nextMessage();
   }
 
@@ -185,6 +242,10 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
   }
 
   sendHead(x: Exchange, head: Head): void {
+    if (head.bodyKind === BODY_TUNNEL) {
+      this.#openTunnel(x, head);
+      return;
+    }
     const old = x.request?.minorVersion === 0;
     // A body without a length is chunked for those who know chunks, else it lasts until the connection closes.
     const untilClose = old && (head.bodyKind === BODY_CHUNKED || head.bodyKind === BODY_UNTIL_CLOSE);
@@ -203,6 +264,11 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
   }
 
   sendEnd(trailers: Head | null): void {
+    if (this.#state === TUNNEL) {
+      this.#connection?.end();
+      if (!this.#exchange.active) this.#closeTunnel();
+      return;
+    }
     if (this.#responseChunked && this.#connection !== null) writeLastChunk(this.#connection, trailers);
     this.#endResponse();
   }
@@ -211,6 +277,8 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     // Reading on after refusing a body that was announced would invite it; the client learns at once.
     if (!this.#requestEnded && x.request?.bodyKind !== BODY_NONE) this.#closeAfter = true;
     const request = x.request;
+    // A client may have sent ahead what was meant for the tunnel: it must not be read as requests.
+    if (request?.method === METHOD_CONNECT) this.#closeAfter = true;
     this.#connection?.write(
       renderFailure({ code: x.failure, detail: x.failureDetail, request, close: this.#closeAfter }),
     );
@@ -258,6 +326,61 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     this.#balanceReads();
   }
 
+  /** Everything that came behind the request's head goes through first. */
+  #openTunnel(x: Exchange, head: Head): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    if (x.request !== null) completeSwitch(x.request, head);
+    this.#state = TUNNEL;
+    this.#requestEnded = false;
+    this.#runtime.wheel.clear(this.#deadline);
+    writeEncoded(connection, encodeResponseHead, head);
+    connection.resumeReads();
+    this.#decoder.tunnel();
+  }
+
+  /** Both ways have ended, or are not wanted any more. */
+  #closeTunnel(): void {
+    this.#state = CLOSING;
+    this.#decoder.stop();
+    this.#connection?.end();
+    this.#connection?.resumeReads();
+    this.#runtime.wheel.arm(this.#deadline, this.#requestEnded ? TUNNEL_LINGER_MS : LINGER_MS);
+  }
+
+  /** False where CONNECT is a request like any other, for the stack to refuse. */
+  #connectTo(head: Head): boolean {
+    if (this.#starter === null) return false;
+    const target = parseTarget(head.authorityText());
+    const refusal =
+      head.bodyKind === BODY_NONE
+        ? this.#starter.refuseNamed(this.#origin, target.name, target.port)
+        : { code: BAD_REQUEST, detail: "A CONNECT request has a body; expected none" };
+    if (refusal === null) {
+      this.#state = FORWARDING;
+      return true;
+    }
+    this.#exchange.begin(this.#stack, this.#origin, head);
+    this.#stack.refuse(this.#exchange, refusal.code, refusal.detail);
+    return true;
+  }
+
+  /** From here on this connection only passes events on. */
+  #startInner(): void {
+    const connection = this.#connection;
+    if (connection === null || this.#starter === null) return;
+    const { name, port } = parseTarget(this.#decoder.head.authorityText());
+    const inner = this.#starter.startNamed(this.#origin, name, port);
+    this.#inner = inner;
+    this.#runtime.wheel.clear(this.#deadline);
+    connection.write(CONNECTED);
+    connection.resumeReads();
+    inner.onOpen(connection);
+    // After `onOpen`, where the inner one has added itself: a drain must not see a moment without either.
+    this.#runtime.forget(this);
+    this.#decoder.tunnel();
+  }
+
   /** A head that came whole needs no deadline; one that began gets it once. */
   #watchHead(): void {
     if (this.#state !== AWAITING_HEAD || this.#headWatched || this.#decoder.isIdle()) return;
@@ -267,6 +390,8 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
 
   /** Pipelined requests beyond the present one stay in the kernel once a decoder holds some. */
   #balanceReads(): void {
+    // The inner handler has its own brake.
+    if (this.#inner !== null) return;
     if (this.#connection === null || this.#exchange.active) {
       if (this.#decoder.pendingBytes() > 0) this.#connection?.pauseReads();
       return;
@@ -288,6 +413,12 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     this.#runtime.wheel.arm(this.#deadline, LINGER_MS);
     this.#connection?.resumeReads();
   }
+}
+
+/** The authority of a CONNECT request, which the decoder has found to be a host and a port. */
+function parseTarget(authority: string): { readonly name: string; readonly port: number } {
+  const colon = authority.lastIndexOf(":");
+  return { name: authority.slice(0, colon), port: Number(authority.slice(colon + 1)) };
 }
 
 /** Names a decoder's events apart from the transport's, which share words. */

@@ -4,6 +4,7 @@ import {
   BODY_CHUNKED,
   BODY_LENGTH,
   BODY_NONE,
+  BODY_TUNNEL,
   BODY_UNTIL_CLOSE,
   FIELD_CONNECTION,
   FIELD_CONTENT_LENGTH,
@@ -14,6 +15,7 @@ import {
   FIELD_PROXY_CONNECTION,
   FIELD_TRANSFER_ENCODING,
   FIELD_UPGRADE,
+  METHOD_CONNECT,
   type FieldLines,
   type Head,
 } from "../head.ts";
@@ -45,6 +47,8 @@ const CONTENT_LENGTH: Uint8Array = Buffer.from("content-length: ", "latin1");
 const CHUNKED: Uint8Array = Buffer.from("transfer-encoding: chunked\r\n", "latin1");
 const CLOSE: Uint8Array = Buffer.from("connection: close\r\n", "latin1");
 const KEEP_ALIVE: Uint8Array = Buffer.from("connection: keep-alive\r\n", "latin1");
+/** Written as most senders do: some servers compare the option with its capital. */
+const UPGRADE: Uint8Array = Buffer.from("connection: Upgrade\r\n", "latin1");
 const LAST_CHUNK: Uint8Array = Buffer.from("0\r\n", "latin1");
 
 /** 1 for fields of one hop and of framing, which each hop writes anew. */
@@ -61,6 +65,9 @@ for (const id of [
 ]) {
   SKIPPED[id] = 1;
 }
+/** As SKIPPED, for heads that ask for an upgrade or grant one. */
+const SKIPPED_BUT_UPGRADE: Uint8Array = SKIPPED.slice();
+SKIPPED_BUT_UPGRADE[FIELD_UPGRADE] = 0;
 
 /**
  * Writes an HTTP/1.1 request head at `offset` of `out` and returns where it ends, or -1 when it does not fit. The target is
@@ -83,7 +90,7 @@ export function encodeRequestHead(head: Head, out: Uint8Array, offset: number, f
   at = encodeFields(head, out, at, hostAt);
   if (head.bodyKind === BODY_LENGTH) at = appendLength(head.contentLength, out, at);
   else if (head.bodyKind === BODY_CHUNKED) at = append(CHUNKED, out, at);
-  return endHead(out, at, flags);
+  return endHead(out, at, flags, asksUpgrade(head));
 }
 
 /**
@@ -103,7 +110,7 @@ export function encodeResponseHead(head: Head, out: Uint8Array, offset: number, 
   else if (head.bodyKind === BODY_NONE) {
     if (head.declaredLength >= 0) at = appendLength(head.declaredLength, out, at);
   } else if (isChunkedResponse(head, flags)) at = append(CHUNKED, out, at);
-  return endHead(out, at, flags);
+  return endHead(out, at, flags, head.bodyKind === BODY_TUNNEL);
 }
 
 /** True when the body of a response encoded with these flags must be written as chunks. */
@@ -185,12 +192,13 @@ function hostInPlace(head: Head): number {
 /** Copies kept fields, as many as lie side by side in canonical form at a time, then the additions. */
 function encodeFields(head: Head, out: Uint8Array, offset: number, hostAt: number): number {
   const { bytes, spans, ids, count } = head;
+  const skipped = asksUpgrade(head) || head.bodyKind === BODY_TUNNEL ? SKIPPED_BUT_UPGRADE : SKIPPED;
   let at = offset;
   let runStart = -1;
   let runEnd = -1;
   for (let index = 0; index < count; index += 1) {
     const id = ids[index] as number; // below head.count, as are the spans
-    if (SKIPPED[id] === 1 || (id === FIELD_HOST && index !== hostAt)) continue;
+    if (skipped[id] === 1 || (id === FIELD_HOST && index !== hostAt)) continue;
     const base = index * 4;
     const nameStart = spans[base] as number;
     const nameEnd = spans[base + 1] as number;
@@ -232,9 +240,14 @@ function encodeField(head: Head, base: number, out: Uint8Array, offset: number):
   return append(CHUNK_END, out, copy(bytes, spans[base + 2] as number, spans[base + 3] as number, out, at + 2));
 }
 
-function endHead(out: Uint8Array, offset: number, flags: number): number {
+function asksUpgrade(head: Head): boolean {
+  return head.upgrade && head.method !== METHOD_CONNECT;
+}
+
+function endHead(out: Uint8Array, offset: number, flags: number, upgrade: boolean): number {
   let at = offset;
-  if ((flags & ENCODE_CLOSE) !== 0) at = append(CLOSE, out, at);
+  if (upgrade) at = append(UPGRADE, out, at);
+  else if ((flags & ENCODE_CLOSE) !== 0) at = append(CLOSE, out, at);
   else if ((flags & ENCODE_KEEP_ALIVE) !== 0) at = append(KEEP_ALIVE, out, at);
   return append(CHUNK_END, out, at);
 }

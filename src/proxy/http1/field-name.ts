@@ -28,6 +28,8 @@ import {
   FIELD_TRAILER,
   FIELD_TRANSFER_ENCODING,
   FIELD_UPGRADE,
+  FIELD_WEBSOCKET_ACCEPT,
+  FIELD_WEBSOCKET_KEY,
   FIELD_WEFT_FAILURE,
 } from "../head.ts";
 
@@ -62,6 +64,8 @@ export const KNOWN_FIELDS: ReadonlyMap<string, number> = new Map([
   ["date", FIELD_DATE],
   ["server", FIELD_SERVER],
   ["proxy-authorization", FIELD_PROXY_AUTHORIZATION],
+  ["sec-websocket-key", FIELD_WEBSOCKET_KEY],
+  ["sec-websocket-accept", FIELD_WEBSOCKET_ACCEPT],
 ]);
 
 /** FIELD_* of a field name, in any case. The span must hold token bytes only and not be empty. */

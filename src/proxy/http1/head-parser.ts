@@ -35,6 +35,7 @@ import { equalsIgnoreCase, fieldId, startsWithIgnoreCase } from "./field-name.ts
 import { checkTransferEncoding, parseContentLength } from "./framing-field.ts";
 import { methodId } from "./method.ts";
 import { isForbiddenTrailer, isFramingField } from "./trailer-field.ts";
+import { isCarriedUpgrade } from "./upgrade-field.ts";
 
 export const ROLE_REQUEST = 0;
 export const ROLE_RESPONSE = 1;
@@ -48,6 +49,11 @@ export const REFUSED = -2;
 
 const STAGE_START = 0;
 const STAGE_FIELDS = 1;
+
+const UPGRADE_NONE = 0;
+const UPGRADE_CARRIED = 1;
+/** One Upgrade field that is not carried takes the others with it: what was offered together is not taken apart. */
+const UPGRADE_PASSED_OVER = 2;
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -69,7 +75,6 @@ const MAX_KEPT_GATHER_BYTES = 16_384;
 const HTTP_SCHEME: Uint8Array = Buffer.from("http://", "latin1");
 const CONTINUE: Uint8Array = Buffer.from("100-continue", "latin1");
 const TRAILERS: Uint8Array = Buffer.from("trailers", "latin1");
-const H2C: Uint8Array = Buffer.from("h2c", "latin1");
 const EMPTY: Uint8Array = new Uint8Array(0);
 
 /**
@@ -97,7 +102,7 @@ export class HeadParser {
   #length: number = 0;
   #chunked: boolean = false;
   #options: number = 0;
-  #upgradeField: boolean = false;
+  #upgradeField: number = UPGRADE_NONE;
   /** Responses: the request was HEAD. */
   #bodyless: boolean = false;
 
@@ -122,7 +127,7 @@ export class HeadParser {
     this.#length = 0;
     this.#chunked = false;
     this.#options = 0;
-    this.#upgradeField = false;
+    this.#upgradeField = UPGRADE_NONE;
     this.#bodyless = bodyless;
   }
 
@@ -422,7 +427,8 @@ export class HeadParser {
         if (!equalsIgnoreCase(head.bytes, start, end, TRAILERS)) head.ids[index] = FIELD_DROPPED;
         return null;
       case FIELD_UPGRADE:
-        if (!equalsIgnoreCase(head.bytes, start, end, H2C)) this.#upgradeField = true;
+        if (!isCarriedUpgrade(head.bytes, start, end)) this.#upgradeField = UPGRADE_PASSED_OVER;
+        else if (this.#upgradeField === UPGRADE_NONE) this.#upgradeField = UPGRADE_CARRIED;
         return null;
       case FIELD_EXPECT:
         if (this.#role !== ROLE_REQUEST) return null;
@@ -474,7 +480,9 @@ export class HeadParser {
       head.bodyKind = BODY_LENGTH;
       head.contentLength = this.#length;
     }
-    if (this.#upgradeField && (this.#options & OPTION_UPGRADE) !== 0) head.upgrade = true;
+    // RFC 9110 section 7.8: a server ignores an upgrade that an HTTP/1.0 request asks for.
+    const carried = this.#upgradeField === UPGRADE_CARRIED && head.minorVersion === 1;
+    if (carried && (this.#options & OPTION_UPGRADE) !== 0) head.upgrade = true;
     if (head.absoluteForm && bytesNeedPath(head)) completePath(head);
     return null;
   }

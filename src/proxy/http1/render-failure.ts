@@ -12,17 +12,27 @@ export interface FailureAnswer {
   readonly close: boolean;
 }
 
-/**
- * The whole answer that weft makes for a failure: the table's status, `x-weft-failure` with the code's name, and a body
- * that says what happened in words.
- */
-export function renderFailure(answer: FailureAnswer): Uint8Array {
-  const failure = getFailure(answer.code);
-  const detail = answer.detail === null ? "" : `\n${answer.detail}\n`;
-  return encodeLocalResponse({
+/** What weft says about a failure, whatever the protocol: status, field lines and a body that says it in words. */
+export function describeFailure(
+  code: number,
+  detail: string | null,
+): { readonly status: number; readonly fields: string; readonly body: string } {
+  const failure = getFailure(code);
+  const more = detail === null ? "" : `\n${detail}\n`;
+  return {
     status: failure.httpStatus,
+    fields: `content-type: text/plain; charset=utf-8\r\nx-weft-failure: ${failure.name}\r\n`,
+    body: `weft: ${failure.name}: ${failure.explanation}\n${more}${hint(code)}`,
+  };
+}
+
+/** The whole HTTP/1.1 answer that weft makes for a failure. */
+export function renderFailure(answer: FailureAnswer): Uint8Array {
+  const { status, body } = describeFailure(answer.code, answer.detail);
+  return encodeLocalResponse({
+    status,
     fields: [failureField(answer.code)],
-    body: `weft: ${failure.name}: ${failure.explanation}\n${detail}${hint(answer.code)}`,
+    body,
     close: answer.close,
     toHead: answer.request?.method === METHOD_HEAD,
   });

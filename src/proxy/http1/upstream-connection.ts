@@ -7,12 +7,13 @@ import type { EndpointState } from "../upstream/endpoint-state.ts";
 import type { DecodeFailure, Http1Sink } from "./decoder-contract.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
 import { PEER_IDENTITY, UPSTREAM_PROTOCOL, UPSTREAM_RESET } from "../failures.ts";
-import { BODY_CHUNKED, BODY_UNTIL_CLOSE, FIELD_KEEP_ALIVE, METHOD_HEAD } from "../head.ts";
+import { BODY_CHUNKED, BODY_TUNNEL, BODY_UNTIL_CLOSE, FIELD_KEEP_ALIVE, METHOD_HEAD } from "../head.ts";
 import { describeDialFailure, dialEndpoint, refusePeer, toDialFailureCode } from "../upstream/dial.ts";
 import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
 import { DEFAULT_DECODER_LIMITS } from "./decoder-contract.ts";
 import { Http1Decoder } from "./decoder.ts";
 import { encodeRequestHead } from "./encoder.ts";
+import { addWebSocketKey, refuseSwitch } from "./upgrade-handshake.ts";
 import { writeEncoded } from "./write-encoded.ts";
 
 /**
@@ -24,12 +25,15 @@ const APP_IDLE_MS = 4_000;
 const LINK_IDLE_MS = 30 * 60 * 1000;
 /** An answer that nobody waits for any more is read to its end, for the sake of the connection, up to this long. */
 const DISCARD_MS = 1_000;
+/** After both ends of a tunnel the peer has this long to take its last bytes. */
+const TUNNEL_LINGER_MS = 60_000;
 
 /**
  * One HTTP/1.1 connection to an endpoint, carrying one exchange at a time.
  *
  *   connecting --open--> idle --assign--> busy --response end--> idle
- *                          \                \--cancel before any answer--> closed
+ *                          \               |\--cancel before any answer--> closed
+ *                           |               \--101--> tunnel (busy) --both ends--> closed
  *                           \--idle timeout, peer's close, `connection: close`--> closed
  */
 export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStream, DeadlineOwner {
@@ -45,6 +49,9 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
   #requestEnded: boolean = false;
   #responseSeen: boolean = false;
   #reusable: boolean = true;
+  /** The answer was 101: both ways are open until each ends. */
+  #tunnel: boolean = false;
+  #responseEnded: boolean = false;
   #idleMs: number;
   #identityFailure: string | null = null;
 
@@ -69,10 +76,12 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     this.#state = "busy";
     this.#exchange = x;
     this.#carried += 1;
-    this.#requestEnded = false;
+    // An upgrade request is whole with its head, unless it is granted.
+    this.#requestEnded = request.upgrade;
     this.#responseSeen = false;
     this.#requestChunked = request.bodyKind === BODY_CHUNKED;
-    this.#decoder.expect(request.method === METHOD_HEAD);
+    if (request.upgrade) x.websocketKey ??= addWebSocketKey(request, this.#endpoint.runtime.random);
+    this.#decoder.expect(request.method === METHOD_HEAD, request.upgrade);
     // A decoder that can tell at once that no answer will come has failed the attempt, and `x` goes on elsewhere.
     if (this.#exchange !== x) return;
     writeEncoded(connection, encodeRequestHead, request);
@@ -99,6 +108,9 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
   sendEnd(trailers: Head | null): void {
     this.#requestEnded = true;
     if (this.#requestChunked && this.#connection !== null) writeLastChunk(this.#connection, trailers);
+    if (!this.#tunnel) return;
+    this.#connection?.end();
+    if (this.#responseEnded) this.#finishTunnel();
   }
 
   cancel(): void {
@@ -149,6 +161,10 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
   }
 
   onEnd(): void {
+    if (this.#tunnel) {
+      this.#decoder.finish();
+      return;
+    }
     // A server that half-closes has no more answers: a body until close is complete, anything else is broken off.
     this.#reusable = false;
     this.#endpoint.onClosing(this);
@@ -191,6 +207,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
 
   onHead(head: Head): void {
     if (!head.keepAlive || head.bodyKind === BODY_UNTIL_CLOSE) this.#reusable = false;
+    if (head.bodyKind === BODY_TUNNEL && !this.#openTunnel(head)) return;
     if (this.#endpoint.cluster.config.peerIdentities === null) this.#readKeepAlive(head);
     this.#exchange?.onResponseHead(head);
   }
@@ -200,6 +217,13 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
   }
 
   onMessageEnd(trailers: Head | null): void {
+    if (this.#tunnel) {
+      this.#responseEnded = true;
+      const tunnel = this.#exchange;
+      if (this.#requestEnded) this.#finishTunnel();
+      tunnel?.onResponseEnd(null);
+      return;
+    }
     const x = this.#exchange;
     this.#exchange = null;
     // A response that ends before its request leaves half a request on the wire: the connection is done.
@@ -221,14 +245,45 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
   }
 
   onFailure(failure: DecodeFailure): void {
+    this.#fail(failure.detail === "truncated" ? UPSTREAM_RESET : UPSTREAM_PROTOCOL, failure.message);
+  }
+
+  #fail(code: number, detail: string): void {
     const x = this.#exchange;
     this.#exchange = null;
     this.#reusable = false;
     // Before the attempt is made again: it must not meet this connection.
     this.#endpoint.onClosing(this);
     this.#connection?.destroy();
-    const truncated = failure.detail === "truncated";
-    x?.onAttemptFailed(truncated ? UPSTREAM_RESET : UPSTREAM_PROTOCOL, failure.message);
+    x?.onAttemptFailed(code, detail);
+  }
+
+  /** False when the 101 is not a good answer: the attempt has failed then. */
+  #openTunnel(head: Head): boolean {
+    this.#reusable = false;
+    const x = this.#exchange;
+    if (x === null || x.request === null) {
+      this.#decoder.stop();
+      this.#connection?.destroy();
+      return false;
+    }
+    const refusal = refuseSwitch(x.request, head, x.websocketKey);
+    if (refusal !== null) {
+      this.#decoder.stop();
+      this.#fail(UPSTREAM_PROTOCOL, refusal);
+      return false;
+    }
+    this.#tunnel = true;
+    this.#responseEnded = false;
+    this.#requestEnded = false;
+    return true;
+  }
+
+  /** Both ways have ended: what is buffered is sent, and the connection closes by itself when the peer has taken it. */
+  #finishTunnel(): void {
+    this.#exchange = null;
+    this.#connection?.resumeReads();
+    this.#endpoint.runtime.wheel.arm(this.#idleDeadline, TUNNEL_LINGER_MS);
   }
 
   #armIdle(): void {

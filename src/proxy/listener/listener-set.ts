@@ -7,12 +7,12 @@ import type {
 } from "../../transport/transport.ts";
 import type { BoundAddress, InboundPort, IngressPort } from "../../proxy-node.ts";
 import type { HttpOrigin } from "../exchange.ts";
-import { LINK_ALPN, TCP_ALPN, type Credentials, type ProxyRuntime } from "../runtime.ts";
+import { LINK_ALPN, type Credentials, type ProxyRuntime } from "../runtime.ts";
 import type { TcpHandlerConfig } from "../snapshot.ts";
 import type { Stack } from "../stack.ts";
 import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
 import type { ConnectionStarter } from "./outbound-connection.ts";
-import { OUTBOUND_LISTENER, formatInboundListener, formatIngressListener } from "../../xds/names.ts";
+import { OUTBOUND_LISTENER, TCP_ALPN, formatInboundListener, formatIngressListener } from "../../xds/names.ts";
 import { parseWorkloadId } from "../../identity/spiffe-id.ts";
 import { Http1DownstreamConnection } from "../http1/downstream-connection.ts";
 import { DEFAULT_OPAQUE_PORTS } from "../../net/opaque-ports.ts";
@@ -80,7 +80,9 @@ export class ListenerSet implements ConnectionStarter {
   }
 
   startHttp(origin: HttpOrigin): ConnectionHandler {
-    return new Http1DownstreamConnection(this.#runtime, this.#stack, origin);
+    // CONNECT opens tunnels for the app beside us, and none inside a connection that was made to some name.
+    const starter = origin.direction === "outbound" && origin.authority === null ? this : null;
+    return new Http1DownstreamConnection(this.#runtime, this.#stack, origin, starter);
   }
 
   /** HTTP/2 with prior knowledge on plain listeners, and links that chose "h2". */
