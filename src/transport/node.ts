@@ -53,6 +53,15 @@ export class NodeTransport implements Transport {
     return new NodeListener(server, options);
   }
 
+  /** A listener that binds nothing: another process accepts at `options.port` and hands its sockets over. */
+  adopt(options: ListenOptions, accept: Accept): AdoptingListener {
+    const create = (socket: Socket, remote: string): NodeConnection =>
+      new NodeConnection(this.#flusher, this.#arena, readPeer(socket, null), remote);
+    const server =
+      options.tls === null ? createPlainServer(create, accept) : createMutualServer(options.tls, create, accept);
+    return new AdoptingListener(server, options);
+  }
+
   connect(options: ConnectOptions, handler: ConnectionHandler): Connection {
     const remote = formatRemote(options.host, options.port);
     const peer = { remoteAddress: options.host, remotePort: options.port, localPort: 0, tls: null };
@@ -119,6 +128,24 @@ class NodeListener implements Listener {
   async close(): Promise<void> {
     // Node's own callback waits for the open connections too; accepting stops at once.
     if (this.#server.listening) this.#server.close();
+  }
+}
+
+export class AdoptingListener extends NodeListener {
+  readonly #server: Server | TlsServer;
+  readonly #isPlain: boolean;
+
+  constructor(server: Server | TlsServer, options: ListenOptions) {
+    super(server, options);
+    this.#server = server;
+    this.#isPlain = options.tls === null;
+  }
+
+  /** Takes a socket that nobody has read from. Goes on after `close`, as what was accepted is served. */
+  take(socket: Socket): void {
+    // Sockets from another process come with the platform's defaults.
+    socket.allowHalfOpen = this.#isPlain;
+    this.#server.emit("connection", socket);
   }
 }
 
