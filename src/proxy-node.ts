@@ -1,10 +1,11 @@
 /**
  * What an app speaks on one port, as it was declared. `http`: HTTP/1.1, and HTTP/2 in the clear for gRPC requests, so that
  * nothing need be declared for gRPC. `http2` and `grpc`: HTTP/2 in the clear for all requests. `tcp`: opaque bytes.
+ * `detect`: nothing was declared, so the first bytes of each connection tell whether it is `http` or `tcp`.
  */
-export type AppProtocol = "http" | "http2" | "grpc" | "tcp";
+export type AppProtocol = "http" | "http2" | "grpc" | "tcp" | "detect";
 
-export const APP_PROTOCOLS: readonly [AppProtocol, ...AppProtocol[]] = ["http", "http2", "grpc", "tcp"];
+export const APP_PROTOCOLS: readonly [AppProtocol, ...AppProtocol[]] = ["http", "http2", "grpc", "tcp", "detect"];
 
 /**
  * What a runner hands a proxy process: one line of JSON on standard input, so that no secret is on a command line or in
@@ -36,6 +37,8 @@ export interface ProxyBootstrap {
   readonly logLevel: "error" | "warn" | "info" | "debug";
   /** How long open exchanges may finish after SIGTERM. */
   readonly drainMs: number;
+  /** Processes that carry traffic; left out or 1: the proxy's own process does. "auto": as many as make sense here. */
+  readonly workers?: number | "auto";
 }
 
 export interface BoundAddress {
@@ -51,7 +54,17 @@ export interface InboundPort extends BoundAddress {
 }
 
 export interface IngressPort extends BoundAddress {
-  /** "<namespace>/<service>" that gets what no Ingress or HTTPRoute matches, and its port. */
+  /** "<namespace>/<service>" that gets what no Ingress or HTTPRoute matches, and its port; "" and 0 for none. */
+  readonly service: string;
+  readonly servicePort: number;
+  /** Where TLS goes unopened, by the server name that the client asks for; without it no TLS is taken. */
+  readonly passthrough?: readonly PassthroughRule[];
+}
+
+export interface PassthroughRule {
+  /** Lower-case DNS name, or "*." and a name for all below it. */
+  readonly host: string;
+  /** "<namespace>/<service>". */
   readonly service: string;
   readonly servicePort: number;
 }

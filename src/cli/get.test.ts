@@ -159,7 +159,7 @@ test("weft describe service shows endpoints, splits, who may call it, and proble
   Age:         0s (created TIME)
   Version:     2
 
-Port 80 (http), 1 ready endpoint
+Port 80 (detect), 1 ready endpoint
   ADDRESS           WORKLOAD       VERSION
   127.0.0.1:40001   reviews-v1-0   v1
 

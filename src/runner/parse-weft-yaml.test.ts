@@ -44,7 +44,7 @@ test("parseWeftYaml() reads the example of the design with every default", () =>
     access: "strict",
     egress: "allow",
     certificateLifetime: "24h",
-    ingress: [{ port: 8080, bind: "127.0.0.1", service: "web", servicePort: 80 }],
+    ingress: [{ port: 8080, bind: "127.0.0.1", service: "web", servicePort: 80, passthrough: [] }],
     services: [
       {
         name: "web",

@@ -15,6 +15,7 @@ import {
 } from "./weft-yaml.ts";
 import {
   weftYamlSchema,
+  type WrittenIngress,
   type WrittenInstances,
   type WrittenService,
   type WrittenWeftYaml,
@@ -86,13 +87,21 @@ function toConfig(written: WrittenWeftYaml, problems: Problems): WeftYaml {
     access: written.access,
     egress: written.egress,
     certificateLifetime: written.certificateLifetime,
-    ingress: written.ingress.map((entry): IngressEntry => {
-      const service = services.find((candidate) => candidate.name === entry.service);
-      return { ...entry, servicePort: service?.port ?? DEFAULT_SERVICE_PORT };
-    }),
+    ingress: written.ingress.map((entry) => toIngress(entry, services)),
     services,
     resources: written.resources,
   };
+}
+
+function toIngress(written: WrittenIngress, services: readonly ServiceEntry[]): IngressEntry {
+  const portOf = (name: string): number => {
+    return services.find((candidate) => candidate.name === name)?.port ?? DEFAULT_SERVICE_PORT;
+  };
+  const { port, bind, service = "" } = written;
+  const passthrough = Object.entries(written.passthrough ?? {}).map(([host, name]) => {
+    return { host, service: name, servicePort: portOf(name) };
+  });
+  return { port, bind, service, servicePort: service === "" ? 0 : portOf(service), passthrough };
 }
 
 function toService(name: string, written: WrittenService, problems: Problems): ServiceEntry {
@@ -126,7 +135,8 @@ function toService(name: string, written: WrittenService, problems: Problems): S
 /** Nobody expects a database on port 80; everybody expects a web service there. */
 function defaultPort(written: WrittenService, versions: readonly VersionEntry[]): number {
   const source = versions[0]?.source;
-  return written.protocol === "tcp" && source?.kind === "address" ? source.port : DEFAULT_SERVICE_PORT;
+  const isOpaque = written.protocol === "tcp" || written.protocol === "detect";
+  return isOpaque && source?.kind === "address" ? source.port : DEFAULT_SERVICE_PORT;
 }
 
 function toSource(
@@ -204,13 +214,30 @@ function checkNames(config: WeftYaml, problems: Problems): void {
   }
   const ports = new Set<number>();
   for (const [position, entry] of config.ingress.entries()) {
-    if (!services.has(entry.service)) {
-      problems.warn(["ingress", position, "service"], `unknown name "${entry.service}"`, "a service of this file");
-    }
+    checkIngress(config, position, entry, problems);
     if (entry.port !== 0 && ports.has(entry.port)) {
       problems.add(["ingress", position, "port"], String(entry.port), "a port that no other entry has");
     }
     ports.add(entry.port);
+  }
+}
+
+function checkIngress(config: WeftYaml, position: number, entry: IngressEntry, problems: Problems): void {
+  const find = (name: string): ServiceEntry | undefined => config.services.find((service) => service.name === name);
+  if (entry.service === "" && entry.passthrough.length === 0) {
+    problems.add(["ingress", position], "neither service nor passthrough", "where connections go", "key");
+  }
+  if (entry.service !== "" && find(entry.service) === undefined) {
+    problems.warn(["ingress", position, "service"], `unknown name "${entry.service}"`, "a service of this file");
+  }
+  for (const { host, service: name } of entry.passthrough) {
+    const path = ["ingress", position, "passthrough", host];
+    const service = find(name);
+    if (service === undefined) problems.warn(path, `unknown name "${name}"`, "a service of this file");
+    else if (service.protocol !== "tcp" && service.protocol !== "detect") {
+      const expected = "a service with protocol tcp or detect: TLS goes to it unopened";
+      problems.add(path, `"${name}", which has protocol ${service.protocol}`, expected);
+    }
   }
 }
 

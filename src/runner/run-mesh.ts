@@ -157,9 +157,12 @@ function printReady(
   },
 ): void {
   display.line(`weft is ready in ${(context.clock.nowMs() / 1000).toFixed(1)} s`);
-  for (const { address, port, service } of runner.ingressPorts()) {
+  for (const { address, port, service, passthrough = [] } of runner.ingressPorts()) {
     const host = address.includes(":") ? `[${address}]` : address;
-    display.line(`  ${service.slice(service.indexOf("/") + 1)}: http://${host}:${port}/`);
+    if (service !== "") display.line(`  ${service.slice(service.indexOf("/") + 1)}: http://${host}:${port}/`);
+    for (const rule of passthrough) {
+      display.line(`  ${rule.service.slice(rule.service.indexOf("/") + 1)}: TLS for ${rule.host} at ${host}:${port}`);
+    }
   }
   display.line(`  API: ${runner.api()?.baseUrl ?? ""} (state, token and logs: ${home})`);
   // Elsewhere the command line looks beside the nearest weft.yaml, and in the folder it is called in.

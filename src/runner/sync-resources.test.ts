@@ -103,7 +103,7 @@ test("findServicePort() takes name and protocol from the Service that is there",
   const { api } = createApi(BY_HAND);
   const join = { ...JOIN, service: "by-hand" };
   assert.deepEqual(await findServicePort(api, join), { name: "web", protocol: "tcp" });
-  assert.deepEqual(await findServicePort(api, { ...join, servicePort: 9090 }), { name: "admin", protocol: "http" });
+  assert.deepEqual(await findServicePort(api, { ...join, servicePort: 9090 }), { name: "admin", protocol: "detect" });
   assert.equal(await findServicePort(api, JOIN), null);
   await assert.rejects(findServicePort(api, { ...join, servicePort: 1 }), {
     code: "WEFT_RUN_PORT",

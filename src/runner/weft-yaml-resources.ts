@@ -82,10 +82,13 @@ interface Target {
 }
 
 function toTarget(service: ServiceEntry, config: WeftYaml): readonly Target[] {
-  const isBehindIngress = config.ingress.some((entry) => entry.service === service.name);
+  const isBehindIngress = config.ingress.some((entry) => {
+    return entry.service === service.name || entry.passthrough.some((rule) => rule.service === service.name);
+  });
   if (service.allow === null && !isBehindIngress) return [];
   const sources = new Set([...(service.allow ?? []), ...(isBehindIngress ? [INGRESS_ACCOUNT] : [])]);
-  const rule = service.protocol === "tcp" ? "TCPRoute" : "HTTPRouteGroup";
+  // Where opaque bytes may come, only a rule about connections can allow them; it allows every request as well.
+  const rule = service.protocol === "tcp" || service.protocol === "detect" ? "TCPRoute" : "HTTPRouteGroup";
   const resource: Resource = {
     apiVersion: "access.smi-spec.io/v1alpha3",
     kind: "TrafficTarget",

@@ -21,7 +21,8 @@ export interface WrittenWeftYaml {
 export interface WrittenIngress {
   readonly port: number;
   readonly bind: string;
-  readonly service: string;
+  readonly service?: string;
+  readonly passthrough?: Readonly<Record<string, string>>;
 }
 
 export interface WrittenService extends WrittenInstances {
@@ -53,6 +54,7 @@ const LIFETIME_RULE = "a duration of 10s to 8760h, e.g. 24h or 90m";
 const MAX_REPLICAS = 50;
 const REPLICAS_RULE = `a whole number of 1 to ${MAX_REPLICAS}`;
 const INGRESS_PORT_RULE = "a port of 1 to 65535, or 0 for any free one";
+const HOST_RULE = "a host name like db.example.com, or *.example.com";
 const TRUST_DOMAIN_RULE = "a trust domain: at most 255 of a-z, 0-9, ., - and _";
 const ADDRESS_RULE = "an address like 127.0.0.1:5432 or db.example.com:5432";
 const COMMAND_RULE = "a command for the shell";
@@ -93,14 +95,24 @@ const ingress: z.ZodType<WrittenIngress> = strictObject<WrittenIngress>({
     .string()
     .refine((text) => isIP(text) !== 0, "an IP address, e.g. 127.0.0.1 or 0.0.0.0")
     .default("127.0.0.1"),
-  service: dnsLabel,
+  service: dnsLabel.exactOptional(),
+  passthrough: z
+    .record(
+      z
+        .string()
+        .transform((text) => text.toLowerCase())
+        .refine((text) => isDnsSubdomain(text.startsWith("*.") ? text.slice(2) : text), HOST_RULE),
+      dnsLabel,
+      "services by TLS server name",
+    )
+    .exactOptional(),
 });
 
 const service: z.ZodType<WrittenService> = strictObject<WrittenService>({
   ...instances,
   versions: z.record(dnsLabel, strictObject<WrittenInstances>(instances), "versions by name").exactOptional(),
   port: portNumber.exactOptional(),
-  protocol: z.enum(APP_PROTOCOLS, "http, http2, grpc or tcp").default("http"),
+  protocol: z.enum(APP_PROTOCOLS, "http, http2, grpc, tcp or detect").default("http"),
   allow: z.array(dnsLabel, "a list of services that may call this one").exactOptional(),
 });
 

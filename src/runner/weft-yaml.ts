@@ -27,16 +27,25 @@ export interface IngressEntry {
   readonly port: number;
   /** IP address to listen on; default "127.0.0.1". */
   readonly bind: string;
-  /** Name of the Service that gets what nothing else matches. */
+  /** Name of the Service that gets what nothing else matches; "" = only TLS is taken. */
   readonly service: string;
-  /** That Service's port. */
+  /** That Service's port; 0 without one. */
+  readonly servicePort: number;
+  /** Where TLS goes unopened. */
+  readonly passthrough: readonly PassthroughEntry[];
+}
+
+export interface PassthroughEntry {
+  /** Lower-case; may begin with "*.". */
+  readonly host: string;
+  readonly service: string;
   readonly servicePort: number;
 }
 
 export interface ServiceEntry {
   /** A DNS label; also the name of the Service and of its ServiceAccount. */
   readonly name: string;
-  /** What callers use. Default 80; for `protocol: tcp` with an address, that address's port. */
+  /** What callers use. Default 80; for `protocol: tcp` or `detect` with an address, that address's port. */
   readonly port: number;
   /** Default "http". */
   readonly protocol: AppProtocol;

@@ -126,12 +126,17 @@ export class WorkloadFactory {
 
   /** One proxy for all listeners at the edge. */
   createIngress(): Sidecar {
-    const ingress = this.#settings.loaded.config.ingress.map(({ bind, port, service, servicePort }): IngressPort => ({
-      address: bind,
-      port,
-      service: `${DEFAULT_NAMESPACE}/${service}`,
-      servicePort,
-    }));
+    const ingress = this.#settings.loaded.config.ingress.map((entry): IngressPort => {
+      const { bind: address, port, service, servicePort, passthrough } = entry;
+      const rules = passthrough.map((rule) => ({ ...rule, service: `${DEFAULT_NAMESPACE}/${rule.service}` }));
+      return {
+        address,
+        port,
+        service: service === "" ? "" : `${DEFAULT_NAMESPACE}/${service}`,
+        servicePort,
+        ...(rules.length === 0 ? {} : { passthrough: rules }),
+      };
+    });
     return this.#createSidecar(INGRESS_WORKLOAD, {
       serviceAccount: INGRESS_ACCOUNT,
       app: null,

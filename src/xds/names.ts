@@ -25,6 +25,9 @@ export const EMPTY_CLUSTER = "none";
 /** The metadata filter under which clusters carry `service`, and endpoints `version` and `workload`. */
 export const WEFT_METADATA = "weft.dev";
 
+/** The protocol (ALPN) of a mutual TLS connection that carries one app connection's opaque bytes, and nothing else. */
+export const TCP_ALPN = "weft-tcp";
+
 export const OUTBOUND_LISTENER = "outbound";
 
 export function formatInboundListener(appPort: number): string {

@@ -9,6 +9,7 @@ import type { PeerIdentity } from "./peer-identity.ts";
 
 const MAX_TEXT = 253;
 const MAX_LISTENERS = 256;
+const MAX_PASSTHROUGH_RULES = 1024;
 
 const text = z.string().min(1).max(MAX_TEXT);
 const port = z.int().min(1).max(65_535);
@@ -23,7 +24,18 @@ const metadataSchema: z.ZodType<ProxyNodeMetadata> = z.object({
   weftVersion: text,
   outbound: boundAddress.nullable(),
   inbound: z.array(boundAddress.extend({ appAddress: text, appPort: port, protocol })).max(MAX_LISTENERS),
-  ingress: z.array(boundAddress.extend({ service: text, servicePort: port })).max(MAX_LISTENERS),
+  ingress: z
+    .array(
+      boundAddress.extend({
+        service: z.string().max(MAX_TEXT),
+        servicePort: z.int().min(0).max(65_535),
+        passthrough: z
+          .array(z.object({ host: text, service: text, servicePort: port }))
+          .max(MAX_PASSTHROUGH_RULES)
+          .exactOptional(),
+      }),
+    )
+    .max(MAX_LISTENERS),
   admin: boundAddress,
 });
 

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { AppProtocol } from "../../proxy-node.ts";
 import type { Resource } from "../../resources/resource.ts";
 import { compileModel } from "./compile-model.ts";
+import type { PortProtocol } from "./mesh-model.ts";
 import {
   findPort,
   listReasons,
@@ -69,30 +70,39 @@ test("compileModel() reports a slice without a Service and one whose ports have 
   ]);
 });
 
-const protocols: readonly (readonly [port: Readonly<Record<string, unknown>>, protocol: "http" | "tcp" | null])[] = [
-  [{ port: 1 }, "http"],
+const protocols: readonly (readonly [port: Readonly<Record<string, unknown>>, protocol: PortProtocol | null])[] = [
+  [{ port: 1 }, "detect"],
+  [{ port: 1, name: "web" }, "detect"],
+  [{ port: 5432 }, "tcp"],
+  [{ port: 5432, name: "http-admin" }, "http"],
+  [{ port: 5432, appProtocol: "detect" }, "detect"],
+  [{ port: 1, name: "https" }, "tcp"],
+  [{ port: 1, name: "redis-cache" }, "tcp"],
+  [{ port: 1, appProtocol: "amqp" }, "tcp"],
+  [{ port: 1, appProtocol: "example.com/custom" }, "detect"],
+  [{ port: 1, appProtocol: "example.com/custom", name: "tcp" }, "tcp"],
   [{ port: 1, name: "http" }, "http"],
   [{ port: 1, name: "tcp" }, "tcp"],
   [{ port: 1, name: "tcp-redis" }, "tcp"],
-  [{ port: 1, name: "tcpdump" }, "http"],
+  [{ port: 1, name: "tcpdump" }, "detect"],
   [{ port: 1, appProtocol: "tcp" }, "tcp"],
   [{ port: 1, appProtocol: "http", name: "tcp" }, "http"],
   [{ port: 1, appProtocol: "grpc" }, "http"],
   [{ port: 1, protocol: "UDP" }, null],
 ];
 const appProtocols: readonly (readonly [port: Readonly<Record<string, unknown>>, protocol: AppProtocol])[] = [
-  [{ port: 1 }, "http"],
+  [{ port: 1 }, "detect"],
   [{ port: 1, name: "grpc" }, "grpc"],
   [{ port: 1, name: "grpc-orders" }, "grpc"],
   [{ port: 1, name: "grpc-web" }, "http"],
   [{ port: 1, name: "http2-orders" }, "http2"],
-  [{ port: 1, name: "grpcs" }, "http"],
+  [{ port: 1, name: "grpcs" }, "detect"],
   [{ port: 1, appProtocol: "grpc" }, "grpc"],
   [{ port: 1, appProtocol: "http2" }, "http2"],
   [{ port: 1, appProtocol: "h2c" }, "http2"],
   [{ port: 1, appProtocol: "kubernetes.io/h2c" }, "http2"],
   [{ port: 1, appProtocol: "kubernetes.io/ws" }, "http"],
-  [{ port: 1, appProtocol: "example.com/custom" }, "http"],
+  [{ port: 1, appProtocol: "example.com/custom" }, "detect"],
   [{ port: 1, appProtocol: "TCP" }, "tcp"],
   [{ port: 1, appProtocol: "http", name: "grpc" }, "http"],
 ];
@@ -130,7 +140,7 @@ test("compileModel() knows which Service ports lead to a workload, ready or not"
   );
   assert.deepEqual(model.workloads.get("default/w")?.ports, [
     { port: 9001, servicePort: 80, protocol: "http" },
-    { port: 9001, servicePort: 8080, protocol: "http" },
+    { port: 9001, servicePort: 8080, protocol: "detect" },
   ]);
 });
 

@@ -79,6 +79,52 @@ test("a backend that says another protocol on the port takes no part", () => {
   assert.ok(listReasons(model).includes("TrafficSplit default/s PortsMatch ProtocolDiffers"));
 });
 
+const carried: readonly (readonly [root: string, backend: string, carries: boolean])[] = [
+  ["http", "detect", true],
+  ["tcp", "detect", true],
+  ["detect", "detect", true],
+  ["detect", "http", true],
+  ["detect", "tcp", false],
+  ["tcp", "http", false],
+];
+for (const [root, backend, carries] of carried) {
+  test(`a root of ${root} ${carries ? "sends its share to" : "passes over"} a backend of ${backend}`, () => {
+    const model = compileModel(
+      [
+        sampleService("root", { ports: [{ port: 80, appProtocol: root }] }),
+        sampleService("backend", { ports: [{ port: 80, appProtocol: backend }] }),
+        sampleSplit("s", "root", { weights: { backend: 1 } }),
+      ],
+      null,
+    );
+    assert.deepEqual(splitsOf(model, "default/root", 80), [["default/s", null, carries ? { backend: 1 } : {}]]);
+  });
+}
+
+test("a root without a Service is detected only where all its backends are", () => {
+  const model = compileModel(
+    [
+      sampleService("one", { ports: [80, 81, 82].map((port) => ({ port, name: `p-${port}`, appProtocol: "detect" })) }),
+      sampleService("two", {
+        ports: [
+          { port: 81, name: "a", appProtocol: "tcp" },
+          { port: 82, name: "b", appProtocol: "http" },
+        ],
+      }),
+      sampleSplit("s", "root", { weights: { one: 1, two: 1 } }),
+    ],
+    null,
+  );
+  assert.deepEqual(
+    model.services.get("default/root")?.ports.map(({ port, protocol }) => [port, protocol]),
+    [
+      [80, "detect"],
+      [81, "tcp"],
+      [82, "http"],
+    ],
+  );
+});
+
 test("S14 the root may be its own backend", () => {
   const model = compileModel(
     [...REVIEWS, sampleSplit("s", "reviews", { weights: { reviews: 1, "reviews-v2": 1 } })],
@@ -181,7 +227,7 @@ test("S21 a root without a Service has the ports of its backends", () => {
     [
       sampleService("one", {
         ports: [
-          { port: 80, name: "a" },
+          { port: 80, name: "http-a" },
           { port: 5432, name: "tcp" },
         ],
       }),

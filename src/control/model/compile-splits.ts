@@ -4,7 +4,7 @@ import type { TrafficSplit } from "../../resources/traffic-split.ts";
 import { compareText } from "./compare-text.ts";
 import { compileHttpMatches } from "./compile-http-matches.ts";
 import type { ConditionLog } from "./condition-log.ts";
-import type { BackendModel, HttpMatchModel, SplitModel } from "./mesh-model.ts";
+import type { BackendModel, HttpMatchModel, PortProtocol, SplitModel } from "./mesh-model.ts";
 import { keyOf, type ResourceIndex } from "./resource-index.ts";
 import { portProtocol, tcpPorts } from "./service-ports.ts";
 
@@ -12,7 +12,7 @@ import { portProtocol, tcpPorts } from "./service-ports.ts";
 export type SplitTable = ReadonlyMap<number, SplitPort>;
 
 export interface SplitPort {
-  readonly protocol: "http" | "tcp";
+  readonly protocol: PortProtocol;
   readonly splits: readonly SplitModel[];
 }
 
@@ -95,19 +95,20 @@ function compileRoot(key: string, splits: readonly TrafficSplit[], context: Cont
   return table;
 }
 
-function servicePorts(service: Service): ReadonlyMap<number, "http" | "tcp"> {
+function servicePorts(service: Service): ReadonlyMap<number, PortProtocol> {
   return new Map(tcpPorts(service).map((port) => [port.port, portProtocol(port)]));
 }
 
-/** All ports of all backends; where they disagree about the protocol, it is HTTP. */
-function bareRootPorts(splits: readonly TrafficSplit[], index: ResourceIndex): ReadonlyMap<number, "http" | "tcp"> {
-  const ports = new Map<number, "http" | "tcp">();
+/** All ports of all backends; where they disagree about the protocol, it is HTTP, and what is opaque for one is for all. */
+function bareRootPorts(splits: readonly TrafficSplit[], index: ResourceIndex): ReadonlyMap<number, PortProtocol> {
+  const ports = new Map<number, PortProtocol>();
   for (const split of splits) {
     for (const backend of split.spec.backends) {
       const service = index.services.get(`${split.metadata.namespace}/${backend.service}`);
       if (service === undefined) continue;
       for (const [port, protocol] of servicePorts(service)) {
-        if (ports.get(port) !== "http") ports.set(port, protocol);
+        const known = ports.get(port);
+        if (known === undefined || known === "detect" || protocol === "http") ports.set(port, protocol);
       }
     }
   }
@@ -140,7 +141,7 @@ function compileSplitMatches(split: TrafficSplit, context: Context): readonly Ht
 
 interface RootPort {
   readonly port: number;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: PortProtocol;
 }
 
 /** Those that exist, have the root's port with its protocol, and a weight. A backend that is a root is not split again. */
@@ -159,7 +160,7 @@ function compileBackends(split: TrafficSplit, root: RootPort, context: Context):
       continue;
     }
     const protocol = servicePorts(service).get(root.port);
-    if (protocol !== root.protocol) {
+    if (protocol === undefined || !canCarry(root.protocol, protocol)) {
       const found = protocol === undefined ? "has no such port" : `says it is ${protocol} there`;
       context.conditions.add(split, "PortsMatch", {
         reason: protocol === undefined ? "PortNotFound" : "ProtocolDiffers",
@@ -176,6 +177,11 @@ function compileBackends(split: TrafficSplit, root: RootPort, context: Context):
     });
   }
   return backends;
+}
+
+/** A backend that detects takes both; a root that detects sends requests to it or to HTTP, and bytes to it alone. */
+function canCarry(root: PortProtocol, backend: PortProtocol): boolean {
+  return root === backend || backend === "detect" || (root === "detect" && backend === "http");
 }
 
 function reportBareRoot(split: TrafficSplit, conditions: ConditionLog): void {

@@ -33,10 +33,12 @@ export interface ServiceModel {
   readonly ports: readonly ServicePortModel[];
 }
 
+/** "tcp" = opaque bytes, never looked into; "detect" = the first bytes of each connection tell which of the two it is. */
+export type PortProtocol = "http" | "tcp" | "detect";
+
 export interface ServicePortModel {
   readonly port: number;
-  /** "tcp" = opaque bytes, never looked into. */
-  readonly protocol: "http" | "tcp";
+  readonly protocol: PortProtocol;
   /** Ready ones, each address and port once, in a stable order. */
   readonly endpoints: readonly EndpointModel[];
   /** Service accounts (of the Service's namespace) of all its endpoints, ready or not, sorted. */

@@ -11,12 +11,16 @@ interface SampleOptions {
 }
 
 export interface SampleService extends SampleOptions {
-  /** Default: one port 80 without a name. */
+  /** Default: one HTTP port 80 without a name. */
   readonly ports?: readonly Readonly<Record<string, unknown>>[];
 }
 
 export function sampleService(name: string, options: SampleService = {}): Resource {
-  return sample("v1", "Service", { name, options, spec: { ports: options.ports ?? [{ port: 80 }] } });
+  return sample("v1", "Service", {
+    name,
+    options,
+    spec: { ports: options.ports ?? [{ port: 80, appProtocol: "http" }] },
+  });
 }
 
 export interface SampleSlice extends SampleOptions {

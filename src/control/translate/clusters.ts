@@ -1,7 +1,7 @@
 import { envoy } from "#gen/protos.js";
 import { formatWorkloadId } from "../../identity/spiffe-id.ts";
 import type { AppProtocol, InboundPort } from "../../proxy-node.ts";
-import { EGRESS_CLUSTER, EMPTY_CLUSTER, formatLocalCluster, formatServiceCluster } from "../../xds/names.ts";
+import { EGRESS_CLUSTER, EMPTY_CLUSTER, formatLocalCluster, formatServiceCluster, TCP_ALPN } from "../../xds/names.ts";
 import type { MeshModel, ServiceModel, ServicePortModel, WorkloadModel } from "../model/mesh-model.ts";
 import { ADS_SOURCE } from "./ads-source.ts";
 import { toDuration } from "./to-duration.ts";
@@ -62,7 +62,7 @@ export function listLocalClusters(
 
 /** What the app was started with; where that says no more than `http`, what a Service that leads to it says. */
 function findProtocol(port: InboundPort, workload: WorkloadModel | null): AppProtocol {
-  if (port.protocol !== "http") return port.protocol;
+  if (port.protocol !== "http" && port.protocol !== "detect") return port.protocol;
   const told = (workload?.ports ?? []).filter((known) => known.port === port.port || known.port === port.appPort);
   return told.find(({ protocol }) => protocol === "grpc" || protocol === "http2")?.protocol ?? "http";
 }
@@ -88,9 +88,10 @@ function createServiceCluster(
     type: EDS,
     edsClusterConfig: { edsConfig: ADS_SOURCE },
     connectTimeout: toDuration(CONNECT_TIMEOUT_MS),
-    // Between proxies every request goes by HTTP/2, whatever the apps speak.
-    transportSocket: createUpstreamTls(spiffeIds, port.protocol === "http" ? ["h2"] : []),
-    ...(port.protocol === "http" ? HTTP2_ONLY : {}),
+    // Between proxies every request goes by HTTP/2, whatever the apps speak. A port of both kinds has one cluster: our
+    // proxies choose the protocol of a link by what it is to carry.
+    transportSocket: createUpstreamTls(spiffeIds, [port.protocol === "tcp" ? TCP_ALPN : "h2"]),
+    ...(port.protocol === "tcp" ? {} : HTTP2_ONLY),
     metadata: createMetadata({ service: `${namespace}/${service.name}` }),
   };
 }

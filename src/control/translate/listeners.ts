@@ -1,6 +1,7 @@
 import { envoy } from "#gen/protos.js";
-import type { BoundAddress, InboundPort, IngressPort } from "../../proxy-node.ts";
+import type { AppProtocol, BoundAddress, InboundPort, IngressPort, PassthroughRule } from "../../proxy-node.ts";
 import {
+  EMPTY_CLUSTER,
   formatInboundListener,
   formatIngressListener,
   formatIngressRoutes,
@@ -8,23 +9,35 @@ import {
   formatOutboundRoutes,
   formatServiceCluster,
   OUTBOUND_LISTENER,
+  TCP_ALPN,
 } from "../../xds/names.ts";
 import type { ProxyNode } from "../config-source.ts";
-import type { MeshModel, WorkloadModel } from "../model/mesh-model.ts";
+import type { MeshModel, ServiceModel, ServicePortModel, WorkloadModel } from "../model/mesh-model.ts";
 import { listHostnames } from "./hostnames.ts";
 import { type AccessRules, createHttpManager } from "./http-manager.ts";
 import { createRules } from "./rbac.ts";
 import type { ResourceRecipe } from "./resource-set.ts";
 import { createLocalRoutes } from "./routes.ts";
-import { listShares } from "./split-shares.ts";
+import { type ClusterShare, listShares } from "./split-shares.ts";
 import { createTcpAccessFilter, createTcpProxy } from "./tcp-filters.ts";
 import { createDownstreamTls } from "./tls-sockets.ts";
+import { toDuration } from "./to-duration.ts";
 
+type Filter = envoy.config.listener.v3.Filter;
 type FilterChain = envoy.config.listener.v3.FilterChain;
 type Listener = envoy.config.listener.v3.Listener;
 
 const { Listener } = envoy.config.listener.v3;
 const { INBOUND, OUTBOUND } = envoy.config.core.v3.TrafficDirection;
+
+/**
+ * How long a client's first bytes are awaited on a port that detects; then the connection is opaque. A client that speaks
+ * first has its bytes there within a round trip, so this is for servers that do: they lose it once per connection. Linkerd
+ * waits for 10 s, Istio did for 5 s and then gave it up, both to many complaints of databases that hang.
+ */
+const DETECT_MS = 300;
+/** What Envoy's http_inspector calls the HTTP that it finds. */
+const DETECTED_HTTP: readonly string[] = ["http/1.0", "http/1.1", "h2c"];
 
 /** A listener for each socket that the proxy says it has bound. */
 export function listListeners(model: MeshModel, node: ProxyNode, trustDomain: string): ResourceRecipe[] {
@@ -32,55 +45,96 @@ export function listListeners(model: MeshModel, node: ProxyNode, trustDomain: st
   const recipes: ResourceRecipe[] = [];
   if (outbound !== null) recipes.push(outboundRecipe(model, node, outbound));
   for (const port of inbound) recipes.push(inboundRecipe(model, node, port, trustDomain));
-  for (const entry of ingress) recipes.push(ingressRecipe(entry));
+  for (const entry of ingress) recipes.push(ingressRecipe(model, entry));
   return recipes;
 }
 
 /** HTTP by RDS; connections that name an opaque TCP port of a Service go to that, untouched. */
 function outboundRecipe(model: MeshModel, node: ProxyNode, bound: BoundAddress): ResourceRecipe {
+  const opaque = listOpaquePorts(model, node.namespace);
   const inputs: unknown[] = [bound.address, bound.port, node.namespace];
-  for (const service of model.services.values()) {
-    for (const { port, protocol, splits } of service.ports) {
-      if (protocol === "tcp") inputs.push(service.namespace, service.name, port, splits);
-    }
+  for (const { name, port, detect, shares } of opaque) {
+    inputs.push(name, port, detect);
+    for (const { cluster, weight } of shares) inputs.push(cluster, weight);
   }
-  const create = (): Listener => ({
-    name: OUTBOUND_LISTENER,
-    address: toAddress(bound),
-    trafficDirection: OUTBOUND,
-    filterChains: createTcpChains(model, node.namespace),
-    defaultFilterChain: {
-      filters: [
-        createHttpManager({
-          statPrefix: OUTBOUND_LISTENER,
-          routes: formatOutboundRoutes(node.namespace),
-          access: null,
-        }),
-      ],
-    },
-  });
+  const create = (): Listener => {
+    const manager = createHttpManager({
+      statPrefix: OUTBOUND_LISTENER,
+      routes: formatOutboundRoutes(node.namespace),
+      access: null,
+    });
+    return {
+      name: OUTBOUND_LISTENER,
+      address: toAddress(bound),
+      trafficDirection: OUTBOUND,
+      listenerFilters: [PROXY_PROTOCOL, TLS_INSPECTOR, HTTP_INSPECTOR],
+      listenerFiltersTimeout: toDuration(DETECT_MS),
+      continueOnListenerFiltersTimeout: true,
+      filterChains: [...opaque.map(createTcpChain), ...createDetectChains(opaque, manager)],
+      defaultFilterChain: { filters: [manager] },
+    };
+  };
   return recipe(OUTBOUND_LISTENER, inputs, create);
 }
 
-function createTcpChains(model: MeshModel, clientNamespace: string): FilterChain[] {
-  const chains: FilterChain[] = [];
+interface OpaquePort {
+  readonly name: string;
+  readonly serverNames: readonly string[];
+  readonly port: number;
+  readonly detect: boolean;
+  readonly shares: readonly ClusterShare[];
+}
+
+/** Every port that takes opaque bytes, with the names under which a client of the namespace calls it. */
+function listOpaquePorts(model: MeshModel, clientNamespace: string): OpaquePort[] {
+  const ports: OpaquePort[] = [];
   for (const service of model.services.values()) {
     const serverNames = listHostnames(service, clientNamespace);
     if (serverNames.length === 0) continue;
-    for (const { port, protocol, splits } of service.ports) {
-      if (protocol !== "tcp") continue;
-      const name = formatServiceCluster(service.namespace, service.name, port);
-      // Opaque ports have unconditional splits only, and at most one.
-      const split = splits[0];
-      const shares = split === undefined ? [{ cluster: name, weight: 1 }] : listShares(split, service.namespace, port);
-      chains.push({
-        name,
-        filterChainMatch: { serverNames, destinationPort: { value: port } },
-        filters: [createTcpProxy(name, shares)],
-      });
+    for (const port of service.ports) {
+      if (port.protocol === "http") continue;
+      const name = formatServiceCluster(service.namespace, service.name, port.port);
+      const shares = listOpaqueShares(model, service, port);
+      ports.push({ name, serverNames, port: port.port, detect: port.protocol === "detect", shares });
     }
   }
-  return chains;
+  return ports;
+}
+
+/** Where a port's opaque connections go: only an unconditional split can say, and only to what takes them. */
+function listOpaqueShares(model: MeshModel, service: ServiceModel, { port, splits }: ServicePortModel): ClusterShare[] {
+  const { namespace } = service;
+  const split = splits.find((candidate) => candidate.matches === null);
+  if (split === undefined) return [{ cluster: formatServiceCluster(namespace, service.name, port), weight: 1 }];
+  const backends = split.backends.filter(({ service: name }) => {
+    const backend = model.services.get(`${namespace}/${name}`)?.ports.find((candidate) => candidate.port === port);
+    return backend !== undefined && backend.protocol !== "http";
+  });
+  return listShares({ ...split, backends }, namespace, port);
+}
+
+function createTcpChain({ name, serverNames, port, shares }: OpaquePort): FilterChain {
+  return {
+    name,
+    filterChainMatch: { serverNames: [...serverNames], destinationPort: { value: port } },
+    filters: [createTcpProxy(name, shares)],
+  };
+}
+
+/** What is found to be HTTP on a port that detects is served like all HTTP; one chain for each port number. */
+function createDetectChains(opaque: readonly OpaquePort[], manager: Filter): FilterChain[] {
+  const namesByPort = new Map<number, string[]>();
+  for (const { port, detect, serverNames } of opaque) {
+    if (!detect) continue;
+    const names = namesByPort.get(port);
+    if (names === undefined) namesByPort.set(port, [...serverNames]);
+    else names.push(...serverNames);
+  }
+  return [...namesByPort].map(([port, serverNames]) => ({
+    name: `detect:${port}`,
+    filterChainMatch: { serverNames, destinationPort: { value: port }, applicationProtocols: [...DETECTED_HTTP] },
+    filters: [manager],
+  }));
 }
 
 /** Mutual TLS, then access control, then the app. */
@@ -90,27 +144,44 @@ function inboundRecipe(model: MeshModel, node: ProxyNode, port: InboundPort, tru
   const workload = model.workloads.get(`${node.namespace}/${node.workload}`) ?? null;
   const enforced = model.settings.access === "strict";
   const create = (): Listener => {
-    const guarded = { ports: listKnownPorts(port, workload), protocol: port.protocol };
-    const rules = createRules(access, guarded, trustDomain);
+    const ports = listKnownPorts(port, workload);
+    const rulesFor = (kind: AppProtocol): AccessRules => {
+      return { rules: createRules(access, { ports, protocol: kind }, trustDomain), enforced };
+    };
     return {
       name,
       address: toAddress(port),
       trafficDirection: INBOUND,
-      filterChains: [createInboundChain(name, port, { rules, enforced })],
+      filterChains: createInboundChains(name, port, rulesFor),
     };
   };
   const { address, appPort, protocol } = port;
   return recipe(name, [address, port.port, appPort, protocol, access, workload, enforced], create);
 }
 
-function createInboundChain(name: string, port: InboundPort, access: AccessRules): FilterChain {
+/** One for requests, one for opaque bytes, or both: the caller's proxy says by ALPN which of them a link is. */
+function createInboundChains(
+  name: string,
+  port: InboundPort,
+  rulesFor: (kind: AppProtocol) => AccessRules,
+): FilterChain[] {
   const cluster = formatLocalCluster(port.appPort);
-  if (port.protocol === "tcp") {
-    const filters = [createTcpAccessFilter(name, access), createTcpProxy(name, [{ cluster, weight: 1 }])];
-    return { name, transportSocket: createDownstreamTls([]), filters };
+  const chains: FilterChain[] = [];
+  if (port.protocol !== "tcp") {
+    const access = rulesFor("http");
+    const manager = createHttpManager({ statPrefix: name, routes: createLocalRoutes(name, cluster), access });
+    chains.push({ name, transportSocket: createDownstreamTls(["h2", "http/1.1"]), filters: [manager] });
   }
-  const manager = createHttpManager({ statPrefix: name, routes: createLocalRoutes(name, cluster), access });
-  return { name, transportSocket: createDownstreamTls(["h2", "http/1.1"]), filters: [manager] };
+  if (port.protocol === "tcp" || port.protocol === "detect") {
+    const access = createTcpAccessFilter(name, rulesFor(port.protocol));
+    chains.push({
+      name: port.protocol === "tcp" ? name : `${name}/opaque`,
+      filterChainMatch: port.protocol === "tcp" ? null : { applicationProtocols: [TCP_ALPN] },
+      transportSocket: createDownstreamTls([TCP_ALPN]),
+      filters: [access, createTcpProxy(name, [{ cluster, weight: 1 }])],
+    });
+  }
+  return chains;
 }
 
 /** The app's own port, and the ports of the Services whose endpoints lead to it (directly, or to the proxy's socket). */
@@ -122,18 +193,43 @@ function listKnownPorts(port: InboundPort, workload: WorkloadModel | null): Read
   return ports;
 }
 
-function ingressRecipe(entry: IngressPort): ResourceRecipe {
+/** Requests by RDS; TLS goes on unopened, by the server name that the client asks for. */
+function ingressRecipe(model: MeshModel, entry: IngressPort): ResourceRecipe {
   const name = formatIngressListener(entry.port);
+  const passthrough = (entry.passthrough ?? []).map((rule) => ({ rule, shares: listRuleShares(model, rule) }));
   const create = (): Listener => ({
     name,
     address: toAddress(entry),
+    listenerFilters: passthrough.length === 0 ? [] : [TLS_INSPECTOR],
+    filterChains: passthrough.map(({ rule, shares }) => createPassthroughChain(name, rule.host, shares)),
     defaultFilterChain: {
       filters: [
         createHttpManager({ statPrefix: name, routes: formatIngressRoutes(entry.port), access: null, isEdge: true }),
       ],
     },
   });
-  return recipe(name, [entry.address, entry.port], create);
+  const inputs: unknown[] = [entry.address, entry.port];
+  for (const { rule, shares } of passthrough) {
+    inputs.push(rule.host);
+    for (const { cluster, weight } of shares) inputs.push(cluster, weight);
+  }
+  return recipe(name, inputs, create);
+}
+
+/** A rule whose service is missing, or takes requests only, leads to the cluster that never has an endpoint. */
+function listRuleShares(model: MeshModel, { service: key, servicePort }: PassthroughRule): readonly ClusterShare[] {
+  const service = model.services.get(key);
+  const port = service?.ports.find((candidate) => candidate.port === servicePort);
+  if (service === undefined || port === undefined || port.protocol === "http") return NOTHING;
+  return listOpaqueShares(model, service, port);
+}
+
+function createPassthroughChain(listener: string, host: string, shares: readonly ClusterShare[]): FilterChain {
+  return {
+    name: `${listener}/${host}`,
+    filterChainMatch: { serverNames: [host], transportProtocol: "tls" },
+    filters: [createTcpProxy(listener, shares)],
+  };
 }
 
 function toAddress(bound: BoundAddress): envoy.config.core.v3.Address {
@@ -142,4 +238,15 @@ function toAddress(bound: BoundAddress): envoy.config.core.v3.Address {
 
 function recipe(name: string, inputs: readonly unknown[], create: () => Listener): ResourceRecipe {
   return { name, inputs, encode: () => Listener.encode(create()).finish() };
+}
+
+const NOTHING: readonly ClusterShare[] = [{ cluster: EMPTY_CLUSTER, weight: 1 }];
+const PROXY_PROTOCOL = createListenerFilter("proxy_protocol", "ProxyProtocol");
+const TLS_INSPECTOR = createListenerFilter("tls_inspector", "TlsInspector");
+const HTTP_INSPECTOR = createListenerFilter("http_inspector", "HttpInspector");
+
+/** With all its settings at their defaults: an empty message. */
+function createListenerFilter(name: string, message: string): envoy.config.listener.v3.ListenerFilter {
+  const typeUrl = `type.googleapis.com/envoy.extensions.filters.listener.${name}.v3.${message}`;
+  return { name: `envoy.filters.listener.${name}`, typedConfig: { typeUrl, value: new Uint8Array(0) } };
 }

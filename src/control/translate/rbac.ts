@@ -11,6 +11,7 @@ type RBAC = envoy.config.rbac.v3.RBAC;
 export interface GuardedPort {
   /** What a TCPRoute may call it: the app's own port, and the ports of the Services that lead to it. */
   readonly ports: ReadonlySet<number>;
+  /** "detect": for connections that turned out to be opaque, where the Service does not say that they are. */
   readonly protocol: AppProtocol;
 }
 
@@ -36,6 +37,8 @@ function listPermissions(target: TargetModel, guarded: GuardedPort): Permission[
   const opensPort = tcp === "all" || (tcp ?? []).some((port) => guarded.ports.has(port));
   // On an opaque port requests cannot be seen: TCP rules alone count.
   if (guarded.protocol === "tcp") return opensPort ? [{ any: true }] : [];
+  // A target with rules for requests must not be passed by with bytes that only do not look like one.
+  if (guarded.protocol === "detect") return opensPort && http === null ? [{ any: true }] : [];
   if (tcp !== null && !opensPort) return [];
   return http === null ? [{ any: true }] : http.map(toPermission);
 }

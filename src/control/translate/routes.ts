@@ -50,10 +50,9 @@ export function listIngressRoutes(model: MeshModel, entries: readonly IngressPor
       name,
       inputs: [entry.service, entry.servicePort, port?.protocol, port?.splits],
       encode: () => {
-        return RouteConfiguration.encode({
-          name,
-          virtualHosts: [{ name: "ingress", domains: ["*"], routes: routes() }],
-        }).finish();
+        // An entry without a service takes TLS only: no request has a route there.
+        const virtualHosts = entry.service === "" ? [] : [{ name: "ingress", domains: ["*"], routes: routes() }];
+        return RouteConfiguration.encode({ name, virtualHosts }).finish();
       },
     };
   });

@@ -1,5 +1,5 @@
 import type { HttpHandlerConfig, ListenerConfig, TcpHandlerConfig } from "../snapshot.ts";
-import { TCP_ALPN } from "../runtime.ts";
+import { TCP_ALPN } from "../../xds/names.ts";
 
 /**
  * What serves a link to an inbound port, by the protocol that the link chose (ALPN): the chain that names it, else the
