@@ -8,6 +8,8 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { readApiAccess } from "../../src/apiserver/api-access.ts";
 import { type ApiClient, createApiClient } from "../../src/apiserver/api-client.ts";
+import { type Identity, loadIdentity } from "../../src/identity/identity-file.ts";
+import { formatWorkloadId } from "../../src/identity/spiffe-id.ts";
 import { systemRandom } from "../../src/random/system-random.ts";
 import { FreePorts } from "../../src/runner/free-port.ts";
 import { systemClock } from "../../src/time/system-clock.ts";
@@ -163,6 +165,23 @@ export class Mesh {
     return port ?? assert.fail(`no outbound listener of ${workload} in ${JSON.stringify(config).slice(0, 400)}`);
   }
 
+  /** The loopback port of the only inbound listener of a workload's sidecar. */
+  async inboundPort(workload: string): Promise<number> {
+    const config = (await this.api().proxyConfig(`default/${workload}`)) as ProxyConfig | null;
+    const name = Object.keys(config?.listener ?? {}).find((key) => key.startsWith("inbound"));
+    const port = config?.listener?.[name ?? ""]?.content?.address?.socketAddress?.portValue;
+    return port ?? assert.fail(`no inbound listener of ${workload} in ${JSON.stringify(config).slice(0, 400)}`);
+  }
+
+  /** What a workload's sidecar proves itself with. */
+  async identity(workload: string): Promise<Identity> {
+    const account = workload.slice(0, workload.lastIndexOf("-"));
+    const { trustDomain } = await this.api().mesh();
+    const spiffeId = formatWorkloadId({ trustDomain, namespace: "default", serviceAccount: account });
+    const identity = loadIdentity(join(this.home, "proxies", workload), spiffeId);
+    return identity ?? assert.fail(`no identity of ${workload}`);
+  }
+
   /** Sum of all samples of one metric of a proxy. */
   async metric(workload: string, name: string): Promise<number> {
     const status = (await this.api().proxies()).find((proxy) => proxy.id === `default/${workload}`);
@@ -258,7 +277,13 @@ export function runCommand(
     cwd,
     env,
     input = "",
-  }: { readonly cwd: string; readonly env: Readonly<Record<string, string | undefined>>; readonly input?: string },
+    limitMs = COMMAND_LIMIT_MS,
+  }: {
+    readonly cwd: string;
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly input?: string;
+    readonly limitMs?: number;
+  },
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, [...parameters], { cwd, env: { ...env }, stdio: ["pipe", "pipe", "pipe"] });
@@ -266,12 +291,12 @@ export function runCommand(
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text.stdout += chunk));
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => (text.stderr += chunk));
     const limit = systemClock.after(
-      COMMAND_LIMIT_MS,
+      limitMs,
       () => {
         child.kill("SIGKILL");
         reject(
           new Error(
-            `Waited ${COMMAND_LIMIT_MS} ms for the end of ${file} ${parameters.join(" ")}: ${text.stdout}${text.stderr}`,
+            `Waited ${limitMs} ms for the end of ${file} ${parameters.join(" ")}: ${text.stdout}${text.stderr}`,
           ),
         );
       },
