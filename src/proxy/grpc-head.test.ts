@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isGrpcRequest, readGrpcStatus } from "./grpc-head.ts";
-import { FIELD_CONTENT_TYPE, FIELD_GRPC_STATUS, Head, METHOD_GET, METHOD_POST } from "./head.ts";
+import { isGrpcRequest, readGrpcStatus, readGrpcTimeoutMs } from "./grpc-head.ts";
+import { FIELD_CONTENT_TYPE, FIELD_GRPC_STATUS, FIELD_GRPC_TIMEOUT, Head, METHOD_GET, METHOD_POST } from "./head.ts";
 
 const types: readonly (readonly [contentType: string, grpc: boolean])[] = [
   ["application/grpc", true],
@@ -46,6 +46,30 @@ for (const [text, status] of statuses) {
 test("readGrpcStatus() tells a missing status from a wrong one", () => {
   assert.equal(readGrpcStatus(headWith(FIELD_CONTENT_TYPE, "application/grpc", 0)), -1);
 });
+
+const timeouts: readonly (readonly [text: string, ms: number])[] = [
+  ["1H", 3_600_000],
+  ["2M", 120_000],
+  ["3S", 3_000],
+  ["300m", 300],
+  ["1500u", 2],
+  ["1n", 1],
+  ["0m", 1],
+  ["99999999m", 0],
+  ["99999999H", 0],
+  ["123456789m", 0],
+  ["m", 0],
+  ["1", 0],
+  ["1s", 0],
+  ["-1S", 0],
+  ["1.5S", 0],
+  ["", 0],
+];
+for (const [text, ms] of timeouts) {
+  test(`readGrpcTimeoutMs() of "${text}" is ${ms}`, () => {
+    assert.equal(readGrpcTimeoutMs(headWith(FIELD_GRPC_TIMEOUT, text, METHOD_POST)), ms);
+  });
+}
 
 function headWith(id: number, value: string, method: number): Head {
   const head = new Head();

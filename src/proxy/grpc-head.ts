@@ -1,7 +1,7 @@
 // hot
 import type { Head } from "./head.ts";
 import { GRPC_STATUS_UNKNOWN } from "../observe/grpc-class.ts";
-import { FIELD_CONTENT_TYPE, FIELD_GRPC_STATUS, METHOD_POST } from "./head.ts";
+import { FIELD_CONTENT_TYPE, FIELD_GRPC_STATUS, FIELD_GRPC_TIMEOUT, METHOD_POST } from "./head.ts";
 
 /** A head without `grpc-status`. */
 export const NO_GRPC_STATUS = -1;
@@ -11,6 +11,10 @@ const PLUS = 0x2b;
 const SEMICOLON = 0x3b;
 const SPACE = 0x20;
 const ZERO = 0x30;
+/** The specification allows eight digits. */
+const MAX_TIMEOUT_DIGITS = 8;
+/** Longer ones are the caller's to keep. */
+const MAX_TIMEOUT_MS = 24 * 3_600_000;
 
 /**
  * True for a gRPC call: POST with the media type `application/grpc`, alone or with a format (`application/grpc+proto`).
@@ -48,4 +52,41 @@ export function readGrpcStatus(head: Head): number {
     code = code * 10 + digit;
   }
   return code;
+}
+
+/** The caller's deadline from `grpc-timeout`, in milliseconds, at least 1; 0 when there is none or it cannot be read. */
+export function readGrpcTimeoutMs(request: Head): number {
+  const index = request.find(FIELD_GRPC_TIMEOUT);
+  if (index < 0) return 0;
+  const start = request.spans[index * 4 + 2] as number;
+  const last = (request.spans[index * 4 + 3] as number) - 1;
+  if (last <= start || last - start > MAX_TIMEOUT_DIGITS) return 0;
+  let count = 0;
+  for (let at = start; at < last; at += 1) {
+    const digit = (request.bytes[at] as number) - ZERO;
+    if (digit < 0 || digit > 9) return 0;
+    count = count * 10 + digit;
+  }
+  const ms = Math.ceil(count * unitMs(request.bytes[last] as number));
+  return ms > MAX_TIMEOUT_MS || Number.isNaN(ms) ? 0 : Math.max(1, ms);
+}
+
+/** NaN for what is no unit. */
+function unitMs(letter: number): number {
+  switch (letter) {
+    case 0x48: // H
+      return 3_600_000;
+    case 0x4d: // M
+      return 60_000;
+    case 0x53: // S
+      return 1_000;
+    case 0x6d: // m
+      return 1;
+    case 0x75: // u
+      return 0.001;
+    case 0x6e: // n
+      return 0.000001;
+    default:
+      return NaN;
+  }
 }

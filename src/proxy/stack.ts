@@ -16,7 +16,8 @@ import {
   NO_ROUTE,
   NOT_READY,
 } from "./failures.ts";
-import { isGrpcRequest } from "./grpc-head.ts";
+import { isEventStream } from "./event-stream.ts";
+import { isGrpcRequest, readGrpcTimeoutMs } from "./grpc-head.ts";
 import { BODY_LENGTH, BODY_NONE, METHOD_CONNECT } from "./head.ts";
 import { PickLayer } from "./layers/pick-layer.ts";
 import { RecordLayer } from "./layers/record-layer.ts";
@@ -63,8 +64,9 @@ export class Stack {
     if (access !== null && checkAccess(access, x, this.#runtime.counters) === ANSWERED) return;
     if (!this.#route(x)) return;
     this.#rewriteRequest(x);
-    // The deadline covers all attempts. It starts with the first, not per try.
-    const timeoutMs = x.route?.timeoutMs ?? 0;
+    // The deadline covers all attempts. It starts with the first, not per try. A gRPC call lasts as long as its caller says:
+    // a stream of it may be open for days.
+    const timeoutMs = x.grpc && x.request !== null ? readGrpcTimeoutMs(x.request) : (x.route?.timeoutMs ?? 0);
     if (timeoutMs > 0) this.#runtime.wheel.arm(x.deadline, timeoutMs);
     this.#pick.dispatch(x);
   }
@@ -87,7 +89,11 @@ export class Stack {
   acceptResponse(x: Exchange, head: Head): boolean {
     if (x.origin?.direction === "inbound" || x.cluster?.config.peerIdentities === null) dropFailureField(head);
     const code = this.#retry.failureInAnswer(x, head);
-    if (code === NO_FAILURE || !this.#retry.allows(x, code)) return true;
+    if (code === NO_FAILURE || !this.#retry.allows(x, code)) {
+      // Events are sent for as long as anybody listens.
+      if (isEventStream(head)) this.#runtime.wheel.clear(x.deadline);
+      return true;
+    }
     const attempt = x.attempt;
     x.attempt = null;
     x.connected = false;
