@@ -60,6 +60,11 @@ export class BenchProcess {
     this.#child.stdin?.write(`${line}\n`);
   }
 
+  /** Tells a process that reads its standard input that no more comes. */
+  endInput(): void {
+    this.#child.stdin?.end();
+  }
+
   /** The first status line with this event, and when it came. Rejects when the process ends or `limitMs` passes first. */
   status<T extends StatusLine>(
     event: T["event"],

@@ -1,101 +1,249 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { PROXY_SIGNATURE } from "../src/net/proxy-protocol.ts";
+import type { AppProtocol } from "../src/proxy-node.ts";
 import type { FreePorts } from "../src/runner/free-port.ts";
 import type { BenchProcess } from "./bench-process.ts";
-import type { BenchRuntime, Machine } from "./machine.ts";
-import { type PeerFiles, type PeerSpec, startHaproxy, startNginx } from "./peers.ts";
+import { type BenchRuntime, findEnvoy, type Machine } from "./machine.ts";
+import { startEnvoy } from "./peers/envoy.ts";
+import { startHaproxy } from "./peers/haproxy.ts";
+import { startNginx } from "./peers/nginx.ts";
+import {
+  type Carries,
+  type CertificateFiles,
+  type PeerFiles,
+  type PeerHop,
+  type PeerSpec,
+  writeCertificate,
+} from "./peers/peer.ts";
 import type { WeftMesh } from "./weft-mesh.ts";
 
 /** One way from the load to the backend. */
 export interface Leg {
   readonly title: string;
-  readonly path: "direct" | "one-hop" | "two-hop";
-  /** "peer" legs are what others are measured against. */
+  /** "peer" legs are what weft is measured against. */
   readonly kind: "direct" | "peer" | "weft";
+  /** Null but for weft. */
+  readonly runtime: BenchRuntime | null;
   readonly port: number;
-  /** The Host field it wants. */
+  /** The Host field or :authority it wants. */
   readonly authority: string;
-  /** Whose CPU time counts. */
+  /** Hexadecimal; what an opaque connection has to begin with. */
+  readonly preamble: string;
+  /** The proxies, the caller's first. */
   readonly processes: readonly BenchProcess[];
+  /** The TLS socket of the called proxy where it speaks HTTP/1.1; null where there is none. */
+  readonly called: CalledProxy | null;
+}
+
+export interface CalledProxy {
+  readonly port: number;
+  readonly process: BenchProcess;
+  /** Of a client it lets in. */
+  readonly certificate: CertificateFiles;
 }
 
 export interface LegPlace {
+  readonly machine: Machine;
+  readonly runtimes: readonly BenchRuntime[];
+  readonly files: PeerFiles;
   readonly ports: FreePorts;
-  readonly backendPort: number;
+  readonly mesh: WeftMesh;
   readonly proxyCore: number | null;
 }
 
+export interface LegRequest {
+  /** Part of names: unique in a run. */
+  readonly id: string;
+  readonly hops: 1 | 2;
+  readonly carries: Carries;
+  readonly backendPort: number;
+}
+
+/** A leg before it is started. */
+export interface LegPlan extends Pick<Leg, "title" | "kind" | "runtime"> {
+  start(): Promise<Leg>;
+}
+
+/** What runs as a peer in a pair: `middle` is spoken between its two hops. */
+interface PeerKind {
+  readonly name: string;
+  readonly start: (spec: PeerSpec) => BenchProcess;
+  readonly middle: "h1" | "h2";
+  /** Both hops in one process: half the switches between processes, and nothing that two machines could share. */
+  readonly oneProcess: boolean;
+}
+
 const PEER_AUTHORITY = "echo";
+/** Of PROXY version 2: the command PROXY over TCP and IPv4, and the type of the name that was dialled. */
+const PROXY_COMMAND = 0x21;
+const PROXY_TCP4 = 0x11;
+const PROXY_AUTHORITY = 2;
+const SERVICE_PORT = 80;
 
-/** nginx and HAProxy, one and two hops; two hops are two processes, as two sidecars are. */
-export async function startPeerLegs(machine: Machine, files: PeerFiles, place: LegPlace): Promise<Leg[]> {
-  const legs: Leg[] = [];
-  const { nginx, haproxy } = machine.tools;
-  if (nginx !== null) {
-    legs.push(await oneHop(`nginx ${nginx}`, startNginx, files, place));
-    legs.push(await twoHops(`nginx ${nginx}, HTTP/1.1 between`, { start: startNginx, protocol: "h1" }, files, place));
-  }
-  if (haproxy !== null) {
-    legs.push(await oneHop(`HAProxy ${haproxy}`, startHaproxy, files, place));
-    legs.push(
-      await twoHops(`HAProxy ${haproxy}, HTTP/1.1 between`, { start: startHaproxy, protocol: "h1" }, files, place),
-    );
-    legs.push(
-      await twoHops(`HAProxy ${haproxy}, HTTP/2 between`, { start: startHaproxy, protocol: "h2" }, files, place),
-    );
-  }
-  return legs;
-}
-
-type StartPeer = (spec: PeerSpec) => BenchProcess;
-
-async function oneHop(title: string, start: StartPeer, files: PeerFiles, place: LegPlace): Promise<Leg> {
-  const port = await place.ports.take();
-  const process = start({
+/** No proxy between: what load and backend can do at most. */
+export function planDirect({ backendPort }: LegRequest): LegPlan {
+  const title = "no proxy";
+  const leg: Leg = {
     title,
-    port,
-    targetPort: place.backendPort,
-    core: place.proxyCore,
-    files,
-    tls: "none",
-    protocol: "h1",
-  });
-  return { title, path: "one-hop", kind: "peer", port, authority: PEER_AUTHORITY, processes: [process] };
+    kind: "direct",
+    runtime: null,
+    port: backendPort,
+    authority: PEER_AUTHORITY,
+    preamble: "",
+    processes: [],
+    called: null,
+  };
+  return { title, kind: "direct", runtime: null, start: () => Promise.resolve(leg) };
 }
 
-async function twoHops(
-  title: string,
-  peer: { readonly start: StartPeer; readonly protocol: "h1" | "h2" },
-  files: PeerFiles,
-  place: LegPlace,
-): Promise<Leg> {
-  const [port, middle] = [await place.ports.take(), await place.ports.take()];
-  const shared = { core: place.proxyCore, files, protocol: peer.protocol };
-  const called = peer.start({
-    ...shared,
-    title: `${title} (called)`,
-    port: middle,
-    targetPort: place.backendPort,
-    tls: "downstream",
+/** The peers that are installed. Two hops are two processes, as two sidecars are; HAProxy's best also as one. */
+export function planPeers(place: LegPlace, request: LegRequest): LegPlan[] {
+  return listPeers(place.machine, request).map((peer) => ({
+    title: formatPeerTitle(peer, request),
+    kind: "peer",
+    runtime: null,
+    start: () => (request.hops === 1 ? startOneHop(peer, place, request) : startTwoHops(peer, place, request)),
+  }));
+}
+
+function listPeers({ tools }: Machine, { hops, carries }: LegRequest): readonly PeerKind[] {
+  const isPair = hops === 2 && carries !== "tcp";
+  const peers: PeerKind[] = [];
+  const envoy = (spec: PeerSpec): BenchProcess => startEnvoy(findEnvoy(), spec);
+  if (tools.nginx !== null)
+    peers.push({
+      name: `nginx ${tools.nginx}`,
+      start: startNginx,
+      middle: carries === "grpc" ? "h2" : "h1",
+      oneProcess: false,
+    });
+  if (tools.haproxy !== null) {
+    const haproxy = { name: `HAProxy ${tools.haproxy}`, start: startHaproxy, oneProcess: false };
+    if (carries !== "grpc") peers.push({ ...haproxy, middle: "h1" });
+    if (isPair) peers.push({ ...haproxy, middle: "h2" }, { ...haproxy, middle: "h2", oneProcess: true });
+  }
+  if (tools.envoy !== null) peers.push({ name: `Envoy ${tools.envoy}`, start: envoy, middle: "h2", oneProcess: false });
+  return peers;
+}
+
+function formatPeerTitle({ name, middle, oneProcess }: PeerKind, { hops, carries }: LegRequest): string {
+  if (hops === 1 || carries === "tcp") return name;
+  return `${name}, ${middle === "h2" ? "HTTP/2" : "HTTP/1.1"} between${oneProcess ? ", one process" : ""}`;
+}
+
+async function startOneHop(peer: PeerKind, place: LegPlace, request: LegRequest): Promise<Leg> {
+  const title = formatPeerTitle(peer, request);
+  const port = await place.ports.take();
+  const hop: PeerHop = { port, targetPort: request.backendPort, tls: "none", carries: request.carries, middle: "h1" };
+  const process = peer.start({
+    title: `${request.id} ${title}`,
+    core: place.proxyCore,
+    files: place.files,
+    hops: [hop],
   });
-  const caller = peer.start({ ...shared, title: `${title} (caller)`, port, targetPort: middle, tls: "upstream" });
-  return { title, path: "two-hop", kind: "peer", port, authority: PEER_AUTHORITY, processes: [caller, called] };
+  return toPeerLeg(title, port, [process]);
+}
+
+async function startTwoHops(peer: PeerKind, place: LegPlace, request: LegRequest): Promise<Leg> {
+  const title = formatPeerTitle(peer, request);
+  const { carries, backendPort, id } = request;
+  const [port, between] = [await place.ports.take(), await place.ports.take()];
+  const shared = { carries, middle: peer.middle };
+  const caller: PeerHop = { ...shared, port, targetPort: between, tls: "upstream" };
+  const called: PeerHop = { ...shared, port: between, targetPort: backendPort, tls: "downstream" };
+  const start = (name: string, hops: readonly PeerHop[]): BenchProcess =>
+    peer.start({ title: `${id} ${title} ${name}`, core: place.proxyCore, files: place.files, hops });
+  if (peer.oneProcess) return toPeerLeg(title, port, [start("both", [caller, called])]);
+  const calledProcess = start("called", [called]);
+  const leg = toPeerLeg(title, port, [start("caller", [caller]), calledProcess]);
+  // HAProxy takes the one protocol of its middle leg; Envoy takes both.
+  const takesHttp1 = carries === "http" && (peer.middle === "h1" || peer.start !== startHaproxy);
+  const certificate = place.files.caller;
+  return { ...leg, called: takesHttp1 ? { port: between, process: calledProcess, certificate } : null };
+}
+
+function toPeerLeg(title: string, port: number, processes: readonly BenchProcess[]): Leg {
+  return { title, kind: "peer", runtime: null, port, authority: PEER_AUTHORITY, preamble: "", processes, called: null };
 }
 
 /**
- * Two sidecars of one mesh on one runtime. One hop: the caller's sidecar to a plain upstream outside the mesh (egress).
- * Two hops: the caller's sidecar, mutual TLS, the called service's sidecar, its app.
+ * Two sidecars of one mesh on one runtime, or the caller's alone with a plain upstream outside the mesh (egress). Two hops:
+ * the caller's sidecar, mutual TLS, the called service's sidecar, its app.
  */
-export async function startWeftLegs(mesh: WeftMesh, runtime: BenchRuntime, place: LegPlace): Promise<Leg[]> {
-  const service = `echo-${runtime.id}`;
-  const caller = `caller-${runtime.id}`;
-  await mesh.addService(service, caller);
-  const { backendPort: appPort, proxyCore: core } = place;
-  const calledWorkload = `${service}-0`;
-  const called = await mesh.startSidecar({ runtime, workload: calledWorkload, service, appPort, core });
-  await mesh.publish(service, calledWorkload, called.inbound);
-  const calling = await mesh.startSidecar({ runtime, workload: `${caller}-0`, service: caller, appPort, core });
-  const shared = { title: `weft on ${runtime.label}`, kind: "weft", port: calling.outbound.port } as const;
-  return [
-    { ...shared, path: "one-hop", authority: `127.0.0.1:${appPort}`, processes: [calling.process] },
-    { ...shared, path: "two-hop", authority: service, processes: [calling.process, called.process] },
-  ];
+export function planWeft(place: LegPlace, request: LegRequest): LegPlan[] {
+  return place.runtimes.map((runtime) => ({
+    title: `weft on ${runtime.label}`,
+    kind: "weft",
+    runtime,
+    start: () => (request.hops === 1 ? startEgress(runtime, place, request) : startSidecars(runtime, place, request)),
+  }));
+}
+
+async function startEgress(runtime: BenchRuntime, { mesh, proxyCore }: LegPlace, request: LegRequest): Promise<Leg> {
+  const caller = `${request.id}-caller-${runtime.id}`;
+  await mesh.addService(caller, caller);
+  const { backendPort: appPort } = request;
+  const sidecar = {
+    runtime,
+    workload: `${caller}-0`,
+    service: caller,
+    appPort,
+    protocol: "http",
+    core: proxyCore,
+  } as const;
+  const { outbound, process } = await mesh.startSidecar(sidecar);
+  return { ...toWeftLeg(runtime, outbound.port), authority: `127.0.0.1:${appPort}`, processes: [process] };
+}
+
+async function startSidecars(runtime: BenchRuntime, place: LegPlace, request: LegRequest): Promise<Leg> {
+  const { mesh, proxyCore: core, files } = place;
+  const protocol: AppProtocol = request.carries;
+  const [service, caller] = [`${request.id}-${runtime.id}`, `${request.id}-caller-${runtime.id}`];
+  await mesh.addService(service, caller, protocol);
+  const called = await mesh.startSidecar({
+    runtime,
+    workload: `${service}-0`,
+    service,
+    appPort: request.backendPort,
+    protocol,
+    core,
+  });
+  await mesh.publish(service, `${service}-0`, called.inbound, protocol);
+  const own = {
+    runtime,
+    workload: `${caller}-0`,
+    service: caller,
+    appPort: request.backendPort,
+    protocol: "http",
+    core,
+  } as const;
+  const calling = await mesh.startSidecar(own);
+  const certificate = copyIdentity(calling.stateDir, join(files.folder, caller));
+  return {
+    ...toWeftLeg(runtime, calling.outbound.port),
+    authority: service,
+    preamble: request.carries === "tcp" ? formatProxyHeader(service) : "",
+    processes: [calling.process, called.process],
+    called: request.carries === "http" ? { port: called.inbound.port, process: called.process, certificate } : null,
+  };
+}
+
+function toWeftLeg(runtime: BenchRuntime, port: number): Omit<Leg, "authority"> {
+  return { title: `weft on ${runtime.label}`, kind: "weft", runtime, port, preamble: "", processes: [], called: null };
+}
+
+/** What the caller's sidecar shows the called one. */
+function copyIdentity(stateDir: string, path: string): CertificateFiles {
+  const identity = JSON.parse(readFileSync(join(stateDir, "identity.json"), "utf8")) as Record<string, string>;
+  return writeCertificate(path, identity["certificateChainPem"] ?? "", identity["keyPem"] ?? "");
+}
+
+/** As apps whose connections are captured begin: a PROXY header (version 2) with the name that was dialled, in hexadecimal. */
+function formatProxyHeader(name: string): string {
+  const field = Buffer.from([PROXY_AUTHORITY, 0, name.length, ...Buffer.from(name, "latin1")]);
+  const addresses = Buffer.from([127, 0, 0, 1, 127, 0, 0, 1, 0, 1, 0, SERVICE_PORT]);
+  const length = addresses.length + field.length;
+  const head = Buffer.from([...PROXY_SIGNATURE, PROXY_COMMAND, PROXY_TCP4, length >> 8, length & 0xff]);
+  return Buffer.concat([head, addresses, field]).toString("hex");
 }

@@ -1,13 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../src/time/system-clock.ts";
-import type { Machine } from "./machine.ts";
+import type { BenchRuntime } from "./machine.ts";
 import { type MemoryUse, readMemory } from "./process-cost.ts";
 import { type Spread, summarise } from "./statistics.ts";
 import { startWeftMesh } from "./weft-mesh.ts";
 
 export interface MemoryOptions {
-  readonly machine: Machine;
+  readonly runtimes: readonly BenchRuntime[];
   readonly folder: string;
   /** Sidecars per runtime. */
   readonly repeats: number;
@@ -27,7 +27,7 @@ const SETTLE_MS = 5_000;
 
 /** Sidecars that have the shop's configuration and carry nothing. Null where memory cannot be read (no /proc). */
 export async function measureMemory(options: MemoryOptions): Promise<readonly MemoryRow[] | null> {
-  const { machine, folder, repeats, progress } = options;
+  const { runtimes, folder, repeats, progress } = options;
   if (process.platform !== "linux") {
     progress("memory is left out: it is read from /proc, which only Linux has");
     return null;
@@ -36,11 +36,18 @@ export async function measureMemory(options: MemoryOptions): Promise<readonly Me
   const mesh = await startWeftMesh(join(folder, "mesh"), null);
   try {
     const rows: MemoryRow[] = [];
-    for (const runtime of machine.runtimes) {
+    for (const runtime of runtimes) {
       const readings: MemoryUse[] = [];
       for (let count = 1; count <= repeats; count += 1) {
         const workload = `web-${runtime.id}-${count}`;
-        const sidecar = await mesh.startSidecar({ runtime, workload, service: "web", appPort: 9, core: null });
+        const sidecar = await mesh.startSidecar({
+          runtime,
+          workload,
+          service: "web",
+          appPort: 9,
+          protocol: "http",
+          core: null,
+        });
         await new Promise<void>((resolve) => systemClock.after(SETTLE_MS, resolve, undefined));
         const memory = readMemory(sidecar.process.pid);
         readings.push(memory);

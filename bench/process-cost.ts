@@ -15,11 +15,23 @@ let ticksPerSecond: number | null = null;
 
 /** User and system time of a process with all its threads so far, in microseconds. Throws where there is no /proc. */
 export function readCpuMicros(pid: number): number {
-  ticksPerSecond ??= Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   // The second field is a name in parentheses that may hold anything; utime and stime are the 12th and 13th after it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1e6;
+  return ((Number(fields[11]) + Number(fields[12])) / readTicksPerSecond()) * 1e6;
+}
+
+/** How long a core has been busy so far, in microseconds, whatever with. Throws where there is no /proc. */
+export function readCoreBusyMicros(core: number): number {
+  const line = readFileSync("/proc/stat", "utf8")
+    .split("\n")
+    .find((text) => text.startsWith(`cpu${core} `));
+  // user, nice, system, idle, iowait, irq, softirq, steal
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (line ?? "")
+    .split(" ")
+    .slice(1)
+    .map(Number);
+  return ((user + nice + system + irq + softirq + steal) / readTicksPerSecond()) * 1e6;
 }
 
 /** Throws where there is no /proc. */
@@ -32,6 +44,11 @@ export function readMemory(pid: number): MemoryUse {
     proportionalBytes: readKilobytes(rollup, "Pss"),
     privateBytes: clean === null || dirty === null ? null : clean + dirty,
   };
+}
+
+function readTicksPerSecond(): number {
+  ticksPerSecond ??= Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
+  return ticksPerSecond;
 }
 
 function readKilobytes(text: string, name: string): number | null {

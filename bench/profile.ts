@@ -10,20 +10,21 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { FreePorts } from "../src/runner/free-port.ts";
 import { systemRandom } from "../src/random/system-random.ts";
 import { BenchProcess, stopAllProcesses } from "./bench-process.ts";
-import { type Leg, startWeftLegs } from "./legs.ts";
+import { startBackend } from "./groups.ts";
+import { type Leg, planWeft } from "./legs.ts";
+import { LoadProgram, type LoadResult } from "./load-program.ts";
 import { type BenchRuntime, describeMachine } from "./machine.ts";
-import { createPeerFiles, startHaproxyBackend, startNginxBackend } from "./peers.ts";
-import { waitForAnswer } from "./probe.ts";
+import { createPeerFiles } from "./peers/peer.ts";
 import { readCpuMicros } from "./process-cost.ts";
 import { JitCode } from "./profile/jit-code.ts";
 import { parseSamples, type Sample } from "./profile/samples.ts";
 import { countSystemCalls } from "./profile/system-calls.ts";
 import { startWeftMesh } from "./weft-mesh.ts";
-import { REALISTIC_BODY, WORKLOADS } from "./workload.ts";
-import { type LoadResult, runLoad } from "./wrk.ts";
+import { MINIMAL, REALISTIC } from "./requests.ts";
+import { closedLoop, type Group, GROUPS, type LoadTools, type Workload } from "./workloads.ts";
 
 interface Options {
-  readonly leg: Leg["path"];
+  readonly leg: string;
   readonly runtime: string;
   readonly workload: string;
   readonly connections: number;
@@ -39,9 +40,11 @@ const ATTACH_SECONDS = 1;
 
 const program = new Command("node dist/bench/profile.js")
   .description("Shows where the time of one weft leg goes.")
-  .addOption(new Option("--leg <path>").choices(["one-hop", "two-hop"]).default("two-hop"))
+  .addOption(new Option("--leg <group>").choices(GROUPS.map(({ id }) => id)).default("two-hop"))
   .addOption(new Option("--runtime <id>", "bun, node, node-lts").default("bun"))
-  .addOption(new Option("--workload <id>").choices(WORKLOADS.map(({ id }) => id)).default("realistic"))
+  .addOption(
+    new Option("--workload <id>", "realistic or minimal with --connections, or one of the bench").default("realistic"),
+  )
   .addOption(new Option("--connections <count>").default(32).argParser(parsePositive))
   .addOption(new Option("--seconds <count>", "length of each measurement").default(5).argParser(parsePositive))
   .addOption(new Option("--top <count>", "functions shown").default(40).argParser(parsePositive));
@@ -66,37 +69,25 @@ async function run(options: Options): Promise<void> {
     throw new Error(
       `Found no runtime "${options.runtime}"; expected one of ${machine.runtimes.map(({ id }) => id).join(", ")}`,
     );
-  const workload = WORKLOADS.find(({ id }) => id === options.workload);
-  if (workload === undefined) throw new Error(`Found no workload "${options.workload}"`);
+  const group = GROUPS.find(({ id }) => id === options.leg);
+  if (group === undefined) throw new Error(`Found no group "${options.leg}"`);
+  const workload = findWorkload(group, options);
   const pinned = machine.tools.taskset !== null && machine.cores > 1;
   const [loadCore, proxyCore] = pinned ? [0, 1] : [null, null];
   const files = await createPeerFiles(folder);
   const ports = new FreePorts(systemRandom);
-  const backendPort = await ports.take();
-  const startBackend = machine.tools.haproxy === null ? startNginxBackend : startHaproxyBackend;
-  const backend = startBackend(files, backendPort, loadCore);
+  const program = machine.tools.go === null ? null : await LoadProgram.build(folder, loadCore);
+  const tools: LoadTools = { program, folder, loadCore, halfRate: 1000, seed: 1 };
   const mesh = await startWeftMesh(join(folder, "mesh"), loadCore);
-  const place = { ports, backendPort, proxyCore };
-  const leg = (await startWeftLegs(mesh, withSymbols(runtime), place)).find(({ path }) => path === options.leg);
-  if (leg === undefined) throw new Error(`Found no leg "${options.leg}"`);
-  await waitForAnswer({
-    title: leg.title,
-    port: leg.port,
-    authority: leg.authority,
-    path: "/products/1",
-    body: REALISTIC_BODY,
-  });
-  const { connections, seconds } = options;
-  const load = (lasting: number): Promise<LoadResult> =>
-    runLoad({
-      workload,
-      port: leg.port,
-      authority: leg.authority,
-      connections,
-      seconds: lasting,
-      core: loadCore,
-      folder,
-    });
+  const place = { machine, runtimes: [withSymbols(runtime)], files, ports, mesh, proxyCore };
+  const backendPort = await ports.take();
+  const backend = await startBackend(group, place, tools, backendPort);
+  const [plan] = planWeft(place, { id: group.id, hops: group.hops, carries: group.carries, backendPort });
+  if (plan === undefined) throw new Error("expected a leg");
+  const leg = await plan.start();
+  await group.check(leg, tools);
+  const { seconds } = options;
+  const load = (lasting: number): Promise<LoadResult> => workload(leg, lasting, tools);
 
   progress(`warming up for ${WARM_UP_SECONDS} s`);
   await load(WARM_UP_SECONDS);
@@ -139,9 +130,18 @@ async function run(options: Options): Promise<void> {
   await backend.stop();
 }
 
+/** The group's only one where it takes neither kind of request. */
+function findWorkload(group: Group, { workload, connections }: Options): Workload["load"] {
+  const kind = [REALISTIC, MINIMAL].find(({ id }) => id === workload);
+  if (group.backend === "answers" && kind !== undefined) return closedLoop(kind, connections);
+  const found = group.workloads.find(({ id }) => id === workload) ?? group.workloads[0];
+  if (found === undefined) throw new Error(`Found no workload in ${group.id}`);
+  return found.load;
+}
+
 /** The same runtime, telling perf the names of what it compiles. */
 function withSymbols(runtime: BenchRuntime): BenchRuntime {
-  return runtime.id === "bun"
+  return runtime.kind === "bun"
     ? { ...runtime, environment: { BUN_JSC_useJITDump: "1", BUN_JSC_jitDumpDirectory: folder } }
     : { ...runtime, parameters: ["--perf-basic-prof-only-functions", "--interpreted-frames-native-stack"] };
 }
@@ -160,11 +160,11 @@ async function measureCost(leg: Leg, load: () => Promise<LoadResult>): Promise<C
 }
 
 function printCost(leg: Leg, { result, cpuMicros }: Cost): void {
-  const each = cpuMicros.map((micros) => micros / result.requests);
+  const each = cpuMicros.map((micros) => micros / result.count);
   const names = leg.processes.length === 1 ? ["caller"] : ["caller", "called"];
   const parts = each.map((micros, index) => `${names[index]} ${micros.toFixed(1)}`);
   print(
-    `${leg.title}, ${leg.path}: ${sum(each).toFixed(1)} µs of CPU per request (${parts.join(", ")}), ${result.requestsPerSecond.toFixed(0)} requests/s, median ${result.medianMicros} µs, p99 ${result.p99Micros} µs, ${result.errors} errors`,
+    `${leg.title}: ${sum(each).toFixed(1)} µs of CPU per request (${parts.join(", ")}), ${result.perSecond.toFixed(0)} requests/s, median ${result.medianMicros} µs, p99 ${result.p99Micros} µs, ${result.errors} errors`,
   );
 }
 
@@ -176,10 +176,10 @@ async function printSystemCalls(
   const perProcess = await Promise.all(
     pids.map((pid) => countSystemCalls([pid], COUNT_SECONDS, join(createFolder(`count-${pid}`)))),
   );
-  const { requestsPerSecond } = await loaded;
+  const { perSecond } = await loaded;
   perProcess.forEach((counts, index) => {
     if (counts === null) return print("system calls: unknown (this kernel has no tracepoints for us)");
-    const perRequest = [...counts].map(([name, count]) => [name, count / (requestsPerSecond * COUNT_SECONDS)] as const);
+    const perRequest = [...counts].map(([name, count]) => [name, count / (perSecond * COUNT_SECONDS)] as const);
     const shown = perRequest.filter(([, count]) => count >= 0.005).toSorted((a, b) => b[1] - a[1]);
     print(
       `system calls per request, ${index === 0 ? "caller" : "called"}: ${shown.map(([name, count]) => `${name} ${count.toFixed(2)}`).join(", ")}`,

@@ -1,35 +1,37 @@
+import type { Verdict } from "./comparison.ts";
+import type { GroupResults, WorkloadTable } from "./groups.ts";
+import { IDLE_CONNECTIONS, type IdleRow } from "./idle-connections.ts";
 import type { Machine } from "./machine.ts";
 import type { MemoryRow } from "./memory.ts";
 import type { StartupResult } from "./startup.ts";
 import type { Spread } from "./statistics.ts";
-import type { ThroughputResult, ThroughputTable } from "./throughput.ts";
 
 /** What a run measured; null = not asked for, or impossible here. */
 export interface BenchResults {
   readonly machine: Machine;
   readonly startup: StartupResult | null;
   readonly memory: readonly MemoryRow[] | null;
-  readonly throughput: ThroughputResult | null;
+  readonly groups: GroupResults | null;
+  readonly idle: readonly IdleRow[] | null;
 }
 
 type Cells = readonly string[];
 
 /** The results as a page of plain text. */
 export function formatResults(results: BenchResults): string {
-  const { machine, startup, memory, throughput } = results;
+  const { machine, startup, memory, groups, idle } = results;
   return [
     formatMachine(machine),
     ...(startup === null ? [] : [formatStartup(startup)]),
     ...(memory === null ? [] : [formatMemory(memory)]),
-    ...(throughput === null ? [] : [formatMethod(throughput), ...throughput.tables.map(formatThroughput)]),
+    ...(groups === null ? [] : [formatMethod(groups), ...groups.tables.map(formatWorkload)]),
+    ...(idle === null ? [] : [formatIdle(idle)]),
+    formatSummary(results),
   ].join("\n\n");
 }
 
 function formatMachine(machine: Machine): string {
-  const { nginx, haproxy, wrk, taskset } = machine.tools;
-  const tools = Object.entries({ nginx, haproxy, wrk, taskset }).map(
-    ([name, version]) => `${name} ${version ?? "not installed"}`,
-  );
+  const tools = Object.entries(machine.tools).map(([name, version]) => `${name} ${version ?? "not installed"}`);
   return [
     `weft ${machine.weft}, ${machine.date}`,
     `${machine.cpu}, ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(1)} GiB, ${machine.kernel}`,
@@ -55,31 +57,149 @@ function formatMemory(memory: readonly MemoryRow[]): string {
   return formatTable(rows);
 }
 
-function formatMethod(throughput: ThroughputResult): string {
-  const { rounds, seconds, connections, backend, pinned } = throughput;
+function formatMethod(groups: GroupResults): string {
+  const { rounds, seconds, pinned, leftOut } = groups;
   const cores = pinned ? "proxies on core 1, load and backend on core 0" : "nothing pinned";
-  return `Throughput: ${rounds} rounds of ${seconds} s, legs in turn, wrk with ${connections} connections, ${cores}; backend: ${backend}.
-Ratios are to the best peer of the same round (rate: above 1 is better; CPU: below 1 is better). No access logs.`;
+  return [
+    `Workloads: ${rounds} rounds of ${seconds} s (open loops ${seconds * 2} s), legs in turn, ${cores}. No access logs.`,
+    "Ratios are to the best peer of the same round: x rate = requests per second; x core = requests per second of the proxies'",
+    "CPU time. Above 1 is better. Resident memory is of all proxies of a leg. A leg with any error has failed.",
+    ...leftOut,
+  ].join("\n");
 }
 
-function formatThroughput(table: ThroughputTable): string {
-  const path = table.path === "one-hop" ? "One plain HTTP/1.1 hop" : "Two hops with mutual TLS between";
-  const rows: Cells[] = [["", "requests/s", "ratio", "CPU µs/request", "ratio", "core used", "median µs", "errors"]];
-  const optional = (spread: Spread | null, digits: number): string =>
-    spread === null ? "" : formatSpread(spread, digits);
-  for (const row of table.rows) {
+function formatWorkload(table: WorkloadTable): string {
+  return `${table.id}: ${table.title}\n${table.judge === "added" ? formatOpenLoop(table) : formatClosedLoop(table)}`;
+}
+
+function formatClosedLoop({ unit, rows }: WorkloadTable): string {
+  const head: Cells = [
+    "",
+    `${unit}/s`,
+    "x rate",
+    "CPU µs each",
+    "x core",
+    "core",
+    "load core",
+    "p50 µs",
+    "p99 µs",
+    "MB",
+    "must reach",
+  ];
+  return (
+    formatTable([
+      head,
+      ...rows.map((row): Cells => [
+        row.leg,
+        row.failure === null ? optional(row.perSecond, 0) : "failed",
+        optional(row.rateRatio, 2),
+        optional(row.cpuMicros, 1),
+        optional(row.perCoreRatio, 2),
+        percent(row.coreRatio),
+        percent(row.loadCoreRatio),
+        row.medianMicros?.median.toFixed(0) ?? "",
+        row.p99Micros?.median.toFixed(0) ?? "",
+        row.residentBytes === null ? "" : (row.residentBytes.median / 1e6).toFixed(0),
+        formatVerdict(row.verdict),
+      ]),
+    ]) + formatFailures(rows)
+  );
+}
+
+function formatOpenLoop({ rate, rows }: WorkloadTable): string {
+  const head: Cells = [
+    `${rate?.toFixed(0) ?? "no"} requests/s`,
+    "p50 µs",
+    "p99 µs",
+    "p50 added",
+    "p99 added",
+    "CPU µs each",
+    "must reach",
+  ];
+  return (
+    formatTable([
+      head,
+      ...rows.map((row): Cells => [
+        row.leg,
+        row.failure === null ? optional(row.medianMicros, 0) : "failed",
+        optional(row.p99Micros, 0),
+        optional(row.addedMedianMicros, 0),
+        optional(row.addedP99Micros, 0),
+        optional(row.cpuMicros, 1),
+        formatVerdict(row.verdict),
+      ]),
+    ]) + formatFailures(rows)
+  );
+}
+
+function formatFailures(rows: readonly { readonly leg: string; readonly failure: string | null }[]): string {
+  const failed = rows.filter(({ failure }) => failure !== null);
+  return failed.map(({ leg, failure }) => `\n  ${leg} failed: ${(failure ?? "").slice(0, 300)}`).join("");
+}
+
+function formatIdle(rows: readonly IdleRow[]): string {
+  const megabytes = (spread: Spread | null): string => (spread === null ? "" : formatSpread(spread, 1, 1e6));
+  return (
+    `idle: ${IDLE_CONNECTIONS} idle downstream connections, one request each; the caller's proxy of two hops\n` +
+    formatTable([
+      ["resident MB", "before", "grown by", "must reach"],
+      ...rows.map((row): Cells => [
+        row.leg,
+        row.failure === null ? megabytes(row.beforeBytes) : "failed",
+        megabytes(row.grownBytes),
+        formatVerdict(row.verdict),
+      ]),
+    ]) +
+    formatFailures(rows)
+  );
+}
+
+/** One line per aim: what was to be reached and what was found. */
+function formatSummary({ machine, groups, idle }: BenchResults): string {
+  const runtimes = machine.runtimes.filter(({ id }) => listVerdicts(groups, idle).some((one) => one.runtime === id));
+  const rows: Cells[] = [["what must be reached", ...runtimes.map(({ label }) => label)]];
+  for (const name of new Set(listVerdicts(groups, idle).map(({ workload }) => workload))) {
+    const ofName = listVerdicts(groups, idle).filter(({ workload }) => workload === name);
     rows.push([
-      row.leg,
-      formatSpread(row.requestsPerSecond, 0),
-      optional(row.rateRatio, 2),
-      optional(row.cpuMicrosPerRequest, 1),
-      optional(row.cpuRatio, 2),
-      row.coreRatio === null ? "" : `${(row.coreRatio.median * 100).toFixed(0)} %`,
-      row.medianMicros.median.toFixed(0),
-      String(row.errors),
+      name,
+      ...runtimes.map(({ id }) => formatVerdict(ofName.find(({ runtime }) => runtime === id)?.verdict ?? null)),
     ]);
   }
-  return `${path}; ${table.workload}\n${formatTable(rows)}`;
+  return rows.length === 1 ? "" : formatTable(rows);
+}
+
+interface NamedVerdict {
+  readonly workload: string;
+  readonly runtime: string;
+  readonly verdict: Verdict;
+}
+
+function listVerdicts(groups: GroupResults | null, idle: readonly IdleRow[] | null): NamedVerdict[] {
+  const pick = (
+    workload: string,
+    rows: readonly { runtime: string | null; verdict: Verdict | null }[],
+  ): NamedVerdict[] =>
+    rows.flatMap(({ runtime, verdict }) =>
+      runtime === null || verdict === null ? [] : [{ workload, runtime, verdict }],
+    );
+  return [...(groups?.tables ?? []).flatMap(({ id, rows }) => pick(id, rows)), ...pick("idle", idle ?? [])];
+}
+
+function formatVerdict(verdict: Verdict | null): string {
+  if (verdict === null) return "";
+  const { basis, mustReach, found, isReached } = verdict;
+  const limit = { rate: ">=", "per core": ">=", "added milliseconds": "<=", megabytes: "<=", failed: "" }[basis];
+  const unit = { rate: "x rate", "per core": "x core", "added milliseconds": "ms", megabytes: "MB", failed: "" }[basis];
+  const aim = `${limit}${limit === "" ? "" : " "}${mustReach}${unit === "" ? "" : ` ${unit}`}`;
+  return `${aim}: ${found === null ? "failed" : found.toFixed(2)} ${isReached ? "reached" : "MISSED"}`;
+}
+
+function optional(spread: Spread | null, digits: number): string {
+  return spread === null ? "" : formatSpread(spread, digits);
+}
+
+function percent(spread: Spread | null): string {
+  return spread === null ? "" : `${(spread.median * 100).toFixed(0)} %`;
 }
 
 function formatSpread(spread: Spread, digits: number, unit: number = 1): string {

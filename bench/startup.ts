@@ -7,14 +7,14 @@ import { FreePorts } from "../src/runner/free-port.ts";
 import { systemRandom } from "../src/random/system-random.ts";
 import { systemClock } from "../src/time/system-clock.ts";
 import { BenchProcess } from "./bench-process.ts";
-import { type Machine, PROJECT_FOLDER } from "./machine.ts";
+import { type BenchRuntime, PROJECT_FOLDER } from "./machine.ts";
 import { waitForAnswer } from "./probe.ts";
 import { type Spread, summarise } from "./statistics.ts";
 import { startWeftMesh } from "./weft-mesh.ts";
-import { BACKEND_BODY } from "./workload.ts";
+import { BACKEND_BODY } from "./requests.ts";
 
 export interface StartupOptions {
-  readonly machine: Machine;
+  readonly runtimes: readonly BenchRuntime[];
   readonly folder: string;
   readonly repeats: number;
   readonly progress: (text: string) => void;
@@ -40,14 +40,14 @@ export interface SidecarStartup {
 const UP_LIMIT_MS = 60_000;
 
 export async function measureStartup(options: StartupOptions): Promise<StartupResult> {
-  const { machine, folder, repeats, progress } = options;
+  const { folder, repeats, progress } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const up: number[] = [];
   for (let count = 1; count <= repeats; count += 1) {
     up.push(await timeUp(join(folder, `up-${count}`)));
     progress(`weft up, ${count} of ${repeats}: ready after ${up.at(-1)?.toFixed(0)} ms`);
   }
-  return { up: required(up), sidecars: await measureSidecars(machine, options) };
+  return { up: required(up), sidecars: await measureSidecars(options) };
 }
 
 /** Runs `weft up` on a copy of the shop whose ingress has a free port, and stops it again. */
@@ -93,26 +93,29 @@ async function timeUp(folder: string): Promise<number> {
   }
 }
 
-async function measureSidecars(
-  machine: Machine,
-  { folder, repeats, progress }: StartupOptions,
-): Promise<readonly SidecarStartup[]> {
+async function measureSidecars({
+  runtimes,
+  folder,
+  repeats,
+  progress,
+}: StartupOptions): Promise<readonly SidecarStartup[]> {
   const mesh = await startWeftMesh(join(folder, "mesh"), null);
   const app = await startApp();
   const appPort = (app.address() as AddressInfo).port;
   try {
     await mesh.addService("echo", "caller");
-    const [first] = machine.runtimes;
+    const [first] = runtimes;
     if (first === undefined) throw new Error("There is no runtime for proxies");
     const called = await mesh.startSidecar({
       runtime: first,
       workload: "echo-0",
       service: "echo",
       appPort,
+      protocol: "http",
       core: null,
     });
     await mesh.publish("echo", "echo-0", called.inbound);
-    const rows = machine.runtimes.map((runtime) => ({
+    const rows = runtimes.map((runtime) => ({
       runtime,
       listening: [] as number[],
       ready: [] as number[],
@@ -125,6 +128,7 @@ async function measureSidecars(
           workload: `caller-${row.runtime.id}-${count}`,
           service: "caller",
           appPort,
+          protocol: "http",
           core: null,
         });
         const target = {

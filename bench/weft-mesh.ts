@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type ApiClient, createApiClient } from "../src/apiserver/api-client.ts";
 import type { ControlPlaneBootstrap, ControlPlaneStatusLine } from "../src/control-bootstrap.ts";
-import type { BoundAddress, ProxyBootstrap, ProxyStatusLine } from "../src/proxy-node.ts";
+import type { AppProtocol, BoundAddress, ProxyBootstrap, ProxyStatusLine } from "../src/proxy-node.ts";
 import type { Resource } from "../src/resources/resource.ts";
 import { createApiToken } from "../src/runner/control-plane.ts";
 import { toEndpointSlices } from "../src/runner/endpoint-slices.ts";
@@ -19,6 +19,8 @@ type ControlReady = Extract<ControlPlaneStatusLine, { readonly event: "ready" }>
 
 export interface BenchSidecar {
   readonly process: BenchProcess;
+  /** Holds its identity and its last configuration. */
+  readonly stateDir: string;
   readonly outbound: BoundAddress;
   readonly inbound: BoundAddress;
   /** Since the process was started. */
@@ -30,14 +32,23 @@ export interface SidecarRequest {
   readonly runtime: BenchRuntime;
   readonly workload: string;
   readonly service: string;
-  /** Where the app listens. */
+  /** Where the app listens, and what it speaks. */
   readonly appPort: number;
+  readonly protocol: AppProtocol;
   readonly core: number | null;
 }
 
 const LOOPBACK = "127.0.0.1";
 const ANY_PORT: BoundAddress = { address: LOOPBACK, port: 0 };
 const MESH = "bench";
+/** What the shop's own `allow` lists refer to. */
+const ANY_HTTP = "weft-any";
+const ANY_TCP: Resource = {
+  apiVersion: "specs.smi-spec.io/v1alpha4",
+  kind: "TCPRoute",
+  metadata: createMeta("bench-any"),
+  spec: { matches: { ports: [] } },
+};
 
 /** Starts the control plane with its files under `folder`. */
 export async function startWeftMesh(folder: string, core: number | null): Promise<WeftMesh> {
@@ -66,7 +77,7 @@ export async function startWeftMesh(folder: string, core: number | null): Promis
   const api = createApiClient({ baseUrl: `http://${LOOPBACK}:${line.apiPort}`, token });
   const mesh = new WeftMesh(control, api, folder);
   const shop = loadWeftYaml(join(PROJECT_FOLDER, "examples", "shop", "weft.yaml"), PROJECT_FOLDER);
-  await mesh.apply(shop.resources);
+  await mesh.apply([...shop.resources, ANY_TCP]);
   return mesh;
 }
 
@@ -91,24 +102,25 @@ export class WeftMesh {
   }
 
   /** A Service called `name` that the service account `caller` may call. */
-  async addService(name: string, caller: string): Promise<void> {
+  async addService(name: string, caller: string, protocol: AppProtocol = "http"): Promise<void> {
+    const rule =
+      protocol === "tcp" ? { kind: "TCPRoute", name: "bench-any" } : { kind: "HTTPRouteGroup", name: ANY_HTTP };
     const target: Resource = {
       apiVersion: "access.smi-spec.io/v1alpha3",
       kind: "TrafficTarget",
       metadata: createMeta(name),
       spec: {
         destination: { kind: "ServiceAccount", name, namespace: "default" },
-        // What the shop's own `allow` lists refer to.
-        rules: [{ kind: "HTTPRouteGroup", name: "weft-any" }],
+        rules: [rule],
         sources: [{ kind: "ServiceAccount", name: caller, namespace: "default" }],
       },
     };
-    await this.apply([createService(name, 80, "http"), toServiceAccount(name), toServiceAccount(caller), target]);
+    await this.apply([createService(name, 80, protocol), toServiceAccount(name), toServiceAccount(caller), target]);
   }
 
   /** Starts a sidecar with a state folder of its own and waits until it is ready. */
   async startSidecar(request: SidecarRequest): Promise<BenchSidecar> {
-    const { runtime, workload, service, appPort, core } = request;
+    const { runtime, workload, service, appPort, protocol, core } = request;
     this.#sidecarCount += 1;
     const stateDir = join(this.#folder, `proxy-${this.#sidecarCount}`);
     mkdirSync(stateDir, { mode: 0o700 });
@@ -132,7 +144,7 @@ export class WeftMesh {
       trustBundlePem: grant.trustBundlePem,
       joinCredential: grant.joinCredential,
       outbound: ANY_PORT,
-      inbound: [{ ...ANY_PORT, appAddress: LOOPBACK, appPort, protocol: "http" }],
+      inbound: [{ ...ANY_PORT, appAddress: LOOPBACK, appPort, protocol }],
       ingress: [],
       admin: ANY_PORT,
       accessLog: null,
@@ -147,6 +159,7 @@ export class WeftMesh {
     if (outbound === null || first === undefined) throw new Error(`Proxy ${workload} did not bind what it was told to`);
     return {
       process,
+      stateDir,
       outbound,
       inbound: { address: first.address, port: first.port },
       listeningMs: listening.atMs - process.startedMs,
@@ -155,14 +168,19 @@ export class WeftMesh {
   }
 
   /** Makes a sidecar the one instance of its service. */
-  async publish(service: string, workload: string, inbound: BoundAddress): Promise<void> {
+  async publish(
+    service: string,
+    workload: string,
+    inbound: BoundAddress,
+    protocol: AppProtocol = "http",
+  ): Promise<void> {
     await this.apply(
       toEndpointSlices({
         workload,
         service,
         version: "",
         serviceAccount: service,
-        protocol: "http",
+        protocol,
         address: inbound.address,
         port: inbound.port,
         portName: "",

@@ -1,28 +1,17 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BenchProcess } from "./bench-process.ts";
-import type { Workload } from "./workload.ts";
+import type { LoadResult } from "./load-program.ts";
 
 export interface LoadRequest {
-  readonly workload: Workload;
+  /** Whole requests, sent in turn. */
+  readonly requests: readonly string[];
   readonly port: number;
-  /** The Host field. */
-  readonly authority: string;
   readonly connections: number;
   readonly seconds: number;
   readonly core: number | null;
   /** Where the script is written. */
   readonly folder: string;
-}
-
-export interface LoadResult {
-  readonly requests: number;
-  readonly requestsPerSecond: number;
-  /** Of the closed loop: they say how long the queue was, not how the proxy behaves at a given rate. */
-  readonly medianMicros: number;
-  readonly p99Micros: number;
-  /** Broken or late connections, and answers with a status of 400 or above. */
-  readonly errors: number;
 }
 
 /** Calls it once the closed loop has run; wrk reports in microseconds. */
@@ -33,10 +22,10 @@ const REPORT = `done = function(summary, latency, requests)
 end
 `;
 
-/** One closed loop on one thread of wrk. */
+/** One closed loop on one thread of wrk. Errors are broken or late connections, and answers with a status of 400 or above. */
 export async function runLoad(request: LoadRequest): Promise<LoadResult> {
   const script = join(request.folder, "load.lua");
-  writeFileSync(script, createScript(request.workload.requests(request.authority)));
+  writeFileSync(script, createScript(request.requests));
   const { connections, seconds, port } = request;
   const wrk = new BenchProcess({
     title: "wrk",
@@ -53,7 +42,8 @@ export async function runLoad(request: LoadRequest): Promise<LoadResult> {
     .split(" ")
     .slice(1)
     .map(Number);
-  return { requests, requestsPerSecond: requests / (durationMicros / 1e6), medianMicros, p99Micros, errors };
+  const perSecond = requests / (durationMicros / 1e6);
+  return { count: requests, perSecond, medianMicros, p99Micros, errors, firstError: null };
 }
 
 function createScript(requests: readonly string[]): string {

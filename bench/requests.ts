@@ -1,9 +1,7 @@
 /** What is asked for and what the backend answers. */
-export interface Workload {
+export interface RequestKind {
   readonly id: "minimal" | "realistic";
   readonly title: string;
-  /** Request target, also what the backend tells workloads apart by. */
-  readonly path: string;
   /** Whole requests for a Host; the load generator sends them in turn. */
   requests(authority: string): readonly string[];
 }
@@ -31,21 +29,17 @@ export const REALISTIC_RESPONSE_FIELDS: readonly (readonly [string, string])[] =
   ["x-request-id", "5f0c954e-5d32-4c4a-9f5f-1f1a3c6d7e8f"],
 ];
 
-const MINIMAL: Workload = {
+export const MINIMAL: RequestKind = {
   id: "minimal",
   title: "minimal request (Host only), 2-byte answer",
-  path: "/",
   requests: (authority) => [`GET / HTTP/1.1\r\nHost: ${authority}\r\n\r\n`],
 };
 
-const REALISTIC: Workload = {
+export const REALISTIC: RequestKind = {
   id: "realistic",
   title: `realistic request (14 fields, ids and path vary), ${REALISTIC_BODY.length}-byte answer with 10 fields`,
-  path: "/products/0?locale=en-GB&currency=EUR&page=2",
   requests: (authority) => Array.from({ length: VARIANTS }, (_, index) => createRealistic(authority, index)),
 };
-
-export const WORKLOADS: readonly Workload[] = [MINIMAL, REALISTIC];
 
 function createRealistic(authority: string, index: number): string {
   const id = (0x10000 + index * 257).toString(16).slice(1);
