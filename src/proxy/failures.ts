@@ -54,6 +54,7 @@ export const NOT_READY = 29;
 export const INTERNAL = 30;
 export const TUNNEL_IDLE = 31;
 export const DRAINED = 32;
+export const UPSTREAM_REFUSED = 33;
 
 export const FAILURES: readonly Failure[] = [
   row("none", "local", "never", 200, 0, "-", "Nothing failed."),
@@ -256,6 +257,15 @@ export const FAILURES: readonly Failure[] = [
     14,
     "DR",
     "The proxy stopped, and the tunnel was still open when its time to drain was over.",
+  ),
+  row(
+    "upstream_refused",
+    "upstream",
+    "unsent",
+    503,
+    14,
+    "UR",
+    "The instance refused the request before it looked at it, as it is stopping or has too many.",
   ),
 ];
 

@@ -62,9 +62,9 @@ export const FIELD_RETRY_AFTER = 26;
 export const FIELD_DATE = 27;
 export const FIELD_SERVER = 28;
 export const FIELD_PROXY_AUTHORIZATION = 29;
-export const FIELD_LOAD_METRICS = 30; // endpoint-load-metrics (ORCA)
 export const FIELD_WEBSOCKET_KEY = 30; // sec-websocket-key
 export const FIELD_WEBSOCKET_ACCEPT = 31;
+export const FIELD_LOAD_METRICS = 32; // endpoint-load-metrics (ORCA)
 /** Set by `drop`: encoders skip the field. Also set by decoders for what `Connection` nominates. */
 export const FIELD_DROPPED = 255;
 

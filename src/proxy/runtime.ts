@@ -7,7 +7,9 @@ import type { AccessLog } from "../observe/access-log.ts";
 import type { Log } from "../lib/log.ts";
 import type { EvenDraw } from "./route/even-draw.ts";
 import type { Snapshot, WeightedClusters } from "./snapshot.ts";
+import { TCP_ALPN } from "../xds/names.ts";
 import { ProxyCounters } from "./counters.ts";
+import { LoadReport } from "./load/load-report.ts";
 
 /** What every part of one proxy shares. One per worker; nothing in it is global to the process. */
 export class ProxyRuntime {
@@ -19,6 +21,8 @@ export class ProxyRuntime {
   readonly counters: ProxyCounters = new ProxyCounters();
   /** How far each split has come. */
   readonly splitDraws: WeakMap<WeightedClusters, EvenDraw> = new WeakMap();
+  /** How busy the app beside this proxy is. */
+  readonly loadReport: LoadReport;
   readonly accessLog: AccessLog | null;
   readonly log: Log;
   /** "<namespace>/<service account>" of this proxy. */
@@ -32,6 +36,8 @@ export class ProxyRuntime {
   readonly ownPorts: Set<number> = new Set();
   /** Open downstream connections and sessions, for drain and for policies that change under them. */
   readonly downstreams: Set<Drainable> = new Set();
+  /** Those that workers hold; in the main process of workers only. */
+  workerDownstreams: number = 0;
   /** Called once when the last downstream is gone; set by whoever drains. */
   onIdle: (() => void) | null = null;
   /** Set once draining begins: answers carry `connection: close`. */
@@ -43,6 +49,7 @@ export class ProxyRuntime {
     this.wheel = options.wheel;
     this.random = options.random;
     this.edges = options.edges;
+    this.loadReport = new LoadReport(options.clock);
     this.accessLog = options.accessLog;
     this.log = options.log;
     this.self = options.self;
@@ -74,10 +81,7 @@ export interface Credentials {
 }
 
 /** What carries requests between proxies. */
-export const LINK_ALPN: readonly string[] = ["http/1.1"];
-
-/** A connection of opaque bytes between proxies: one app connection each, so that no byte of it is looked at. */
-export const TCP_ALPN = "weft-tcp";
+export const LINK_ALPN: readonly string[] = ["h2", "http/1.1"];
 
 export function createCredentials(keyPair: KeyPair, trustBundlePem: string): Credentials {
   const own = { keyPair, trustBundlePem, serverName: null };

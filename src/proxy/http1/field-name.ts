@@ -17,6 +17,7 @@ import {
   FIELD_GRPC_TIMEOUT,
   FIELD_HOST,
   FIELD_KEEP_ALIVE,
+  FIELD_LOAD_METRICS,
   FIELD_OTHER,
   FIELD_PROXY_AUTHORIZATION,
   FIELD_PROXY_CONNECTION,
@@ -66,6 +67,7 @@ export const KNOWN_FIELDS: ReadonlyMap<string, number> = new Map([
   ["proxy-authorization", FIELD_PROXY_AUTHORIZATION],
   ["sec-websocket-key", FIELD_WEBSOCKET_KEY],
   ["sec-websocket-accept", FIELD_WEBSOCKET_ACCEPT],
+  ["endpoint-load-metrics", FIELD_LOAD_METRICS],
 ]);
 
 /** FIELD_* of a field name, in any case. The span must hold token bytes only and not be empty. */

@@ -4,6 +4,7 @@ import type { Exchange, UpstreamStream } from "../exchange.ts";
 import type { Head } from "../head.ts";
 import type { Credentials } from "../runtime.ts";
 import type { EndpointState } from "../upstream/endpoint-state.ts";
+import type { Http1Pool } from "../upstream/http1-pool.ts";
 import type { DecodeFailure, Http1Sink } from "./decoder-contract.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
 import { PEER_IDENTITY, UPSTREAM_PROTOCOL, UPSTREAM_RESET } from "../failures.ts";
@@ -38,6 +39,7 @@ const TUNNEL_LINGER_MS = 60_000;
  */
 export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStream, DeadlineOwner {
   readonly #endpoint: EndpointState;
+  readonly #pool: Http1Pool;
   readonly #decoder: Http1Decoder;
   readonly #idleDeadline: Deadline;
   #connection: Connection | null = null;
@@ -55,8 +57,9 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
   #idleMs: number;
   #identityFailure: string | null = null;
 
-  constructor(endpoint: EndpointState) {
+  constructor(endpoint: EndpointState, pool: Http1Pool) {
     this.#endpoint = endpoint;
+    this.#pool = pool;
     this.#decoder = new Http1Decoder("response", new ResponseSink(this), DEFAULT_DECODER_LIMITS);
     this.#idleDeadline = new WheelDeadline(this, 0);
     this.#idleMs = endpoint.cluster.config.peerIdentities === null ? APP_IDLE_MS : LINK_IDLE_MS;
@@ -148,7 +151,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     }
     this.#state = "idle";
     this.#armIdle();
-    this.#endpoint.onOpened(this);
+    this.#pool.onOpened(this);
   }
 
   onData(bytes: Uint8Array): void {
@@ -167,7 +170,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     }
     // A server that half-closes has no more answers: a body until close is complete, anything else is broken off.
     this.#reusable = false;
-    this.#endpoint.onClosing(this);
+    this.#pool.onClosing(this);
     this.#decoder.finish();
     this.#connection?.destroy();
   }
@@ -185,12 +188,12 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     runtime.counters.upstreamOpen -= 1;
     const x = this.#exchange;
     this.#exchange = null;
-    this.#endpoint.onClosed(this);
+    this.#pool.onClosed(this);
     if (x !== null) x.onAttemptFailed(UPSTREAM_RESET, failure === null ? null : failure.message);
   }
 
   onDeadline(): void {
-    this.#endpoint.onClosing(this);
+    this.#pool.onClosing(this);
     this.#connection?.destroy();
   }
 
@@ -236,7 +239,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
       this.#armIdle();
       x?.onResponseEnd(trailers);
       // The exchange may have begun its next request and taken another connection; this one is free either way.
-      this.#endpoint.onIdle(this);
+      this.#pool.onIdle(this);
     } else {
       this.#state = "idle";
       x?.onResponseEnd(trailers);
@@ -253,7 +256,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     this.#exchange = null;
     this.#reusable = false;
     // Before the attempt is made again: it must not meet this connection.
-    this.#endpoint.onClosing(this);
+    this.#pool.onClosing(this);
     this.#connection?.destroy();
     x?.onAttemptFailed(code, detail);
   }
@@ -294,7 +297,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     const { runtime, cluster, config } = this.#endpoint;
     const code = this.#identityFailure === null ? toDialFailureCode(cluster.config, failure) : PEER_IDENTITY;
     if (cluster.config.peerIdentities !== null) runtime.counters.tlsConnectFailed += 1;
-    this.#endpoint.onOpenFailed(code, this.#identityFailure ?? describeDialFailure(cluster.config, config, failure));
+    this.#pool.onOpenFailed(code, this.#identityFailure ?? describeDialFailure(cluster.config, config, failure));
   }
 
   /** Apps say how long they keep an idle connection; believing them avoids sending into a close. */

@@ -16,12 +16,14 @@ export class RecordLayer {
   begin(x: Exchange): void {
     x.startedMs = this.#runtime.clock.nowMs();
     this.#runtime.counters.activeExchanges += 1;
+    if (x.origin?.direction === "inbound") this.#runtime.loadReport.begin();
   }
 
   end(x: Exchange): void {
     const runtime = this.#runtime;
     runtime.counters.activeExchanges -= 1;
     x.endedMs = runtime.clock.nowMs();
+    if (x.origin?.direction === "inbound") runtime.loadReport.end(x.endedMs - x.startedMs);
     const failed = x.failure !== NO_FAILURE;
     const status = failed && x.status === 0 ? getFailure(x.failure).httpStatus : x.status;
     let outcome = status;

@@ -1,3 +1,4 @@
+import type { TrafficListeners } from "./traffic-listeners.ts";
 import type {
   Connection,
   ConnectionHandler,
@@ -14,6 +15,7 @@ import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
 import type { ConnectionStarter } from "./outbound-connection.ts";
 import { OUTBOUND_LISTENER, TCP_ALPN, formatInboundListener, formatIngressListener } from "../../xds/names.ts";
 import { parseWorkloadId } from "../../identity/spiffe-id.ts";
+import { Http2DownstreamConnection } from "../http2/downstream-connection.ts";
 import { Http1DownstreamConnection } from "../http1/downstream-connection.ts";
 import { DEFAULT_OPAQUE_PORTS } from "../../net/opaque-ports.ts";
 import { BAD_REQUEST, NOT_READY } from "../failures.ts";
@@ -27,7 +29,7 @@ import { OutboundConnection, formatAuthority } from "./outbound-connection.ts";
 import { RefusedConnection } from "./refused-connection.ts";
 
 /** The sockets that a proxy serves traffic on. What arrives is judged by the listener's configuration of that moment. */
-export class ListenerSet implements ConnectionStarter {
+export class ListenerSet implements ConnectionStarter, TrafficListeners {
   readonly #runtime: ProxyRuntime;
   readonly #stack: Stack;
   readonly #upstreams: UpstreamRegistry;
@@ -87,7 +89,7 @@ export class ListenerSet implements ConnectionStarter {
 
   /** HTTP/2 with prior knowledge on plain listeners, and links that chose "h2". */
   startHttp2(origin: HttpOrigin): ConnectionHandler {
-    return this.startHttp(origin);
+    return new Http2DownstreamConnection(this.#runtime, this.#stack, origin);
   }
 
   startTcp(origin: HttpOrigin, config: TcpHandlerConfig): ConnectionHandler {
