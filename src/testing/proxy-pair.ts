@@ -1,6 +1,7 @@
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "../time/clock.ts";
-import type { ProxyBootstrap } from "../proxy-node.ts";
+import type { AppProtocol, ProxyBootstrap } from "../proxy-node.ts";
+import type { AccessLog } from "../observe/access-log.ts";
 import type { Credentials } from "../proxy/runtime.ts";
 import type { Log } from "../lib/log.ts";
 import { createCredentials } from "../proxy/runtime.ts";
@@ -23,8 +24,10 @@ export interface TestProxyOptions {
   readonly clock: Clock;
   readonly ca: TestCa;
   readonly serviceAccount: string;
-  readonly appPorts?: readonly { readonly port: number; readonly protocol: "http" | "tcp" }[];
+  readonly appPorts?: readonly { readonly port: number; readonly protocol: AppProtocol }[];
   readonly ingress?: boolean;
+  /** Default null. */
+  readonly accessLog?: AccessLog;
 }
 
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -69,7 +72,7 @@ export async function startTestProxy(options: TestProxyOptions): Promise<TestPro
     clock: options.clock,
     random: createSeededRandom(1),
     log: SILENT,
-    accessLog: null,
+    accessLog: options.accessLog ?? null,
     runtimeName: "test",
     facts: () => ({ residentBytes: 0, certificateExpiryMs: null, xdsConnected: false }),
     onMeshNames: (changed) => {

@@ -1,7 +1,7 @@
 /** Small xDS resources for tests of the proxy: what a control plane would send, without one. */
 import { envoy } from "#gen/protos.js";
 import type { google } from "#gen/protos.js";
-import { EGRESS_CLUSTER, IDENTITY_SECRET, TRUST_BUNDLE_SECRET } from "../xds/names.ts";
+import { EGRESS_CLUSTER, IDENTITY_SECRET, TCP_ALPN, TRUST_BUNDLE_SECRET } from "../xds/names.ts";
 
 const PREFIX = "type.googleapis.com/";
 const tls = envoy.extensions.transport_sockets.tls.v3;
@@ -69,67 +69,84 @@ export function createRoutes(
   return envoy.config.route.v3.RouteConfiguration.encode(routeConfig(name, hosts, timeoutMs)).finish();
 }
 
+export interface OutboundFixture {
+  /** Names of `tcp` of which the connections may be HTTP too. */
+  readonly detect?: readonly string[];
+  /** Clusters by TLS server name. */
+  readonly passthrough?: Readonly<Record<string, string>>;
+}
+
+/** An outbound or an ingress listener. `tcp`: clusters of opaque connections by name. */
 export function createOutboundListener(
   name: string,
   port: number,
   routes: string,
   tcp: Readonly<Record<string, string>> = {},
+  { detect = [], passthrough = {} }: OutboundFixture = {},
 ): Uint8Array {
+  const http = httpManager({ rds: { routeConfigName: routes, configSource: { ads: {} } } }, null);
+  const detected = { serverNames: [...detect], applicationProtocols: ["http/1.0", "http/1.1", "h2c"] };
   return envoy.config.listener.v3.Listener.encode({
     name,
     address: address(port),
-    filterChains: Object.entries(tcp).map(([serverName, cluster]) => ({
-      filterChainMatch: { serverNames: [serverName] },
-      filters: [
-        any(
-          "filters.network.tcp_proxy.v3.TcpProxy",
-          envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.encode({ statPrefix: "tcp", cluster }).finish(),
-        ),
-      ],
-    })),
-    defaultFilterChain: {
-      filters: [httpManager({ rds: { routeConfigName: routes, configSource: { ads: {} } } }, null)],
-    },
+    filterChains: [
+      ...Object.entries(tcp).map(([serverName, cluster]) => ({
+        filterChainMatch: { serverNames: [serverName] },
+        filters: [tcpProxy(cluster)],
+      })),
+      ...Object.entries(passthrough).map(([serverName, cluster]) => ({
+        filterChainMatch: { serverNames: [serverName], transportProtocol: "tls" },
+        filters: [tcpProxy(cluster)],
+      })),
+      ...(detect.length === 0 ? [] : [{ filterChainMatch: detected, filters: [http] }]),
+    ],
+    defaultFilterChain: { filters: [http] },
   }).finish();
+}
+
+function tcpProxy(cluster: string): envoy.config.listener.v3.Filter {
+  return any(
+    "filters.network.tcp_proxy.v3.TcpProxy",
+    envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.encode({ statPrefix: "tcp", cluster }).finish(),
+  );
 }
 
 export interface InboundFixture {
   readonly name: string;
   readonly port: number;
   readonly cluster: string;
-  readonly protocol?: "http" | "tcp";
+  readonly protocol?: "http" | "tcp" | "detect";
+  /** With "detect": policies for opaque connections; `policies` unless said. */
+  readonly opaquePolicies?: Readonly<Record<string, envoy.config.rbac.v3.Policy>>;
   /** Policies of an RBAC filter by name; null = rules absent. */
   readonly policies: Readonly<Record<string, envoy.config.rbac.v3.Policy>> | null;
   readonly permissive?: boolean;
 }
 
 export function createInboundListener(fixture: InboundFixture): Uint8Array {
-  const rules = { action: 0, policies: { ...fixture.policies } };
-  const rbac = fixture.policies === null ? {} : fixture.permissive === true ? { shadowRules: rules } : { rules };
+  const toRbac = (policies: InboundFixture["policies"]): envoy.extensions.filters.http.rbac.v3.RBAC => {
+    const rules = { action: 0, policies: { ...policies } };
+    return policies === null ? {} : fixture.permissive === true ? { shadowRules: rules } : { rules };
+  };
   const context = {
     requireClientCertificate: { value: true },
     commonTlsContext: { ...commonTls(), validationContextSdsSecretConfig: { name: TRUST_BUNDLE_SECRET } },
   };
-  const filters =
-    fixture.protocol === "tcp"
-      ? [
-          any("filters.network.rbac.v3.RBAC", envoy.extensions.filters.network.rbac.v3.RBAC.encode(rbac).finish()),
-          any(
-            "filters.network.tcp_proxy.v3.TcpProxy",
-            envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.encode({
-              statPrefix: "tcp",
-              cluster: fixture.cluster,
-            }).finish(),
-          ),
-        ]
-      : [httpManager({ routeConfig: routeConfig("local", { "*": fixture.cluster }, 0) }, rbac)];
+  const transportSocket = socket("DownstreamTlsContext", tls.DownstreamTlsContext.encode(context).finish());
+  const { RBAC } = envoy.extensions.filters.network.rbac.v3;
+  const opaqueRbac = RBAC.encode(toRbac(fixture.opaquePolicies ?? fixture.policies)).finish();
+  const opaque = {
+    filters: [any("filters.network.rbac.v3.RBAC", opaqueRbac), tcpProxy(fixture.cluster)],
+    transportSocket,
+  };
+  const routes = { routeConfig: routeConfig("local", { "*": fixture.cluster }, 0) };
+  const http = { filters: [httpManager(routes, toRbac(fixture.policies))], transportSocket };
   return envoy.config.listener.v3.Listener.encode({
     name: fixture.name,
     address: address(fixture.port),
-    defaultFilterChain: {
-      filters,
-      transportSocket: socket("DownstreamTlsContext", tls.DownstreamTlsContext.encode(context).finish()),
-    },
+    filterChains:
+      fixture.protocol === "detect" ? [{ ...opaque, filterChainMatch: { applicationProtocols: [TCP_ALPN] } }] : [],
+    defaultFilterChain: fixture.protocol === "tcp" ? opaque : http,
   }).finish();
 }
 

@@ -303,7 +303,7 @@ function describeDenial(access: AccessPolicy, origin: HttpOrigin): string {
   });
   return needsRequests
     ? `the TrafficTargets that allow ${caller} look at HTTP requests, and this connection carries opaque bytes; a TCPRoute rule would allow it`
-    : `no TrafficTarget allows ${caller} to connect`;
+    : `no TrafficTarget allows ${caller} to open opaque connections; a TCPRoute rule would`;
 }
 
 function endSession(session: TcpSession): void {
