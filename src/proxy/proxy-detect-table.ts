@@ -106,7 +106,8 @@ export function testProxyDetection({ name, clock, create, pass }: DetectionTable
     }
 
     /** How many connections or requests from web to the app's service went by, as one protocol. */
-    function count(protocol: "http" | "tcp"): number {
+    async function count(protocol: "http" | "tcp"): Promise<number> {
+      await settled();
       let total = 0;
       for (const { labels, success, failure } of web.proxy.runtime.edges.all()) {
         if (labels.protocol === protocol && labels.destination === "default/app") total += success + failure;
@@ -114,25 +115,35 @@ export function testProxyDetection({ name, clock, create, pass }: DetectionTable
       return total;
     }
 
-    function lastLogged(): Readonly<Record<string, unknown>> {
+    /** Every connection of clients has ended on the proxy's side as well. */
+    function settled(): Promise<void> {
+      const { runtime } = web.proxy;
+      return new Promise((resolve) => {
+        if (runtime.downstreams.size === 0) resolve();
+        else runtime.onIdle = resolve;
+      });
+    }
+
+    async function lastLogged(): Promise<Readonly<Record<string, unknown>>> {
+      await settled();
       log.flush();
       const lines = logged.trim().split("\n");
       return JSON.parse(lines[lines.length - 1] ?? "{}") as Readonly<Record<string, unknown>>;
     }
 
     it("carries HTTP on a port that detects as requests", async () => {
-      const before = [count("http"), count("tcp")];
+      const before = [await count("http"), await count("tcp")];
       assert.match(await dial("app", 8000, REQUEST).closed(), /^HTTP\/1\.1 200 .*requested \/x$/s);
-      assert.deepEqual([count("http"), count("tcp")], [(before[0] ?? 0) + 1, before[1]]);
+      assert.deepEqual([await count("http"), await count("tcp")], [(before[0] ?? 0) + 1, before[1]]);
     });
 
     it("carries what is no HTTP as opaque bytes, both ways, with half-close", async () => {
-      const before = [count("http"), count("tcp")];
+      const before = [await count("http"), await count("tcp")];
       const client = dial("app", 8000, "*1\r\n$4\r\nPING\r\n");
       await client.until(/PING\r\n$/);
       client.connection.end();
       assert.equal(await client.closed(), "*1\r\n$4\r\nPING\r\n;bye");
-      assert.deepEqual([count("http"), count("tcp")], [before[0], (before[1] ?? 0) + 1]);
+      assert.deepEqual([await count("http"), await count("tcp")], [before[0], (before[1] ?? 0) + 1]);
     });
 
     it("waits for what may become a request line, and gives the whole of it on", async () => {
@@ -171,7 +182,7 @@ export function testProxyDetection({ name, clock, create, pass }: DetectionTable
       assert.match(await dial("app", 8000, REQUEST).closed(), /requested \/x$/);
       assert.match(await dial("app", 8000, REQUEST.replace("/x", "/y")).closed(), /^HTTP\/1\.1 403/);
       assert.equal(await dial("app", 8000, "\u0001GET /y HTTP/1.1\r\n\r\n").closed(), "");
-      assert.equal(lastLogged()["failure"], "upstream_reset");
+      assert.equal((await lastLogged())["failure"], "upstream_reset");
       // The same when the rules for requests are the only ones that the proxy knows.
       guard({ protocol: "detect", policies: { "default/x": onlyX } });
       assert.equal(await dial("app", 8000, "*1\r\n$4\r\nPING\r\n").closed(), "");
@@ -200,7 +211,7 @@ export function testProxyDetection({ name, clock, create, pass }: DetectionTable
     it("answers TLS to a port that takes requests only with an alert and a reason", async () => {
       const text = await dial("web", 80, "\x16\x03\x01\x02\x00\x01").closed();
       assert.deepEqual([...Buffer.from(text, "latin1")], [0x15, 3, 3, 0, 2, 2, 112]);
-      const { failure, detail, authority } = lastLogged();
+      const { failure, detail, authority } = await lastLogged();
       assert.deepEqual([failure, authority], ["bad_request", "web"]);
       assert.match(String(detail), /call it by http:\/\//);
     });
@@ -212,25 +223,25 @@ export function testProxyDetection({ name, clock, create, pass }: DetectionTable
       client.connection.end();
       assert.equal(await client.closed(), "\u0001\u0002;bye");
       assert.equal(web.proxy.runtime.counters.egress, before + 1);
-      const { authority, protocol, failure } = lastLogged();
+      const { authority, protocol, failure } = await lastLogged();
       assert.deepEqual([authority, protocol, failure], [`127.0.0.1:${outside.port}`, "tcp", null]);
     });
 
     it("refuses hosts outside the mesh when the mesh does, and says so", async () => {
       route({});
       assert.equal(await dial("db.example.com", 9999, "\u0001").closed(), "");
-      const { authority, failure, detail } = lastLogged();
+      const { authority, failure, detail } = await lastLogged();
       assert.deepEqual([authority, failure], ["db.example.com:9999", "egress_denied"]);
       assert.match(String(detail), /not part of the mesh/);
       assert.equal(await dial("nobody", 9999, "\u0001").closed(), "");
-      assert.equal(lastLogged()["failure"], "no_route");
+      assert.equal((await lastLogged())["failure"], "no_route");
       assert.match(await dial("db.example.com", 80, REQUEST).closed(), /^HTTP\/1\.1 403 .*egress_denied/s);
       route({ "*": EGRESS_CLUSTER });
     });
 
     it("refuses a connection that would come back to itself", async () => {
       assert.equal(await dial("127.0.0.1", web.outboundPort, "\u0001").closed(), "");
-      assert.equal(lastLogged()["failure"], "loop_detected");
+      assert.equal((await lastLogged())["failure"], "loop_detected");
     });
 
     it("passes a reset on, both ways", async () => {
