@@ -41,6 +41,9 @@ export interface ProxyBootstrap {
   readonly workers?: number | "auto";
 }
 
+/** Of one proxy. */
+export const MAX_WORKERS = 64;
+
 export interface BoundAddress {
   readonly address: string;
   readonly port: number;

@@ -2,21 +2,24 @@
  * The proxy process: reads its bootstrap from standard input, joins the mesh, serves, and drains when it is told to stop
  * or when standard input ends, as then its runner is gone.
  */
-import { appendFile, fstatSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { fstatSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { formatWorkloadId } from "../identity/spiffe-id.ts";
 import { createIdentityClient } from "../identity/identity-client.ts";
 import type { Identity } from "../identity/identity-file.ts";
 import { SvidManager } from "../identity/svid-manager.ts";
 import { JsonLog, type Log } from "../lib/log.ts";
 import { WeftError } from "../lib/weft-error.ts";
-import { AccessLog } from "../observe/access-log.ts";
 import type { ProxyBootstrap, ProxyStatusLine } from "../proxy-node.ts";
 import { loadConfig, saveConfig } from "../proxy/config/config-disk.ts";
-import { getFailure } from "../proxy/failures.ts";
-import { FIELD_B3_TRACE_ID, FIELD_REQUEST_ID } from "../proxy/head.ts";
-import { Proxy } from "../proxy/proxy.ts";
-import { createCredentials, type Credentials } from "../proxy/runtime.ts";
+import { countDownstreams } from "../proxy/admin/proxy-metrics.ts";
+import { Proxy, type ResourceRejection, type ResourceUpdate } from "../proxy/proxy.ts";
+import { createCredentials, type Credentials, type ProxyRuntime } from "../proxy/runtime.ts";
+import { createStartWorker } from "../proxy/worker/fork-worker.ts";
+import { countWorkers } from "../proxy/worker/worker-count.ts";
+import { WorkerPool } from "../proxy/worker/worker-pool.ts";
 import { TelemetryReporter } from "../proxy/telemetry-reporter.ts";
 import { systemRandom } from "../random/system-random.ts";
 import type { Timer } from "../time/clock.ts";
@@ -26,15 +29,14 @@ import { selectTransport } from "../transport/select.ts";
 import { assertSafeTlsEnvironment } from "../transport/tls-environment.ts";
 import { type AdsClient, createAdsClient } from "../xds/ads-client.ts";
 import { GrpcClient } from "../xds/grpc-client.ts";
+import { createAccessLog } from "./proxy-access-log.ts";
+import { runtimeName } from "./runtime-name.ts";
 import { DELIVERY_ORDER, ENDPOINT_TYPE, ROUTE_TYPE, SECRET_TYPE, TRUST_BUNDLE_SECRET } from "../xds/names.ts";
 
 const STATUS_FD = 3;
 const SAVE_DELAY_MS = 100;
 const MAX_BOOTSTRAP_BYTES = 1024 * 1024;
 const CONTROL_PLANE = { namespace: "weft", serviceAccount: "control-plane" };
-
-const runtimeName =
-  process.versions["bun"] === undefined ? `node ${process.versions.node}` : `bun ${process.versions["bun"]}`;
 
 void main();
 
@@ -61,18 +63,32 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
   });
   const svid = createSvidManager(bootstrap, log);
   let ads: AdsClient | null = null;
-  const proxy = new Proxy({
+  const workers = countWorkers(bootstrap, availableParallelism());
+  const carried: { pool: WorkerPool | null } = { pool: null };
+  const createPool = (runtime: ProxyRuntime): WorkerPool => {
+    carried.pool = new WorkerPool({
+      count: workers,
+      runtime,
+      start: createStartWorker(fileURLToPath(new URL("weft-proxy-worker.js", import.meta.url))),
+      held: () => proxy.held(),
+      onLines: (text) => process.stdout.write(text),
+    });
+    return carried.pool;
+  };
+  const residentBytes = (): number => process.memoryUsage.rss() + (carried.pool?.residentBytes() ?? 0);
+  const proxy: Proxy = new Proxy({
     bootstrap,
     transport: await selectTransport(clock),
     clock,
     random: systemRandom,
     log,
-    accessLog: createAccessLog(bootstrap),
+    accessLog: createAccessLog(bootstrap, (lines) => process.stdout.write(lines)),
     runtimeName,
     facts: () => ({
-      residentBytes: process.memoryUsage.rss(),
+      residentBytes: residentBytes(),
       certificateExpiryMs: svid.manager.status().notAfterMs,
       xdsConnected: ads?.state().connected ?? false,
+      ...(carried.pool === null ? {} : { workers: carried.pool.describe() }),
     }),
     onMeshNames: (names) => replaceFile(join(bootstrap.stateDir, "names.json"), JSON.stringify({ names })),
     onReady: () => writeStatus({ event: "ready" }),
@@ -80,6 +96,7 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
       ads?.subscribe(ENDPOINT_TYPE, endpointNames);
       ads?.subscribe(ROUTE_TYPE, routeNames);
     },
+    ...(workers === 1 ? {} : { createTraffic: createPool }),
   });
   const identity = await svid.manager.start();
   // The join went over a connection without a certificate; what follows needs one that proves who we are.
@@ -92,6 +109,7 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
   writeStatus({ event: "listening", ...bound });
 
   const held = restoreConfig(proxy, bootstrap, log);
+  carried.pool?.start(bootstrap, bound, toCredentials(svid.manager.current() ?? identity));
   const save = createSaver(proxy, bootstrap, log);
   ads = createAdsClient({
     channel: svid.channel,
@@ -102,6 +120,7 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
     held,
     apply: (typeUrl, upserts, removed) => {
       const rejections = proxy.apply(typeUrl, upserts, removed);
+      carried.pool?.apply(typeUrl, withoutRejected(upserts, rejections), removed);
       save();
       return rejections;
     },
@@ -116,8 +135,8 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
     channel: svid.channel,
     edges: proxy.runtime.edges,
     clock,
-    openConnections: () => proxy.runtime.downstreams.size,
-    residentBytes: () => process.memoryUsage.rss(),
+    openConnections: () => countDownstreams(proxy.runtime),
+    residentBytes,
   });
   telemetry.start();
   stopOnSignals(async () => {
@@ -126,6 +145,15 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
     await proxy.close();
     process.exit(0);
   });
+}
+
+function withoutRejected(
+  upserts: readonly ResourceUpdate[],
+  rejections: readonly ResourceRejection[],
+): readonly ResourceUpdate[] {
+  if (rejections.length === 0) return upserts;
+  const refused = new Set(rejections.map(({ name }) => name));
+  return upserts.filter(({ name }) => !refused.has(name));
 }
 
 interface SvidParts {
@@ -200,26 +228,6 @@ function createSaver(proxy: Proxy, bootstrap: ProxyBootstrap, log: Log): () => v
   return () => {
     timer ??= systemClock.after(SAVE_DELAY_MS, save, undefined);
   };
-}
-
-function createAccessLog(bootstrap: ProxyBootstrap): AccessLog | null {
-  const path = bootstrap.accessLog;
-  if (path === null) return null;
-  const write =
-    path === "-"
-      ? (lines: string): void => void process.stdout.write(lines)
-      : (lines: string): void => appendFile(path, lines, { mode: 0o600 }, reportLogFailure);
-  return new AccessLog({
-    clock: systemClock,
-    write,
-    describeFailure: getFailure,
-    traceField: FIELD_B3_TRACE_ID,
-    requestIdField: FIELD_REQUEST_ID,
-  });
-}
-
-function reportLogFailure(error: Error | null): void {
-  if (error !== null) process.stderr.write(`weft-proxy: cannot write the access log: ${error.message}\n`);
 }
 
 function stopOnSignals(stop: () => Promise<void>): void {

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { APP_PROTOCOLS, type AppProtocol } from "../proxy-node.ts";
+import { APP_PROTOCOLS, type AppProtocol, MAX_WORKERS } from "../proxy-node.ts";
 import { isDnsLabel } from "../resources/name-schema.ts";
 import type { CliContext } from "./context.ts";
 
@@ -19,6 +19,7 @@ interface RunFlags {
   readonly port?: number;
   readonly protocol?: AppProtocol;
   readonly servicePort?: number;
+  readonly workers?: number | "auto";
 }
 
 export function registerRunCommand(program: Command, context: CliContext): void {
@@ -50,6 +51,11 @@ export function registerRunCommand(program: Command, context: CliContext): void 
         parsePort,
       ),
     )
+    .addOption(
+      new Option("--workers <n>", "processes that carry the sidecar's traffic, or auto (default: 1)").argParser(
+        parseWorkers,
+      ),
+    )
     .addHelpText("after", EXAMPLES)
     .action(async (service: string, [command = "", ...parameters]: readonly string[], flags: RunFlags) => {
       const { runService } = await import("../runner/run.ts");
@@ -59,6 +65,7 @@ export function registerRunCommand(program: Command, context: CliContext): void 
         port: flags.port ?? null,
         protocol: flags.protocol ?? null,
         servicePort: flags.servicePort ?? null,
+        workers: flags.workers ?? 1,
         command,
         parameters,
       });
@@ -75,4 +82,11 @@ function parsePort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (port < 1 || port > 65_535) throw new InvalidArgumentError("Expected a port of 1 to 65535.");
   return port;
+}
+
+function parseWorkers(text: string): number | "auto" {
+  if (text === "auto") return text;
+  const count = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > MAX_WORKERS) throw new InvalidArgumentError(`Expected 1 to ${MAX_WORKERS}, or auto.`);
+  return count;
 }

@@ -18,4 +18,6 @@ export class ProxyCounters {
   xdsAccepted: number = 0;
   xdsRejected: number = 0;
   activeExchanges: number = 0;
+  /** Workers that ended on their own and were started again. */
+  workersReplaced: number = 0;
 }

@@ -17,6 +17,7 @@ import { describeSnapshot } from "./admin/describe-snapshot.ts";
 import { SnapshotBuilder } from "./config/snapshot-builder.ts";
 import { FAILURES } from "./failures.ts";
 import { ListenerSet } from "./listener/listener-set.ts";
+import type { TrafficListeners } from "./listener/traffic-listeners.ts";
 import { collectMeshNames } from "./mesh-names.ts";
 import { ProxyRuntime, createCredentials } from "./runtime.ts";
 import { Stack } from "./stack.ts";
@@ -35,13 +36,17 @@ export interface ProxyOptions {
   readonly accessLog: AccessLog | null;
   /** "node 20.20.2", "bun 1.4.5". */
   readonly runtimeName: string;
-  readonly facts: () => Pick<ProxyFacts, "residentBytes" | "certificateExpiryMs" | "xdsConnected">;
+  readonly facts: () => Pick<ProxyFacts, "residentBytes" | "certificateExpiryMs" | "xdsConnected" | "workers">;
   /** The names that captured connections may dial changed (sorted, lower-case, without trailing dot). */
   readonly onMeshNames: (names: readonly string[]) => void;
   /** Has an identity and a complete configuration for the first time. */
   readonly onReady: () => void;
   /** Which EDS and RDS names the configuration refers to. */
   readonly onReferences: (endpointNames: readonly string[], routeNames: readonly string[]) => void;
+  /** Where traffic is served; left out: in this process. */
+  readonly createTraffic?: (runtime: ProxyRuntime) => TrafficListeners;
+  /** False for a worker, whose main process answers for it; default true. */
+  readonly hasAdmin?: boolean;
 }
 
 /** What one proxy bound: the runner and the control plane are told. */
@@ -73,7 +78,7 @@ export class Proxy {
   readonly #builder: SnapshotBuilder;
   readonly #upstreams: UpstreamRegistry;
   readonly #stack: Stack;
-  readonly #listeners: ListenerSet;
+  readonly #listeners: TrafficListeners;
   readonly #held: Map<string, HeldResource> = new Map();
   #admin: Listener | null = null;
   #identity: Credentials | null = null;
@@ -100,7 +105,8 @@ export class Proxy {
     this.#builder = new SnapshotBuilder(self);
     this.#upstreams = new UpstreamRegistry(this.runtime);
     this.#stack = new Stack(this.runtime, this.#upstreams);
-    this.#listeners = new ListenerSet(this.runtime, this.#stack, this.#upstreams);
+    this.#listeners =
+      options.createTraffic?.(this.runtime) ?? new ListenerSet(this.runtime, this.#stack, this.#upstreams);
   }
 
   /** Binds everything. Inbound ports speak mutual TLS from the first connection, so they need the identity. */
@@ -108,16 +114,23 @@ export class Proxy {
     this.#identity = identity;
     this.runtime.credentials = this.#credentials();
     const { bootstrap, transport } = this.#options;
-    this.#admin = await transport.listen(
-      { address: bootstrap.admin.address, port: bootstrap.admin.port, tls: null },
-      () => new AdminConnection((path) => this.#page(path)),
-    );
+    if (this.#options.hasAdmin !== false) {
+      this.#admin = await transport.listen(
+        { address: bootstrap.admin.address, port: bootstrap.admin.port, tls: null },
+        () => new AdminConnection((path) => this.#page(path)),
+      );
+    }
     const outbound = bootstrap.outbound === null ? null : await this.#listeners.bindOutbound(bootstrap.outbound);
     const ingress: IngressPort[] = [];
     for (const wanted of bootstrap.ingress) ingress.push(await this.#listeners.bindIngress(wanted));
     const inbound: InboundPort[] = [];
     for (const wanted of bootstrap.inbound) inbound.push(await this.#listeners.bindInbound(wanted, identity));
-    this.#bound = { outbound, inbound, ingress, admin: { address: bootstrap.admin.address, port: this.#admin.port } };
+    this.#bound = {
+      outbound,
+      inbound,
+      ingress,
+      admin: { address: bootstrap.admin.address, port: this.#admin?.port ?? 0 },
+    };
     return this.#bound;
   }
 
@@ -211,7 +224,7 @@ export class Proxy {
   #publish(): void {
     const snapshot = this.#builder.build();
     // Pools first: a request that reads the new snapshot must find its clusters.
-    this.#upstreams.reconcile(snapshot);
+    if (this.#options.createTraffic === undefined) this.#upstreams.reconcile(snapshot);
     const rootsChanged = snapshot.trustBundlePem !== (this.runtime.snapshot?.trustBundlePem ?? null);
     this.runtime.snapshot = snapshot;
     if (rootsChanged && this.#identity !== null) void this.#useCredentials();
@@ -256,7 +269,10 @@ export class Proxy {
           ? { status: 200, body: "ready\n" }
           : { status: 503, body: this.runtime.draining ? "draining\n" : "waiting for configuration\n" };
       case "/stats":
-        return { status: 200, body: `${JSON.stringify({ counters: this.runtime.counters })}\n` };
+        return {
+          status: 200,
+          body: `${JSON.stringify({ counters: this.runtime.counters, workers: this.#facts().workers })}\n`,
+        };
       case "/config_dump":
         return { status: 200, body: `${JSON.stringify(describeSnapshot(this.runtime.snapshot), null, 2)}\n` };
       default:

@@ -45,11 +45,13 @@ test("parseWeftYaml() reads the example of the design with every default", () =>
     egress: "allow",
     certificateLifetime: "24h",
     ingress: [{ port: 8080, bind: "127.0.0.1", service: "web", servicePort: 80, passthrough: [] }],
+    ingressWorkers: 1,
     services: [
       {
         name: "web",
         port: 80,
         protocol: "http",
+        workers: 1,
         allow: [],
         versions: [{ name: "", source: { ...command, command: "node web.mjs" } }],
       },
@@ -57,6 +59,7 @@ test("parseWeftYaml() reads the example of the design with every default", () =>
         name: "reviews",
         port: 80,
         protocol: "http",
+        workers: 1,
         allow: null,
         versions: [
           { name: "v1", source: { ...command, replicas: 2 } },
@@ -67,6 +70,7 @@ test("parseWeftYaml() reads the example of the design with every default", () =>
         name: "legacy",
         port: 5432,
         protocol: "tcp",
+        workers: 1,
         allow: null,
         versions: [{ name: "", source: { kind: "address", host: "127.0.0.1", port: 5432 } }],
       },

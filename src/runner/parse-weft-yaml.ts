@@ -88,6 +88,7 @@ function toConfig(written: WrittenWeftYaml, problems: Problems): WeftYaml {
     egress: written.egress,
     certificateLifetime: written.certificateLifetime,
     ingress: written.ingress.map((entry) => toIngress(entry, services)),
+    ingressWorkers: written.ingressWorkers ?? 1,
     services,
     resources: written.resources,
   };
@@ -127,6 +128,7 @@ function toService(name: string, written: WrittenService, problems: Problems): S
     name,
     port: written.port ?? defaultPort(written, versions),
     protocol: written.protocol,
+    workers: written.workers ?? 1,
     allow: written.allow ?? null,
     versions,
   };

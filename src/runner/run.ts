@@ -35,6 +35,8 @@ export interface RunOptions {
   /** Null: the existing Service's, else "http". */
   readonly protocol: AppProtocol | null;
   readonly servicePort: number | null;
+  /** Processes that carry the sidecar's traffic. */
+  readonly workers: number | "auto";
   readonly command: string;
   readonly parameters: readonly string[];
 }
@@ -124,6 +126,7 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
         serviceAccount: options.service,
         app: { address: "127.0.0.1", port, protocol },
         ingress: [],
+        workers: options.workers,
         stateDir,
         logFile: openLog(home, `run-${options.service}`),
         accessLog: openLog(home, `run-${options.service}.access`),

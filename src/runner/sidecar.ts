@@ -29,6 +29,8 @@ export interface SidecarOptions {
   readonly logFile: string;
   readonly accessLog: string | null;
   readonly drainMs: number;
+  /** Processes that carry its traffic; default 1. */
+  readonly workers?: number | "auto";
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly runtimes: RuntimeChoice;
   /** Waits until the control plane is there, the first time. Later: rejects soon when it is not. */
@@ -150,7 +152,7 @@ export class Sidecar {
   }
 
   #createBootstrap(grant: JoinGrant, joinCredential: string | null): ProxyBootstrap {
-    const { workload, serviceAccount, app, ingress, stateDir, accessLog, drainMs } = this.#options;
+    const { workload, serviceAccount, app, ingress, stateDir, accessLog, drainMs, workers } = this.#options;
     const known = this.#failedStarts < SAME_PORT_ATTEMPTS ? this.#ports : null;
     return {
       workload,
@@ -172,6 +174,7 @@ export class Sidecar {
       accessLog,
       logLevel: "info",
       drainMs,
+      ...(workers === undefined ? {} : { workers }),
     };
   }
 

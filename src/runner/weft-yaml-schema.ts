@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { parseDurationMs } from "../lib/duration.ts";
-import { APP_PROTOCOLS, type AppProtocol } from "../proxy-node.ts";
+import { APP_PROTOCOLS, type AppProtocol, MAX_WORKERS } from "../proxy-node.ts";
 import { dnsLabel, isDnsSubdomain } from "../resources/name-schema.ts";
 import { portNumber } from "../resources/port-schema.ts";
 import { strictObject } from "../resources/strict-object.ts";
@@ -14,6 +14,7 @@ export interface WrittenWeftYaml {
   readonly egress: "allow" | "deny";
   readonly certificateLifetime: string;
   readonly ingress: readonly WrittenIngress[];
+  readonly ingressWorkers?: number | "auto";
   readonly services: Readonly<Record<string, WrittenService>>;
   readonly resources: readonly string[];
 }
@@ -29,6 +30,7 @@ export interface WrittenService extends WrittenInstances {
   readonly versions?: Readonly<Record<string, WrittenInstances>>;
   readonly port?: number;
   readonly protocol: AppProtocol;
+  readonly workers?: number | "auto";
   readonly allow?: readonly string[];
 }
 
@@ -89,6 +91,12 @@ const instances = {
   env: env.exactOptional(),
 };
 
+/** Each is a process; a proxy that needs more wants another replica beside it. */
+const workers: z.ZodType<number | "auto"> = z.union(
+  [z.int().min(1).max(MAX_WORKERS), z.literal("auto")],
+  `a whole number of 1 to ${MAX_WORKERS}, or auto`,
+);
+
 const ingress: z.ZodType<WrittenIngress> = strictObject<WrittenIngress>({
   port: z.int(INGRESS_PORT_RULE).min(0, INGRESS_PORT_RULE).max(65_535, INGRESS_PORT_RULE),
   bind: z
@@ -113,6 +121,7 @@ const service: z.ZodType<WrittenService> = strictObject<WrittenService>({
   versions: z.record(dnsLabel, strictObject<WrittenInstances>(instances), "versions by name").exactOptional(),
   port: portNumber.exactOptional(),
   protocol: z.enum(APP_PROTOCOLS, "http, http2, grpc, tcp or detect").default("http"),
+  workers: workers.exactOptional(),
   allow: z.array(dnsLabel, "a list of services that may call this one").exactOptional(),
 });
 
@@ -132,6 +141,7 @@ export const weftYamlSchema: z.ZodType<WrittenWeftYaml> = strictObject<WrittenWe
   egress: z.enum(["allow", "deny"], "allow or deny").default("allow"),
   certificateLifetime: lifetime.default(DEFAULT_CERTIFICATE_LIFETIME),
   ingress: z.array(ingress, "a list of ingress listeners").default([]),
+  ingressWorkers: workers.exactOptional(),
   services: z.preprocess((value) => value ?? {}, z.record(dnsLabel, service, "services by name")),
   resources: z.array(z.string("a path or glob").min(1, "a path or glob"), "a list of paths and globs").default([]),
 });

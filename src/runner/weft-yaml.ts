@@ -16,6 +16,8 @@ export interface WeftYaml {
   /** A duration; default "24h". */
   readonly certificateLifetime: string;
   readonly ingress: readonly IngressEntry[];
+  /** Processes that carry the ingress's traffic; default 1. */
+  readonly ingressWorkers: number | "auto";
   readonly services: readonly ServiceEntry[];
   /** Paths and globs of resource files, relative to the folder of the file. */
   readonly resources: readonly string[];
@@ -49,6 +51,8 @@ export interface ServiceEntry {
   readonly port: number;
   /** Default "http". */
   readonly protocol: AppProtocol;
+  /** Processes that carry the traffic of each of its sidecars; default 1. */
+  readonly workers: number | "auto";
   /** Services that may call this one; null = weft.yaml says nothing about it. */
   readonly allow: readonly string[] | null;
   /** At least one. */

@@ -87,6 +87,7 @@ export class WorkloadFactory {
           serviceAccount: service.name,
           app: { address, port, protocol: service.protocol },
           ingress: [],
+          workers: service.workers,
           ...events,
         }),
       createBackend: (events) => this.#createBackend(place, events),
@@ -141,6 +142,7 @@ export class WorkloadFactory {
       serviceAccount: INGRESS_ACCOUNT,
       app: null,
       ingress,
+      workers: this.#settings.loaded.config.ingressWorkers,
       onListening: () => undefined,
       onReadyChange: () => undefined,
     });
@@ -150,7 +152,7 @@ export class WorkloadFactory {
     workload: string,
     own: Pick<
       ConstructorParameters<typeof Sidecar>[0],
-      "serviceAccount" | "app" | "ingress" | "onListening" | "onReadyChange"
+      "serviceAccount" | "app" | "ingress" | "workers" | "onListening" | "onReadyChange"
     >,
   ): Sidecar {
     const { clock, hasAccessLog, home, loaded, runtimes, spawn } = this.#settings;

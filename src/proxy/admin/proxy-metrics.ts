@@ -1,6 +1,7 @@
 import type { EdgeStats } from "../../observe/edge-stats.ts";
 import type { MetricFamily, MetricSample } from "../../observe/prometheus-text.ts";
 import type { ProxyRuntime } from "../runtime.ts";
+import type { WorkerFacts } from "../worker/worker-pool.ts";
 import { LATENCY_BOUNDS_MS } from "../../observe/latency-buckets.ts";
 import { WEFT_VERSION } from "../../version.ts";
 import { FAILURES } from "../failures.ts";
@@ -12,11 +13,22 @@ export interface ProxyFacts {
   /** Wall clock, null without a certificate. */
   readonly certificateExpiryMs: number | null;
   readonly xdsConnected: boolean;
+  /** Left out or empty: this process carries the traffic itself. */
+  readonly workers?: readonly WorkerFacts[];
 }
 
 /** Every metric of a proxy, by the names that docs/metrics.md lists. */
 export function collectMetrics(runtime: ProxyRuntime, facts: ProxyFacts): readonly MetricFamily[] {
-  return [...collectEdges([...runtime.edges.all()]), ...collectProcess(runtime, facts)];
+  return [
+    ...collectEdges([...runtime.edges.all()]),
+    ...collectProcess(runtime, facts),
+    ...collectWorkers(runtime, facts.workers ?? []),
+  ];
+}
+
+/** Here and in workers. */
+export function countDownstreams(runtime: ProxyRuntime): number {
+  return runtime.downstreams.size + runtime.workerDownstreams;
 }
 
 function collectEdges(edges: readonly EdgeStats[]): MetricFamily[] {
@@ -68,7 +80,7 @@ function collectProcess(runtime: ProxyRuntime, facts: ProxyFacts): MetricFamily[
   const { counters } = runtime;
   const expiry = facts.certificateExpiryMs;
   return [
-    one("weft_connection_open_count", "gauge", "Open downstream connections.", runtime.downstreams.size),
+    one("weft_connection_open_count", "gauge", "Open downstream connections.", countDownstreams(runtime)),
     one("weft_connection_total", "counter", "Downstream connections accepted.", counters.downstreamTotal),
     one("weft_upstream_connection_open_count", "gauge", "Open upstream connections.", counters.upstreamOpen),
     one("weft_upstream_connection_total", "counter", "Upstream connections opened.", counters.upstreamTotal),
@@ -120,6 +132,38 @@ function collectProcess(runtime: ProxyRuntime, facts: ProxyFacts): MetricFamily[
     family("weft_build_info", "gauge", "1, with the version and the runtime.", [
       sample({ version: WEFT_VERSION, runtime: facts.runtimeName }, 1),
     ]),
+  ];
+}
+
+function collectWorkers(runtime: ProxyRuntime, workers: readonly WorkerFacts[]): MetricFamily[] {
+  if (workers.length === 0) return [];
+  const each = (read: (worker: WorkerFacts) => number): MetricSample[] =>
+    workers.map((worker) => sample({ worker: String(worker.worker) }, read(worker)));
+  return [
+    family(
+      "weft_worker_busy_ratio",
+      "gauge",
+      "Share of a core that the worker uses.",
+      each((w) => w.busyRatio),
+    ),
+    family(
+      "weft_worker_connection_open_count",
+      "gauge",
+      "Open downstream connections of the worker.",
+      each((w) => w.openConnections),
+    ),
+    family(
+      "weft_worker_connection_total",
+      "counter",
+      "Connections handed to the worker since it started.",
+      each((w) => w.handed),
+    ),
+    one(
+      "weft_worker_replaced_total",
+      "counter",
+      "Workers that ended on their own and were started again.",
+      runtime.counters.workersReplaced,
+    ),
   ];
 }
 
