@@ -15,9 +15,12 @@ export interface Flushable {
  * run. One per transport.
  */
 export class Flusher {
-  readonly #dirty: Flushable[] = [];
+  /** The first `#dirtyCount` wait. Never truncated: setting an array's length is slow on V8. */
+  readonly #dirty: (Flushable | null)[] = [];
+  #dirtyCount: number = 0;
   /** What leaves when the turn is over. */
-  readonly #turn: Flushable[] = [];
+  readonly #turn: (Flushable | null)[] = [];
+  #turnCount: number = 0;
   readonly #afterTurn: (run: () => void) => void;
   #depth: number = 0;
   #flushing: boolean = false;
@@ -27,10 +30,14 @@ export class Flusher {
     if (this.#depth === 0) this.#flush();
   };
   readonly #endTurn: () => void = () => {
-    const turn = this.#turn;
+    const count = this.#turnCount;
+    this.#turnCount = 0;
     this.enter();
-    for (let index = 0; index < turn.length; index += 1) turn[index]?.endTurn();
-    turn.length = 0;
+    for (let index = 0; index < count; index += 1) {
+      const connection = this.#turn[index] as Flushable; // the first `count` are set
+      this.#turn[index] = null;
+      connection.endTurn();
+    }
     this.leave();
   };
 
@@ -46,12 +53,13 @@ export class Flusher {
 
   leave(): void {
     this.#depth -= 1;
-    if (this.#depth === 0 && this.#dirty.length > 0) this.#flush();
+    if (this.#depth === 0 && this.#dirtyCount > 0) this.#flush();
   }
 
   /** The connection must not be added again until its `flush` has been called. */
   add(connection: Flushable): void {
-    this.#dirty.push(connection);
+    this.#dirty[this.#dirtyCount] = connection;
+    this.#dirtyCount += 1;
     if (this.#depth === 0 && !this.#flushing && !this.#scheduled) {
       this.#scheduled = true;
       queueMicrotask(this.#run);
@@ -60,8 +68,9 @@ export class Flusher {
 
   /** The connection must not be added to the turn again until its `endTurn` has been called. */
   addToTurn(connection: Flushable): void {
-    this.#turn.push(connection);
-    if (this.#turn.length === 1) this.#afterTurn(this.#endTurn);
+    this.#turn[this.#turnCount] = connection;
+    this.#turnCount += 1;
+    if (this.#turnCount === 1) this.#afterTurn(this.#endTurn);
   }
 
   #flush(): void {
@@ -71,23 +80,26 @@ export class Flusher {
     const dirty = this.#dirty;
     let next = 0;
     try {
-      while (next < dirty.length) {
-        const connection = dirty[next] as Flushable;
+      while (next < this.#dirtyCount) {
+        const connection = dirty[next] as Flushable; // below the count
+        dirty[next] = null;
         next += 1;
         connection.flush();
       }
     } finally {
       this.#flushing = false;
-      if (next === dirty.length) {
-        dirty.length = 0;
-      } else {
-        // A callback threw: what it left must still go out.
-        dirty.splice(0, next);
-        if (!this.#scheduled) {
-          this.#scheduled = true;
-          queueMicrotask(this.#run);
-        }
-      }
+      const left = this.#dirtyCount - next;
+      if (left > 0) this.#postpone(next, left);
+      this.#dirtyCount = left;
     }
+  }
+
+  /** A callback threw: what it left must still go out. */
+  #postpone(from: number, count: number): void {
+    this.#dirty.copyWithin(0, from, from + count);
+    this.#dirty.fill(null, count, from + count);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(this.#run);
   }
 }

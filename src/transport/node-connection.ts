@@ -206,13 +206,18 @@ export class NodeConnection implements Connection, Flushable {
   #send(socket: Socket): void {
     const queue = this.#queue;
     if (queue.bytes === 0) return;
-    const first = queue.take();
-    if (queue.bytes === 0) {
-      socket.write(first);
+    const only = queue.onlyBuffer();
+    if (only !== null) {
+      socket.write(only);
+      // The kernel took it all at once, as it usually does: nobody holds on to it, and its memory is used again.
+      if (socket.writableLength === 0) {
+        queue.consume(only.length);
+        return;
+      }
+      queue.detach();
     } else {
       // One writev, and under TLS one run of full records.
       socket.cork();
-      socket.write(first);
       while (queue.bytes > 0) socket.write(queue.take());
       socket.uncork();
     }

@@ -37,6 +37,8 @@ export class NodeTransport implements Transport {
   readonly #clock: Clock;
   readonly #flusher: Flusher = new Flusher();
   readonly #arena: WriteArena = new WriteArena();
+  /** TLS takes its time, so that regions pile up; plain writes are usually over at once and need one slab for all. */
+  readonly #tlsArena: WriteArena = new WriteArena();
   /** A context costs a millisecond to make, so one serves all connections that share the same options object. */
   readonly #contexts: WeakMap<TlsClientOptions, SecureContext> = new WeakMap();
 
@@ -45,8 +47,7 @@ export class NodeTransport implements Transport {
   }
 
   async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
-    const create = (socket: Socket, remote: string): NodeConnection =>
-      new NodeConnection(this.#flusher, this.#arena, readPeer(socket, null), remote);
+    const create = this.#creator(options.tls !== null);
     const server =
       options.tls === null ? createPlainServer(create, accept) : createMutualServer(options.tls, create, accept);
     await bind(server, options);
@@ -55,8 +56,7 @@ export class NodeTransport implements Transport {
 
   /** A listener that binds nothing: another process accepts at `options.port` and hands its sockets over. */
   adopt(options: ListenOptions, accept: Accept): AdoptingListener {
-    const create = (socket: Socket, remote: string): NodeConnection =>
-      new NodeConnection(this.#flusher, this.#arena, readPeer(socket, null), remote);
+    const create = this.#creator(options.tls !== null);
     const server =
       options.tls === null ? createPlainServer(create, accept) : createMutualServer(options.tls, create, accept);
     return new AdoptingListener(server, options);
@@ -65,7 +65,8 @@ export class NodeTransport implements Transport {
   connect(options: ConnectOptions, handler: ConnectionHandler): Connection {
     const remote = formatRemote(options.host, options.port);
     const peer = { remoteAddress: options.host, remotePort: options.port, localPort: 0, tls: null };
-    const connection = new NodeConnection(this.#flusher, this.#arena, peer, remote);
+    const arena = options.tls === null ? this.#arena : this.#tlsArena;
+    const connection = new NodeConnection(this.#flusher, arena, peer, remote);
     connection.setHandler(handler);
     const attempt = new ConnectAttempt(connection, options, this.#clock);
     try {
@@ -81,6 +82,11 @@ export class NodeTransport implements Transport {
       queueMicrotask(() => connection.closeFailed(failure));
     }
     return connection;
+  }
+
+  #creator(secure: boolean): Create {
+    const arena = secure ? this.#tlsArena : this.#arena;
+    return (socket, remote) => new NodeConnection(this.#flusher, arena, readPeer(socket, null), remote);
   }
 
   #context(tls: TlsClientOptions): SecureContext {

@@ -7,10 +7,29 @@ const SLAB_BYTES = 64 * 1024;
 /** Lent arenas kept for the next turn; as many connections gather in one turn without allocating. */
 const MAX_KEPT_ARENAS = 16;
 
+/** Regions up to this long at the start of a slab are shown as views that are made once. */
+const MAX_KEPT_VIEW_BYTES = 2 * 1024;
+
 class Slab {
   readonly bytes: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   /** Regions given out and not given back. */
   live: number = 0;
+  /** By length; made when the slab is filled from its start again, as only then they are of use. */
+  #views: (Uint8Array | null)[] | null = null;
+
+  view(start: number, end: number): Uint8Array {
+    if (start > 0 || end > MAX_KEPT_VIEW_BYTES || this.#views === null) return this.bytes.subarray(start, end);
+    let view = this.#views[end] ?? null;
+    if (view === null) {
+      view = this.bytes.subarray(0, end);
+      this.#views[end] = view;
+    }
+    return view;
+  }
+
+  keepViews(): void {
+    this.#views ??= Array.from({ length: MAX_KEPT_VIEW_BYTES + 1 }, () => null);
+  }
 }
 
 /**
@@ -41,7 +60,9 @@ export class WriteArena {
   /** A region's bytes are sent. Once none is left the slab is filled from its start again, so nothing is allocated. */
   release(slab: Slab): void {
     slab.live -= 1;
-    if (slab.live === 0 && slab === this.slab) this.position = 0;
+    if (slab.live !== 0 || slab !== this.slab) return;
+    this.position = 0;
+    slab.keepViews();
   }
 }
 
@@ -130,19 +151,32 @@ export class WriteQueue {
     }
   }
 
-  /** Takes the front out as a view. The platform may hold on to it, so its slab is never filled again from the start. */
+  /** All that waits, when it is one buffer; else null. `consume` or `detach` follows. */
+  onlyBuffer(): Uint8Array | null {
+    const more = this.#buffers.length - this.#next;
+    const slab = this.#slab;
+    if (slab === null) return more === 1 ? (this.#buffers[this.#next] as Uint8Array) : null;
+    return more === 0 ? slab.view(this.#start, this.#end) : null;
+  }
+
+  /** Takes the front buffer out. */
   take(): Uint8Array {
+    const front = this.#buffers[this.#next] ?? (this.#slab as Slab).bytes.subarray(this.#start, this.#end);
+    this.detach();
+    return front;
+  }
+
+  /** Drops the front buffer, to which the platform may hold on: what it lies in is never filled again from its start. */
+  detach(): void {
     const buffer = this.#buffers[this.#next];
     if (buffer !== undefined) {
-      this.#shift();
       this.bytes -= buffer.length;
-      return buffer;
+      this.#shift();
+      return;
     }
-    const region = (this.#slab as Slab).bytes.subarray(this.#start, this.#end);
+    this.bytes -= this.#end - this.#start;
     this.#slab = null;
-    this.bytes -= region.length;
     if (this.#arena !== this.#shared) this.#giveBack();
-    return region;
   }
 
   clear(): void {
