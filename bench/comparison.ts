@@ -48,6 +48,7 @@ export interface Row {
   readonly perCoreRatio: Spread | null;
   readonly coreRatio: Spread | null;
   readonly loadCoreRatio: Spread | null;
+  readonly otherWorkRatio: Spread | null;
   readonly medianMicros: Spread | null;
   readonly p99Micros: Spread | null;
   /** Round by round, what the proxies add to the same load without one. */
@@ -84,6 +85,7 @@ export function compareLegs(measured: readonly MeasuredLeg[], aim: Aim | null, j
       perCoreRatio: isProxy ? against(cheapest, (mine, other) => other.cpuMicros / mine.cpuMicros) : null,
       coreRatio: isProxy ? spread(({ coreRatio }) => coreRatio) : null,
       loadCoreRatio: spread(({ loadCoreRatio }) => loadCoreRatio),
+      otherWorkRatio: spread(({ otherWorkRatio }) => otherWorkRatio),
       medianMicros: spread(({ medianMicros }) => medianMicros),
       p99Micros: spread(({ p99Micros }) => p99Micros),
       addedMedianMicros: isProxy ? against(direct, (mine, other) => mine.medianMicros - other.medianMicros) : null,

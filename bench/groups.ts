@@ -10,7 +10,7 @@ import type { BenchRuntime, Machine } from "./machine.ts";
 import { startHaproxyBackend } from "./peers/haproxy.ts";
 import { startNginxBackend } from "./peers/nginx.ts";
 import { createPeerFiles } from "./peers/peer.ts";
-import { type Reading, takeReading } from "./readings.ts";
+import { type Cores, type Reading, takeReading } from "./readings.ts";
 import { summarise } from "./statistics.ts";
 import { startWeftMesh } from "./weft-mesh.ts";
 import { BODY_BYTES, type Group, GROUPS, type LoadTools, type Workload } from "./workloads.ts";
@@ -57,6 +57,8 @@ const CAPACITY_WORKLOAD = "realistic-32";
 const FALLBACK_RATE = 1000;
 /** Of the whole warm-up: for weft before workloads that run much of the same code, for peers before the first. */
 const SHORT_WARM_UP_RATIO = 0.2;
+const WARM_REQUESTS = 20_000;
+const MAX_WARM_UPS = 3;
 
 /** All workloads that were asked for, group by group. Needs wrk, and nginx or HAProxy for the backend. */
 export async function measureGroups(options: GroupOptions): Promise<GroupResults | null> {
@@ -144,11 +146,13 @@ interface MutableLeg {
 class GroupRunner {
   readonly #parts: RunnerParts;
   #tools: LoadTools;
+  readonly #cores: Cores;
   #legs: MutableLeg[] = [];
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
     this.#tools = parts.tools;
+    this.#cores = { load: parts.tools.loadCore, proxies: parts.place.proxyCore };
   }
 
   async run(): Promise<WorkloadTable[]> {
@@ -187,11 +191,14 @@ class GroupRunner {
     const { group, options } = this.#parts;
     const isFirst = workload === group.workloads[0];
     for (const { leg } of this.#listRunning(workload)) {
-      const share = leg.kind === "weft" ? (isFirst ? 1 : SHORT_WARM_UP_RATIO) : isFirst ? SHORT_WARM_UP_RATIO : 0;
+      const isLong = leg.kind === "weft" && isFirst;
+      const share = isLong ? 1 : leg.kind === "weft" || isFirst ? SHORT_WARM_UP_RATIO : 0;
       const seconds = Math.round(options.warmUpSeconds * share);
       if (seconds === 0) continue;
       options.progress(`warming up: ${workload.id}, ${leg.title}`);
-      await workload.load(leg, seconds, this.#tools).catch(() => undefined);
+      // On a busy machine the same time is fewer requests.
+      for (let turn = 0, count = 0; turn < (isLong ? MAX_WARM_UPS : 1) && count < WARM_REQUESTS; turn += 1)
+        count += (await workload.load(leg, seconds, this.#tools).catch(() => ({ count: 0 }))).count;
     }
   }
 
@@ -216,11 +223,10 @@ class GroupRunner {
     const first = round % Math.max(1, running.length);
     const seconds = workload.judge === "added" ? options.seconds * OPEN_LOOP_FACTOR : options.seconds;
     for (const { leg, entry } of [...running.slice(first), ...running.slice(0, first)]) {
-      const processes =
-        workload.isOfCalled === true ? (leg.called === null ? [] : [leg.called.process]) : leg.processes;
+      const counted = workload.isOfCalled === true ? (leg.called === null ? [] : [leg.called.process]) : leg.processes;
       const prefix = `${workload.id}, round ${round} of ${options.rounds}, ${leg.title}`;
       try {
-        const reading = await takeReading(processes, this.#tools.loadCore, () =>
+        const reading = await takeReading({ counted, all: leg.processes }, this.#cores, () =>
           workload.load(leg, seconds, this.#tools),
         );
         entry.readings.set(workload.id, [...(entry.readings.get(workload.id) ?? []), reading]);

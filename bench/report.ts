@@ -4,7 +4,7 @@ import { IDLE_CONNECTIONS, type IdleRow } from "./idle-connections.ts";
 import type { Machine } from "./machine.ts";
 import type { MemoryRow } from "./memory.ts";
 import type { StartupResult } from "./startup.ts";
-import type { Spread } from "./statistics.ts";
+import { type Spread, summarise } from "./statistics.ts";
 
 /** What a run measured; null = not asked for, or impossible here. */
 export interface BenchResults {
@@ -64,8 +64,19 @@ function formatMethod(groups: GroupResults): string {
     `Workloads: ${rounds} rounds of ${seconds} s (open loops ${seconds * 2} s), legs in turn, ${cores}. No access logs.`,
     "Ratios are to the best peer of the same round: x rate = requests per second; x core = requests per second of the proxies'",
     "CPU time. Above 1 is better. Resident memory is of all proxies of a leg. A leg with any error has failed.",
+    ...describeOtherWork(groups),
     ...leftOut,
   ].join("\n");
+}
+
+/** A tenth of a core gone to others moves a 99th percentile by milliseconds. */
+function describeOtherWork({ tables }: GroupResults): string[] {
+  const ratios = tables.flatMap(({ rows }) => rows.flatMap(({ otherWorkRatio }) => otherWorkRatio?.median ?? []));
+  const median = summarise(ratios)?.median ?? 0;
+  const text = `Other work took ${(median * 100).toFixed(0)} % of the proxies' core (median of all rows).`;
+  return ratios.length === 0
+    ? []
+    : [median < 0.05 ? text : `${text} The machine was not quiet: read rates and latencies with care.`];
 }
 
 function formatWorkload(table: WorkloadTable): string {
@@ -188,10 +199,12 @@ function listVerdicts(groups: GroupResults | null, idle: readonly IdleRow[] | nu
 function formatVerdict(verdict: Verdict | null): string {
   if (verdict === null) return "";
   const { basis, mustReach, found, isReached } = verdict;
-  const limit = { rate: ">=", "per core": ">=", "added milliseconds": "<=", megabytes: "<=", failed: "" }[basis];
+  if (found === null) return `failed, aim ${mustReach}`;
+  const isRatio = basis === "rate" || basis === "per core";
   const unit = { rate: "x rate", "per core": "x core", "added milliseconds": "ms", megabytes: "MB", failed: "" }[basis];
-  const aim = `${limit}${limit === "" ? "" : " "}${mustReach}${unit === "" ? "" : ` ${unit}`}`;
-  return `${aim}: ${found === null ? "failed" : found.toFixed(2)} ${isReached ? "reached" : "MISSED"}`;
+  // Rounded to the side that flatters less.
+  const shown = ((isRatio ? Math.floor : Math.ceil)(found * 100) / 100).toFixed(2);
+  return `${isRatio ? ">=" : "<="} ${mustReach} ${unit}: ${shown} ${isReached ? "reached" : "MISSED"}`;
 }
 
 function optional(spread: Spread | null, digits: number): string {
