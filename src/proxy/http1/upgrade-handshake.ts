@@ -39,7 +39,9 @@ export function refuseSwitch(request: Head, response: Head, ownKey: string | nul
 /** Gives a 101 that came over HTTP/2 what a caller over HTTP/1.1 expects: the protocol, and the answer to its key. */
 export function completeSwitch(request: Head, response: Head): void {
   if (response.find(FIELD_UPGRADE) < 0) {
-    response.add(toFieldLines(renderField("upgrade", listOffers(request))));
+    // HTTP/2 carries one name: the first that was offered.
+    const [first = ""] = listOffers(request).split(",");
+    response.add(toFieldLines(renderField("upgrade", first.trim())));
   }
   if (response.find(FIELD_WEBSOCKET_ACCEPT) >= 0 || !asksForWebSocket(request)) return;
   const key = request.find(FIELD_WEBSOCKET_KEY);

@@ -7,7 +7,7 @@ import type { Http2Session } from "./session.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
 import { Exchange } from "../exchange.ts";
 import { DOWNSTREAM_TIMEOUT, toDecodeFailureCode } from "../failures.ts";
-import { BODY_LENGTH, BODY_NONE, BODY_TUNNEL, type Head, METHOD_HEAD } from "../head.ts";
+import { BODY_LENGTH, BODY_NONE, type Head, METHOD_HEAD } from "../head.ts";
 import { describeFailure } from "../http1/render-failure.ts";
 import { CANCEL, INTERNAL_ERROR, NO_ERROR } from "./frame.ts";
 import { Http2Stream } from "./http2-stream.ts";
@@ -89,7 +89,7 @@ export class Http2DownstreamStream extends Http2Stream implements DownstreamStre
 
   override onData(bytes: Uint8Array): void {
     const x = this.#exchange;
-    if (x.active && !this.#responseEnded) {
+    if (x.active && (x.tunnel || !this.#responseEnded)) {
       this.#watchBody();
       x.onRequestData(bytes);
       return;
@@ -215,16 +215,20 @@ export class Http2DownstreamStream extends Http2Stream implements DownstreamStre
 
   /** The answer is out. What is still to come of the request is read for a while, so that nothing of the answer is lost. */
   #linger(): void {
-    if (this.id === 0 || this.remoteClosed || this.#exchange.response?.bodyKind === BODY_TUNNEL) return;
+    // Of a tunnel that has ended one way the other is as wanted as before.
+    if (this.id === 0 || this.remoteClosed || this.#exchange.active) return;
     this.#watch(LINGER_MS);
     this.#owner.session.resumeStream(this);
   }
 
   #watchBody(): void {
-    if (!this.#responseStarted && !this.#exchange.grpc) this.#watch(BODY_MS);
+    // Who asks for an upgrade is silent until it is granted.
+    if (!this.#responseStarted && !this.#exchange.grpc && !this.head.upgrade) this.#watch(BODY_MS);
   }
 
   #watchStall(): void {
+    // A tunnel has its own limit: its ends may pause as long as they are not idle for too long.
+    if (this.#exchange.active && this.#exchange.tunnel) return;
     this.#stalledBytes = this.pendingBytes;
     this.#watch(STALL_MS);
   }

@@ -1,12 +1,12 @@
 import type { Connection, ConnectionHandler, TransportFailure } from "../../transport/transport.ts";
-import type { Deadline, DeadlineOwner } from "../../time/timer-wheel.ts";
+import type { Deadline, DeadlineOwner, TimerWheel } from "../../time/timer-wheel.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Head } from "../head.ts";
 import type { Credentials } from "../runtime.ts";
 import type { EndpointState } from "../upstream/endpoint-state.ts";
 import type { Http2Owner, SessionEnd } from "./session-contract.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
-import { PEER_IDENTITY, UPSTREAM_PROTOCOL } from "../failures.ts";
+import { PEER_IDENTITY, UPGRADE_UNSUPPORTED, UPSTREAM_PROTOCOL } from "../failures.ts";
 import { describeDialFailure, dialEndpoint, refusePeer, toDialFailureCode } from "../upstream/dial.ts";
 import { CANCEL } from "./frame.ts";
 import type { Http2Stream } from "./http2-stream.ts";
@@ -32,6 +32,8 @@ export interface Http2Pool {
   onUsable(connection: Http2UpstreamConnection): void;
   /** It was never usable. */
   onOpenFailed(connection: Http2UpstreamConnection, code: number, detail: string): void;
+  /** Requests wait for a stream. */
+  hasWaiting(): boolean;
   /** It takes no new streams. May come more than once; open streams go on. */
   onSpent(connection: Http2UpstreamConnection): void;
 }
@@ -49,6 +51,7 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
   readonly #pool: Http2Pool;
   readonly #isLink: boolean;
   readonly #deadline: Deadline;
+  readonly wheel: TimerWheel;
   readonly #free: Http2UpstreamStream[] = [];
   #connection: Connection | null = null;
   #state: "connecting" | "greeting" | "usable" | "spent" | "closed" = "connecting";
@@ -57,12 +60,18 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
   #lastTickBytes: number = 0;
   #pinged: boolean = false;
   #quietTicks: number = 0;
+  /** It answered, and not in HTTP/2. */
+  #garbled: boolean = false;
+  /** A stream ended since the pool was told. */
+  #freed: boolean = false;
+  readonly #freedDeadline: Deadline;
 
   constructor(endpoint: EndpointState, pool: Http2Pool) {
     this.#endpoint = endpoint;
     this.#pool = pool;
     this.#isLink = endpoint.cluster.config.peerIdentities !== null;
     this.#deadline = new WheelDeadline(this, 0);
+    this.wheel = endpoint.runtime.wheel;
   }
 
   connect(credentials: Credentials | null): void {
@@ -81,6 +90,11 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
   /** Sends `x` as a new stream. Only when `canTake`. */
   assign(x: Exchange): void {
     if (x.request === null) return;
+    if (x.request.upgrade && !this.session.carriesTunnels()) {
+      const detail = "The instance's HTTP/2 connection does not take extended CONNECT (RFC 8441)";
+      x.onAttemptFailed(UPGRADE_UNSUPPORTED, detail);
+      return;
+    }
     const stream = this.#free.pop() ?? new Http2UpstreamStream(this);
     stream.start(x, x.request);
   }
@@ -124,6 +138,7 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
   onData(bytes: Uint8Array): void {
     this.#receivedBytes += bytes.length;
     this.session.receive(bytes);
+    if (this.#freed) this.#offer();
   }
 
   onDrain(): void {
@@ -143,6 +158,7 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
     this.#state = "closed";
     this.#connection = null;
     runtime.wheel.clear(this.#deadline);
+    runtime.wheel.clear(this.#freedDeadline);
     if (state !== "connecting") {
       runtime.counters.upstreamOpen -= 1;
       this.closeDetail ??= failure?.message ?? "The instance closed its connection";
@@ -156,16 +172,21 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
     if (this.#refusal !== null) this.#pool.onOpenFailed(this, PEER_IDENTITY, this.#refusal);
     else if (state === "greeting") {
       const detail = `the connection closed before the instance spoke HTTP/2: ${this.closeDetail ?? "closed"}`;
-      this.#pool.onOpenFailed(this, UPSTREAM_PROTOCOL, detail);
+      // Nothing was sent: unless it speaks something else, another attempt may do.
+      this.#pool.onOpenFailed(this, this.#garbled ? UPSTREAM_PROTOCOL : CONNECT_FAILED, detail);
     } else {
       const detail = describeDialFailure(cluster.config, config, failure);
       this.#pool.onOpenFailed(this, toDialFailureCode(cluster.config, failure), detail);
     }
   }
 
-  onDeadline(): void {
+  onDeadline(deadline: Deadline): void {
+    if (deadline.kind === 1) {
+      this.#offer();
+      return;
+    }
     if (this.#state === "greeting") {
-      this.closeDetail = `no SETTINGS came within ${SETTINGS_MS / 1000} s`;
+      this.closeDetail ??= `no SETTINGS came within ${SETTINGS_MS / 1000} s`;
       this.#connection?.destroy();
       return;
     }
@@ -187,10 +208,15 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
 
   releaseStream(stream: Http2Stream): void {
     if (this.#free.length < MAX_KEPT_STREAMS) this.#free.push(stream as Http2UpstreamStream); // made by assign
+    if (this.#freed || !this.#pool.hasWaiting()) return;
+    // Not now: the session is in the middle of something. After `onData`, or a tick later when it was the caller who left.
+    this.#freed = true;
+    this.#endpoint.runtime.wheel.arm(this.#freedDeadline, 0);
   }
 
   onSessionEnd(reason: SessionEnd): void {
     this.closeDetail ??= reason.message;
+    this.#garbled = this.#state === "greeting";
     this.#endpoint.runtime.log.debug("HTTP/2 connection to an endpoint ended", { reason: reason.message });
     this.#spend();
     this.#connection?.end();
@@ -218,9 +244,15 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
     if (activeStreams === 0 && this.#state === "spent") this.#connection?.destroy();
   }
 
-  /** A stream ended: called by the pool's own bookkeeping when requests wait. */
+  #offer(): void {
+    this.#freed = false;
+    this.#endpoint.runtime.wheel.clear(this.#freedDeadline);
+    if (this.canTake()) this.#pool.onUsable(this);
+  }
+
   #spend(): void {
-    if (this.#state !== "usable" && this.#state !== "greeting") return;
+    // One that never was usable is told of when it closes.
+    if (this.#state !== "usable") return;
     this.#state = "spent";
     this.#pool.onSpent(this);
     if (this.session.activeStreams() === 0) this.#connection?.destroy();

@@ -1,14 +1,20 @@
+import type { Deadline, DeadlineOwner, TimerWheel } from "../../time/timer-wheel.ts";
 import type { Exchange, UpstreamStream } from "../exchange.ts";
 import type { Head } from "../head.ts";
 import type { Http2Session } from "./session.ts";
+import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
 import { UPSTREAM_PROTOCOL, UPSTREAM_REFUSED, UPSTREAM_RESET } from "../failures.ts";
 import { BODY_LENGTH, BODY_NONE, BODY_TUNNEL, METHOD_CONNECT, METHOD_HEAD } from "../head.ts";
 import { CANCEL, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, errorName } from "./frame.ts";
 import { Http2Stream } from "./http2-stream.ts";
 
+/** The other way of a tunnel that nobody wants any more is read so long, for the sake of what was sent. */
+const DISCARD_MS = 1_000;
+
 /** What a stream needs of its connection. */
 export interface UpstreamStreamOwner {
   readonly session: Http2Session;
+  readonly wheel: TimerWheel;
   /** Looks at a response head before the exchange does: load reports. */
   onResponse(head: Head): void;
   /** Why the connection broke, when it did. */
@@ -16,12 +22,14 @@ export interface UpstreamStreamOwner {
 }
 
 /** One attempt on an HTTP/2 connection to an endpoint. Used again for later attempts of the connection. */
-export class Http2UpstreamStream extends Http2Stream implements UpstreamStream {
+export class Http2UpstreamStream extends Http2Stream implements UpstreamStream, DeadlineOwner {
   readonly #owner: UpstreamStreamOwner;
   #exchange: Exchange | null = null;
   #requestLeft: number = -1;
   #toHead: boolean = false;
   #tunnel: boolean = false;
+  /** Made when a tunnel is discarded. */
+  #discard: Deadline | null = null;
 
   constructor(owner: UpstreamStreamOwner) {
     super();
@@ -44,6 +52,7 @@ export class Http2UpstreamStream extends Http2Stream implements UpstreamStream {
   override reset(): void {
     super.reset();
     this.#exchange = null;
+    if (this.#discard?.isArmed() === true) this.#owner.wheel.clear(this.#discard);
   }
 
   // UpstreamStream
@@ -58,6 +67,8 @@ export class Http2UpstreamStream extends Http2Stream implements UpstreamStream {
   }
 
   sendEnd(trailers: Head | null): void {
+    // Of a tunnel, this was the other way's end.
+    if (this.remoteClosed) this.#exchange = null;
     this.#owner.session.sendEnd(this, trailers);
   }
 
@@ -67,7 +78,19 @@ export class Http2UpstreamStream extends Http2Stream implements UpstreamStream {
   }
 
   discard(): void {
-    this.cancel();
+    if (!this.#tunnel || (!this.localClosed && !this.endPending)) {
+      this.cancel();
+      return;
+    }
+    this.#exchange = null;
+    this.#owner.session.resumeStream(this);
+    if (this.id === 0) return;
+    this.#discard ??= new WheelDeadline(this, 0);
+    this.#owner.wheel.arm(this.#discard, DISCARD_MS);
+  }
+
+  onDeadline(): void {
+    this.#owner.session.sendReset(this, CANCEL);
   }
 
   pauseReads(): void {
@@ -92,12 +115,14 @@ export class Http2UpstreamStream extends Http2Stream implements UpstreamStream {
     if (this.#toHead || head.status === 304 || head.status === 204) {
       if (head.bodyKind === BODY_LENGTH) head.declaredLength = head.contentLength;
       head.bodyKind = BODY_NONE;
-      this.expectedBytes = -1;
+      // Bytes all the same would be read as the next answer by an HTTP/1.1 caller.
+      this.expectedBytes = 0;
     } else if (endStream && head.declaredLength > 0) {
       this.#fail(UPSTREAM_PROTOCOL, "The response has no body although its content-length says so");
       return;
-    } else if (this.#tunnel && head.status === 200 && !endStream) {
+    } else if (this.#tunnel && head.status >= 200 && head.status < 300 && !endStream) {
       head.bodyKind = BODY_TUNNEL;
+      this.expectedBytes = -1;
       if (x.request?.upgrade === true) head.status = 101;
     }
     this.#owner.onResponse(head);
@@ -114,9 +139,10 @@ export class Http2UpstreamStream extends Http2Stream implements UpstreamStream {
 
   override onEnd(trailers: Head | null): void {
     const x = this.#exchange;
-    this.#exchange = null;
     const id = this.id;
-    // The rest of the request is wanted by nobody.
+    const isOpen = this.head.bodyKind === BODY_TUNNEL && !this.localClosed && !this.endPending;
+    if (!isOpen) this.#exchange = null;
+    // The rest of the request is wanted by nobody, unless it is the other way of a tunnel.
     const unfinished = !this.localClosed && this.head.bodyKind !== BODY_TUNNEL;
     x?.onResponseEnd(trailers);
     if (unfinished && this.id === id) this.#owner.session.sendReset(this, NO_ERROR);
