@@ -25,6 +25,8 @@ export class DynamicTable {
   /** Size as the RFC counts it. */
   size: number = 0;
   maxSize: number;
+  /** Counts everything that changes which index stands for which entry. */
+  changes: number = 0;
   // Per slot.
   mask: number = FIRST_ENTRIES - 1;
   lineAt: Int32Array = new Int32Array(FIRST_ENTRIES);
@@ -41,6 +43,7 @@ export class DynamicTable {
   /** Evicts what does not fit any more. */
   resize(maxSize: number): void {
     this.maxSize = maxSize;
+    this.changes += 1;
     this.#evict(maxSize);
   }
 
@@ -50,6 +53,7 @@ export class DynamicTable {
    */
   insert(source: Uint8Array, from: number, nameBytes: number, valueBytes: number, tag: number): boolean {
     const size = nameBytes + valueBytes + ENTRY_OVERHEAD;
+    this.changes += 1;
     if (size > this.maxSize) {
       this.#evict(0);
       return false;

@@ -130,11 +130,11 @@ export class HeadBuilder {
   length: number = 0;
   /** Index of the first cookie field; -1 when there is none. */
   cookieAt: number = -1;
+  /** Cookie crumbs did not stand side by side. */
+  scattered: boolean = false;
   readonly #maxHeadBytes: number;
   readonly #maxTargetBytes: number;
   readonly #maxFields: number;
-  /** Cookie crumbs did not stand side by side. */
-  #scattered: boolean = false;
   #protocolStart: number = 0;
   #protocolEnd: number = 0;
 
@@ -156,7 +156,7 @@ export class HeadBuilder {
     this.kind = kind;
     this.length = 0;
     this.cookieAt = -1;
-    this.#scattered = false;
+    this.scattered = false;
   }
 
   /** Keeps nothing alive between heads. */
@@ -413,7 +413,7 @@ export class HeadBuilder {
       return FIELD_OTHER;
     }
     if (this.cookieAt !== head.count - 1) {
-      this.#scattered = true;
+      this.scattered = true;
       return FIELD_OTHER;
     }
     const next = joinCrumb(head, this.cookieAt, start, end);
@@ -453,7 +453,7 @@ export class HeadBuilder {
       return;
     }
     this.#completeRequest(endStream);
-    if (this.#scattered && this.verdict === HEAD_OK) {
+    if (this.scattered && this.verdict === HEAD_OK) {
       joinScatteredCrumbs(head);
       this.out = head.bytes;
     }

@@ -1,12 +1,13 @@
 // hot
-import { Buffer } from "node:buffer";
 import type { DecodeFailure } from "../../http1/decoder-contract.ts";
 import type { Head } from "../../head.ts";
+import { copySpan } from "./byte-copy.ts";
 import { DynamicTable } from "./dynamic-table.ts";
 import { HEAD_COMPRESSION, HEAD_OK, HeadBuilder, type HeadLimits, SEEN_FIELD, TAG_BAD_VALUE } from "./head-builder.ts";
 import * as failures from "./head-failure.ts";
 import { decodeHuffman, huffmanBound } from "./huffman.ts";
 import { NAME_AUTHORITY, NAME_COOKIE, NAME_PROTOCOL, nameKind } from "./name-kind.ts";
+import { endOfRun, RunCache } from "./run-cache.ts";
 import {
   STATIC_BYTES,
   STATIC_COUNT,
@@ -35,11 +36,10 @@ const DELETE = 0x7f;
 const COLON = 0x3a;
 /** HPACK integers above this are refused; no length or index comes near it. */
 const MAX_INTEGER = 0xfffffff;
+/** Shorter runs are not worth a look into the cache. */
+const MIN_RUN_BYTES = 2;
 /** What a table has before anything is agreed (RFC 9113 section 6.5.2). */
 const DEFAULT_TABLE_BYTES = 4_096;
-/** Up to this a loop is faster than the native copy. */
-const LOOP_BYTES = 64;
-const copyNatively = Buffer.prototype.copy;
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /**
@@ -57,6 +57,7 @@ export class HeadDecoder {
   readonly #maxTableBytes: number;
   readonly #table: DynamicTable;
   readonly #builder: HeadBuilder;
+  readonly #runs: RunCache = new RunCache();
   #block: Uint8Array = NO_BYTES;
   #pos: number = 0;
   #end: number = 0;
@@ -111,7 +112,7 @@ export class HeadDecoder {
     while (this.#pos < end) {
       const first = block[this.#pos] as number; // below `end`
       if (first >= 0x80) {
-        if (!this.#indexed(first)) return failures.BAD_COMPRESSION;
+        if (!this.#run(block, end)) return failures.BAD_COMPRESSION;
       } else if (first >= 0x40 || first < 0x20) {
         if (!this.#literal(first)) return failures.BAD_COMPRESSION;
       } else return failures.BAD_TABLE_SIZE;
@@ -173,6 +174,46 @@ export class HeadDecoder {
     return decoded;
   }
 
+  /** Indexed fields up to the next literal; at once when this run was decoded before. */
+  #run(block: Uint8Array, end: number): boolean {
+    const start = this.#pos;
+    const runEnd = endOfRun(block, start, end);
+    const builder = this.#builder;
+    const { changes } = this.#table;
+    if (runEnd - start < MIN_RUN_BYTES || builder.verdict !== HEAD_OK) return this.#indexedUpTo(runEnd);
+    const replay = this.#runs.find(builder, block, start, runEnd, changes);
+    if (replay !== null && replay.appendTo(builder)) {
+      this.#pos = runEnd;
+      return true;
+    }
+    if (!this.#runs.isRepeated()) return this.#indexedUpTo(runEnd);
+    if (builder.seen !== 0 && (builder.seen & SEEN_FIELD) === 0) {
+      if (this.#startsWithPseudo(block[start] as number)) return this.#indexedUpTo(runEnd);
+      // The lines that stand for pseudo-fields are no part of the run behind them.
+      builder.startFields();
+    }
+    const mark = this.#runs.mark(builder);
+    if (!this.#indexedUpTo(runEnd)) return false;
+    this.#runs.remember(builder, mark, block, start, runEnd, changes);
+    return true;
+  }
+
+  /** True also when it cannot be told from the first byte. */
+  #startsWithPseudo(first: number): boolean {
+    const index = first & 0x7f;
+    if (index <= STATIC_COUNT) return (STATIC_KIND[index] as number) > NAME_COOKIE;
+    const table = this.#table;
+    if (first === 0xff || index - STATIC_COUNT > table.count) return true;
+    return (table.tags[(table.inserted - (index - STATIC_COUNT)) & table.mask] as number) > NAME_COOKIE;
+  }
+
+  #indexedUpTo(runEnd: number): boolean {
+    while (this.#pos < runEnd) {
+      if (!this.#indexed(this.#block[this.#pos] as number)) return false; // below the end of the block
+    }
+    return true;
+  }
+
   #indexed(first: number): boolean {
     let index = first & 0x7f;
     if (first === 0xff) index = this.#integer(0x7f);
@@ -211,7 +252,7 @@ export class HeadDecoder {
       builder.reserve(builder.at, valueBytes);
       const from = lineAt + nameBytes + 2;
       const start = builder.at;
-      builder.pseudo(tag, start, copy(lines, from, from + valueBytes, builder.out, start));
+      builder.pseudo(tag, start, copySpan(lines, from, from + valueBytes, builder.out, start));
       return;
     }
     if ((builder.seen & SEEN_FIELD) === 0) builder.startFields();
@@ -219,7 +260,7 @@ export class HeadDecoder {
     builder.reserve(builder.at, nameBytes + valueBytes);
     const { at } = builder;
     const valueStart = at + nameBytes + 2;
-    copy(lines, lineAt, lineAt + nameBytes + valueBytes + 4, builder.out, at);
+    copySpan(lines, lineAt, lineAt + nameBytes + valueBytes + 4, builder.out, at);
     builder.field(at + nameBytes, valueStart, valueStart + valueBytes, tag);
   }
 
@@ -241,6 +282,7 @@ export class HeadDecoder {
       }
     } else if (index <= STATIC_COUNT) {
       kind = STATIC_KIND[index] as number; // index is at most STATIC_COUNT
+      if (kind >= NAME_AUTHORITY && first < 0x40) return this.#pseudoValue(kind);
       nameEnd = this.#copyName(STATIC_BYTES, STATIC_LINE_AT[index] as number, STATIC_NAME_BYTES[index] as number, kind);
     } else {
       const table = this.#table;
@@ -252,11 +294,21 @@ export class HeadDecoder {
     return this.#value(kind, nameEnd, first >= 0x40);
   }
 
+  /** The value of a pseudo-field that is not inserted: nobody needs its name as text. */
+  #pseudoValue(kind: number): boolean {
+    const builder = this.#builder;
+    const start = builder.at;
+    const end = this.#string(start);
+    if (end < 0) return false;
+    if (builder.verdict === HEAD_OK) builder.pseudo(kind, start, end);
+    return true;
+  }
+
   #copyName(lines: Uint8Array, lineAt: number, nameBytes: number, kind: number): number {
     const builder = this.#builder;
     if (kind <= NAME_COOKIE) this.#startsFields();
     builder.reserve(builder.at, nameBytes);
-    return copy(lines, lineAt, lineAt + nameBytes, builder.out, builder.at);
+    return copySpan(lines, lineAt, lineAt + nameBytes, builder.out, builder.at);
   }
 
   /** True when the builder was told of its first field, so that it may have written in front of it. */
@@ -305,11 +357,4 @@ function hasOuterSpace(bytes: Uint8Array, start: number, end: number): boolean {
   const first = bytes[start];
   const last = bytes[end - 1];
   return first === SPACE || first === TAB || last === SPACE || last === TAB;
-}
-
-function copy(bytes: Uint8Array, start: number, end: number, out: Uint8Array, offset: number): number {
-  const length = end - start;
-  if (length > LOOP_BYTES) copyNatively.call(bytes, out, offset, start, end);
-  else for (let from = start, to = offset; from < end; from += 1, to += 1) out[to] = bytes[from] as number;
-  return offset + length;
 }

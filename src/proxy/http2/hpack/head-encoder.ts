@@ -8,22 +8,75 @@ import {
   FIELD_DROPPED,
   FIELD_HOST,
   FIELD_KEEP_ALIVE,
+  FIELD_OTHER,
   FIELD_PROXY_AUTHORIZATION,
   FIELD_PROXY_CONNECTION,
+  FIELD_TE,
   FIELD_TRANSFER_ENCODING,
   FIELD_UPGRADE,
   type FieldLines,
   type Head,
   METHOD_CONNECT,
+  METHOD_GET,
+  METHOD_POST,
 } from "../../head.ts";
+import { equalsIgnoreCase, fieldId } from "../../http1/field-name.ts";
+import { copySpan } from "./byte-copy.ts";
+import { HeadTemplate, shapeOf } from "./head-template.ts";
+import { writeInteger } from "./hpack-integer.ts";
+import type { LineFates } from "./line-fates.ts";
+import {
+  LINE_INDEXED,
+  LINE_INSERT,
+  LINE_LITERAL,
+  LINE_SECRET,
+  LINE_SKIPPED,
+  LINE_UNDECIDED,
+  LineIndex,
+} from "./line-index.ts";
 
 export interface HeadEncoderOptions {
+  /** The largest table we keep for a peer that allows it. On links 65,536, else 4,096. */
   readonly tableBytes: number;
 }
 
+/** What a table has before anything is agreed (RFC 9113 section 6.5.2). */
+const DEFAULT_TABLE_BYTES = 4_096;
+/** Kinds of heads that alternate on a connection and are each encoded the fast way. */
+const TEMPLATES = 8;
+/** After so many heads a template is learnt anew: what varied may have come to rest. */
+const TEMPLATE_USES = 1_024;
+/** More than the syntax of a line adds: two integers. */
+const LINE_BYTES = 16;
+/** Pseudo-fields, content-length and table size updates. */
+const HEAD_BYTES = 192;
+
+// Indexes of the static table.
+const INDEX_AUTHORITY = 1;
+const INDEX_METHOD = 2;
+const INDEX_PATH = 4;
+const INDEX_STATUS = 8;
+const INDEX_CONTENT_LENGTH = 28;
+const INDEXED = 0x80;
+const INDEXED_GET: number = INDEXED | 2;
+const INDEXED_POST: number = INDEXED | 3;
+const INDEXED_ROOT: number = INDEXED | 4;
+const INDEXED_HTTP: number = INDEXED | 6;
+const SLASH = 0x2f;
+
+const INSERT_FLAG = 0x40;
+const NEVER_INDEX_FLAG = 0x10;
+
+const AUTHORITY: Uint8Array = Buffer.from(":authority", "latin1");
+const PROTOCOL: Uint8Array = Buffer.from(":protocol", "latin1");
+const CONNECT: Uint8Array = Buffer.from("CONNECT", "latin1");
+const TRAILERS: Uint8Array = Buffer.from("trailers", "latin1");
+
+/** 1 for fields of one hop and of framing, and Host: `:authority` says what it does. */
 const SKIPPED: Uint8Array = new Uint8Array(256);
 for (const id of [
   FIELD_DROPPED,
+  FIELD_HOST,
   FIELD_CONNECTION,
   FIELD_KEEP_ALIVE,
   FIELD_PROXY_CONNECTION,
@@ -31,123 +84,394 @@ for (const id of [
   FIELD_CONTENT_LENGTH,
   FIELD_UPGRADE,
   FIELD_PROXY_AUTHORIZATION,
-  FIELD_HOST,
 ]) {
   SKIPPED[id] = 1;
 }
-const NAME_PROTOCOL_BYTES: Uint8Array = Buffer.from(":protocol", "latin1");
-const CONNECT: Uint8Array = Buffer.from("CONNECT", "latin1");
 
+/** HPACK index of the statuses in the static table; 0 for others. */
+const STATUS_INDEX: Uint8Array = new Uint8Array(1_000);
+for (const [offset, status] of [200, 204, 206, 304, 400, 404, 500].entries()) STATUS_INDEX[status] = 8 + offset;
+
+/**
+ * Writes heads as header blocks of one connection, in the order in which they are sent. Pseudo-fields come first, then all
+ * indexed fields as one run (which the decoder on the other side has seen before), then literals; fields with one name stay
+ * in their order. Strings are not Huffman-coded: inside a mesh bytes are cheaper than the time.
+ *
+ * A head like an earlier one is written from a `HeadTemplate`; any other goes line by line through the `LineIndex`.
+ */
 export class HeadEncoder {
-  #table: number = 0;
+  readonly #tableBytes: number;
+  readonly #index: LineIndex;
+  readonly #templates: HeadTemplate[] = [];
+  #nextTemplate: number = 0;
+  readonly #fates: Fates = new Fates();
+  /** The smallest table size since the last block; -1 when it did not change. */
+  #smallestTable: number = -1;
+  #peerTable: number = DEFAULT_TABLE_BYTES;
+
   constructor(options: HeadEncoderOptions) {
-    this.#table = options.tableBytes;
+    this.#tableBytes = options.tableBytes;
+    this.#index = new LineIndex(DEFAULT_TABLE_BYTES, options.tableBytes);
+    this.setPeerTableBytes(DEFAULT_TABLE_BYTES);
   }
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE; the next block says so when the size changes. */
   setPeerTableBytes(bytes: number): void {
-    this.#table = Math.min(bytes, this.#table);
+    this.#peerTable = Math.min(bytes, this.#tableBytes);
+    const { maxSize } = this.#index.table;
+    if (this.#smallestTable < 0 && this.#peerTable === maxSize) return;
+    this.#smallestTable = Math.min(this.#smallestTable < 0 ? maxSize : this.#smallestTable, this.#peerTable);
   }
 
-  /** Upper bound of bytes that the encoded head needs. */
+  /** Upper bound of the bytes that the encoded head needs. */
   static bound(head: Head): number {
-    let bytes = 128 + head.end + (head.authorityEnd - head.authorityStart) + head.count * 16;
+    let bytes = HEAD_BYTES + head.end + head.authorityEnd - head.authorityStart + head.count * LINE_BYTES;
     for (let index = 0; index < head.additionCount; index += 1) {
-      const lines = head.additions[index] as FieldLines;
-      bytes += lines.bytes.length + lines.count * 16;
+      const lines = head.additions[index] as FieldLines; // additionCount of them are set
+      bytes += lines.bytes.length + lines.count * LINE_BYTES;
     }
     return bytes;
   }
 
+  /**
+   * Writes a request at `offset` of `out`, which has room for `bound(head)` bytes, and returns its end. The scheme is http:
+   * what this hop is secured with is nobody's matter. An upgrade becomes an extended CONNECT (RFC 8441).
+   */
   encodeRequest(head: Head, out: Uint8Array, offset: number): number {
-    let at = offset;
+    const start = this.#writeTableSize(out, offset);
     const upgrade = head.upgrade && head.method !== METHOD_CONNECT ? head.find(FIELD_UPGRADE) : -1;
-    out[at++] = 0x02;
-    at = upgrade >= 0 ? string(CONNECT, 0, 7, out, at) : string(head.bytes, head.methodStart, head.methodEnd, out, at);
+    if (head.method === METHOD_CONNECT || upgrade >= 0) return this.#writeConnect(head, upgrade, out, start);
+    const shape = shapeOf(head, true);
+    const template = this.#findTemplate(head, shape, true);
+    let at = writeMethod(head, out, start);
+    out[at++] = INDEXED_HTTP;
+    if (template === null) {
+      at = this.#writeSlowly(head, shape, true, out, at);
+    } else {
+      if (template.authorityIndex > 0) at = writeInteger(template.authorityIndex, 0x7f, INDEXED, out, at);
+      at = writePath(head, out, at);
+      if (template.authorityIndex === 0) at = writeAuthority(head, out, at);
+      at = template.write(head, out, at);
+    }
+    return writeBodyLength(head, out, at);
+  }
+
+  /** As `encodeRequest`. 101 is written as 200: the other protocol's stream is accepted. */
+  encodeResponse(head: Head, out: Uint8Array, offset: number): number {
+    let at = this.#writeTableSize(out, offset);
+    at = writeStatus(head.status === 101 ? 200 : head.status, out, at);
+    at = this.#writeFields(head, out, at);
+    if (head.bodyKind === BODY_NONE) return head.declaredLength < 0 ? at : writeLength(head.declaredLength, out, at);
+    return writeBodyLength(head, out, at);
+  }
+
+  /** As `encodeRequest`: fields only. */
+  encodeTrailers(head: Head, out: Uint8Array, offset: number): number {
+    return this.#writeFields(head, out, this.#writeTableSize(out, offset));
+  }
+
+  #writeFields(head: Head, out: Uint8Array, offset: number): number {
+    const shape = shapeOf(head, false);
+    const template = this.#findTemplate(head, shape, false);
+    if (template !== null) return template.write(head, out, offset);
+    return this.#writeSlowly(head, shape, false, out, offset);
+  }
+
+  #writeTableSize(out: Uint8Array, offset: number): number {
+    if (this.#smallestTable < 0) return offset;
+    let at = offset;
+    const { maxSize } = this.#index.table;
+    // RFC 7541 section 4.2: the smallest size in between, then the last.
+    if (this.#smallestTable < Math.min(this.#peerTable, maxSize))
+      at = writeInteger(this.#smallestTable, 0x1f, 0x20, out, at);
+    at = writeInteger(this.#peerTable, 0x1f, 0x20, out, at);
+    this.#index.table.resize(this.#smallestTable);
+    this.#index.table.resize(this.#peerTable);
+    this.#smallestTable = -1;
+    return at;
+  }
+
+  /** A template that is good for `head`, brought up to date; null when there is none. */
+  #findTemplate(head: Head, shape: number, isRequest: boolean): HeadTemplate | null {
+    if (shape === 0) return null;
+    for (let index = 0; index < this.#templates.length; index += 1) {
+      const template = this.#templates[index] as HeadTemplate; // below the length
+      if (template.shape !== shape || !template.matches(head, isRequest)) continue;
+      template.uses += 1;
+      if (template.uses <= TEMPLATE_USES && template.render(this.#index)) return template;
+      template.shape = 0;
+      return null;
+    }
+    return null;
+  }
+
+  /** Line by line; learns. Requests: from the authority on. */
+  #writeSlowly(head: Head, shape: number, isRequest: boolean, out: Uint8Array, offset: number): number {
+    let at = offset;
+    let authority = LINE_LITERAL;
+    let authorityNumber = Number.NaN;
+    const index = this.#index;
+    if (isRequest) {
+      index.prepare(AUTHORITY, 0, AUTHORITY.length, head.bytes, head.authorityStart, head.authorityEnd);
+      authority = index.classify();
+      if (authority === LINE_INDEXED) {
+        authorityNumber = index.number;
+        at = writeInteger(index.indexOf(index.number), 0x7f, INDEXED, out, at);
+        at = writePath(head, out, at);
+      } else {
+        at = writePath(head, out, at);
+        index.prepare(AUTHORITY, 0, AUTHORITY.length, head.bytes, head.authorityStart, head.authorityEnd);
+        at = this.#writeLine(authority, out, at);
+      }
+    }
+    const fates = this.#fates;
+    fates.begin(head);
+    this.#decideFields(head, isRequest);
+    for (let fate = 0; fate < fates.count; fate += 1) {
+      if (fates.kinds[fate] !== LINE_INDEXED) continue;
+      at = writeInteger(index.indexOf(fates.numbers[fate] as number), 0x7f, INDEXED, out, at); // one per line
+    }
+    at = this.#writeLiterals(head, out, at);
+    const settled = authority !== LINE_INSERT && authority !== LINE_UNDECIDED && fates.isSettled();
+    if (settled && shape !== 0) this.#templateToReplace().learn(head, shape, fates, authorityNumber);
+    return at;
+  }
+
+  #templateToReplace(): HeadTemplate {
+    if (this.#templates.length < TEMPLATES) {
+      for (let index = 0; index < this.#templates.length; index += 1) {
+        const template = this.#templates[index] as HeadTemplate; // below the length
+        if (template.shape === 0) return template;
+      }
+      const template = new HeadTemplate();
+      this.#templates.push(template);
+      return template;
+    }
+    this.#nextTemplate = (this.#nextTemplate + 1) % TEMPLATES;
+    return this.#templates[this.#nextTemplate] as HeadTemplate; // all there
+  }
+
+  #decideFields(head: Head, isRequest: boolean): void {
+    const { spans, ids, bytes } = head;
+    for (let field = 0; field < head.count; field += 1) {
+      const id = ids[field] as number; // below head.count, as are the spans
+      const base = field * 4;
+      const skipped = SKIPPED[id] === 1 || (id === FIELD_TE && !(isRequest && isTrailers(bytes, spans, base)));
+      this.#decide(bytes, spans, base, skipped);
+      // A template compares the values of indexed lines only, and this one must be what it is.
+      if (id === FIELD_TE && this.#fates.kinds[field] !== LINE_INDEXED) this.#fates.unsettled = true;
+    }
+    for (let index = 0; index < head.additionCount; index += 1) {
+      const lines = head.additions[index] as FieldLines; // additionCount of them are set
+      for (let line = 0; line < lines.count; line += 1) {
+        const base = line * 4;
+        const id = fieldId(lines.bytes, lines.spans[base] as number, lines.spans[base + 1] as number);
+        this.#decide(lines.bytes, lines.spans, base, id !== FIELD_OTHER && SKIPPED[id] === 1);
+      }
+    }
+  }
+
+  #decide(bytes: Uint8Array, spans: Int32Array, base: number, skipped: boolean): void {
+    if (skipped) {
+      this.#fates.add(LINE_SKIPPED, 0, 0);
+      return;
+    }
+    const index = this.#index;
+    prepare(index, bytes, spans, base);
+    const kind = index.classify();
+    this.#fates.add(kind, kind === LINE_INDEXED ? index.number : 0, index.nameHash);
+  }
+
+  #writeLiterals(head: Head, out: Uint8Array, offset: number): number {
+    const { kinds } = this.#fates;
+    let at = offset;
+    let fate = 0;
+    for (let field = 0; field < head.count; field += 1, fate += 1) {
+      const kind = kinds[fate] as number; // one per line
+      if (kind === LINE_INDEXED || kind === LINE_SKIPPED) continue;
+      prepare(this.#index, head.bytes, head.spans, field * 4);
+      at = this.#writeLine(kind, out, at);
+    }
+    for (let index = 0; index < head.additionCount; index += 1) {
+      const lines = head.additions[index] as FieldLines;
+      for (let line = 0; line < lines.count; line += 1, fate += 1) {
+        const kind = kinds[fate] as number;
+        if (kind === LINE_INDEXED || kind === LINE_SKIPPED) continue;
+        prepare(this.#index, lines.bytes, lines.spans, line * 4);
+        at = this.#writeLine(kind, out, at);
+      }
+    }
+    return at;
+  }
+
+  /** The prepared line as a literal. */
+  #writeLine(kind: number, out: Uint8Array, offset: number): number {
+    const index = this.#index;
+    const flags = kind === LINE_INSERT ? INSERT_FLAG : kind === LINE_SECRET ? NEVER_INDEX_FLAG : 0;
+    const at = index.writeValue(out, index.writeName(flags, out, offset));
+    if (kind === LINE_INSERT) index.insert();
+    return at;
+  }
+
+  /** CONNECT, or an upgrade as one: rare, so without a template. `upgrade` is the index of its field; -1 = plain. */
+  #writeConnect(head: Head, upgrade: number, out: Uint8Array, offset: number): number {
+    let at = writeInteger(INDEX_METHOD, 0x0f, 0, out, offset);
+    at = writeString(CONNECT, 0, CONNECT.length, out, at);
     if (upgrade >= 0) {
       out[at++] = 0;
-      at = string(NAME_PROTOCOL_BYTES, 0, 9, out, at);
-      at = string(head.bytes, head.spans[upgrade * 4 + 2] as number, head.spans[upgrade * 4 + 3] as number, out, at);
+      at = writeString(PROTOCOL, 0, PROTOCOL.length, out, at);
+      at = writeProtocol(head, upgrade, out, at);
+      out[at++] = INDEXED_HTTP;
+      at = writePath(head, out, at);
     }
-    out[at++] = 0x01;
-    at = string(head.bytes, head.authorityStart, head.authorityEnd, out, at);
-    if (head.method !== METHOD_CONNECT) {
-      out[at++] = 0x86;
-      out[at++] = 0x04;
-      at = string(head.bytes, head.targetStart, head.targetEnd, out, at);
+    at = writeAuthority(head, out, at);
+    return this.#writeSlowly(head, 0, false, out, at);
+  }
+}
+
+/** Reused for every head that is written line by line. */
+class Fates implements LineFates {
+  kinds: Uint8Array = new Uint8Array(64);
+  numbers: Float64Array = new Float64Array(64);
+  count: number = 0;
+  /** The head is none to make a template of. */
+  unsettled: boolean = false;
+  #hashes: Int32Array = new Int32Array(64);
+
+  begin(head: Head): void {
+    let lines = head.count;
+    for (let index = 0; index < head.additionCount; index += 1) lines += (head.additions[index] as FieldLines).count;
+    this.count = 0;
+    this.unsettled = false;
+    if (lines <= this.kinds.length) return;
+    this.kinds = new Uint8Array(lines);
+    this.numbers = new Float64Array(lines);
+    this.#hashes = new Int32Array(lines);
+  }
+
+  /** Indexed lines are written before literals, so one with the name of a literal before it becomes a literal too. */
+  add(kind: number, number: number, nameHash: number): void {
+    const { count } = this;
+    const late = kind === LINE_INDEXED && this.#hasLiteral(nameHash);
+    this.kinds[count] = late ? LINE_LITERAL : kind;
+    this.numbers[count] = number;
+    this.#hashes[count] = nameHash;
+    this.count = count + 1;
+  }
+
+  #hasLiteral(nameHash: number): boolean {
+    for (let index = 0; index < this.count; index += 1) {
+      const kind = this.kinds[index];
+      if (this.#hashes[index] === nameHash && kind !== LINE_INDEXED && kind !== LINE_SKIPPED) return true;
     }
-    at = fields(head, out, at);
-    if (head.bodyKind === BODY_LENGTH) at = length(head.contentLength, out, at);
-    return at;
+    return false;
   }
 
-  encodeResponse(head: Head, out: Uint8Array, offset: number): number {
-    let at = offset;
-    const status = head.status === 101 ? 200 : head.status;
-    out[at++] = 0x08;
-    out[at++] = 3;
-    out[at++] = 0x30 + Math.floor(status / 100);
-    out[at++] = 0x30 + (Math.floor(status / 10) % 10);
-    out[at++] = 0x30 + (status % 10);
-    at = fields(head, out, at);
-    if (head.bodyKind === BODY_LENGTH) at = length(head.contentLength, out, at);
-    else if (head.bodyKind === BODY_NONE && head.declaredLength >= 0) at = length(head.declaredLength, out, at);
-    return at;
-  }
-
-  encodeTrailers(head: Head, out: Uint8Array, offset: number): number {
-    return fields(head, out, offset);
+  /** Nothing about these lines will be otherwise when they come again. */
+  isSettled(): boolean {
+    if (this.unsettled) return false;
+    for (let index = 0; index < this.count; index += 1) {
+      const kind = this.kinds[index];
+      if (kind === LINE_INSERT || kind === LINE_UNDECIDED) return false;
+    }
+    return true;
   }
 }
 
-function fields(head: Head, out: Uint8Array, offset: number): number {
-  let at = offset;
-  const { bytes, spans, ids } = head;
-  for (let index = 0; index < head.count; index += 1) {
-    if (SKIPPED[ids[index] as number] === 1) continue;
-    at = line(bytes, spans, index * 4, out, at);
+function prepare(index: LineIndex, bytes: Uint8Array, spans: Int32Array, base: number): void {
+  index.prepare(
+    bytes,
+    spans[base] as number, // four per line
+    spans[base + 1] as number,
+    bytes,
+    spans[base + 2] as number,
+    spans[base + 3] as number,
+  );
+}
+
+function isTrailers(bytes: Uint8Array, spans: Int32Array, base: number): boolean {
+  return equalsIgnoreCase(bytes, spans[base + 2] as number, spans[base + 3] as number, TRAILERS);
+}
+
+function writeMethod(head: Head, out: Uint8Array, offset: number): number {
+  if (head.method === METHOD_GET) out[offset] = INDEXED_GET;
+  else if (head.method === METHOD_POST) out[offset] = INDEXED_POST;
+  else {
+    out[offset] = INDEX_METHOD;
+    return writeString(head.bytes, head.methodStart, head.methodEnd, out, offset + 1);
   }
-  for (let index = 0; index < head.additionCount; index += 1) {
-    const lines = head.additions[index] as FieldLines;
-    for (let field = 0; field < lines.count; field += 1) at = line(lines.bytes, lines.spans, field * 4, out, at);
-  }
-  return at;
+  return offset + 1;
 }
 
-function line(bytes: Uint8Array, spans: Int32Array, base: number, out: Uint8Array, offset: number): number {
-  out[offset] = 0;
-  const start = spans[base] as number;
-  const end = spans[base + 1] as number;
-  let at = integer(end - start, 0x7f, 0, out, offset + 1);
-  for (let from = start; from < end; from += 1) {
-    const byte = bytes[from] as number;
-    out[at++] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
-  }
-  return string(bytes, spans[base + 2] as number, spans[base + 3] as number, out, at);
-}
-
-function length(value: number, out: Uint8Array, offset: number): number {
-  const digits = Buffer.from(String(value), "latin1");
-  out[offset] = 0x0f;
-  out[offset + 1] = 28 - 15;
-  return string(digits, 0, digits.length, out, offset + 2);
-}
-
-function string(bytes: Uint8Array, start: number, end: number, out: Uint8Array, offset: number): number {
-  const at = integer(end - start, 0x7f, 0, out, offset);
-  Buffer.prototype.copy.call(bytes, out, at, start, end);
-  return at + end - start;
-}
-
-function integer(value: number, mask: number, flags: number, out: Uint8Array, offset: number): number {
-  if (value < mask) {
-    out[offset] = flags | value;
+function writePath(head: Head, out: Uint8Array, offset: number): number {
+  const { targetStart, targetEnd } = head;
+  if (targetEnd === targetStart + 1 && head.bytes[targetStart] === SLASH) {
+    out[offset] = INDEXED_ROOT;
     return offset + 1;
   }
-  out[offset] = flags | mask;
-  let rest = value - mask;
-  let at = offset + 1;
-  for (; rest >= 0x80; rest = Math.floor(rest / 128)) out[at++] = (rest & 0x7f) | 0x80;
-  out[at++] = rest;
+  out[offset] = INDEX_PATH;
+  return writeString(head.bytes, targetStart, targetEnd, out, offset + 1);
+}
+
+function writeAuthority(head: Head, out: Uint8Array, offset: number): number {
+  out[offset] = INDEX_AUTHORITY;
+  return writeString(head.bytes, head.authorityStart, head.authorityEnd, out, offset + 1);
+}
+
+/** The first of the protocols that an upgrade offers, in lower case as RFC 8441 has it. */
+function writeProtocol(head: Head, field: number, out: Uint8Array, offset: number): number {
+  const start = head.spans[field * 4 + 2] as number; // an index of a field
+  const end = head.spans[field * 4 + 3] as number;
+  let to = start;
+  while (to < end && head.bytes[to] !== 0x2c && head.bytes[to] !== 0x20 && head.bytes[to] !== 0x09) to += 1;
+  let at = writeInteger(to - start, 0x7f, 0, out, offset);
+  for (let from = start; from < to; from += 1) {
+    const byte = head.bytes[from] as number; // below `end`
+    out[at++] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+  }
   return at;
+}
+
+function writeStatus(status: number, out: Uint8Array, offset: number): number {
+  const index = STATUS_INDEX[status] ?? 0;
+  if (index > 0) {
+    out[offset] = INDEXED | index;
+    return offset + 1;
+  }
+  out[offset] = INDEX_STATUS;
+  out[offset + 1] = 3;
+  return writeDecimal(status, out, offset + 2);
+}
+
+/**
+ * Content-length of a body that has one. Not 0 when no field said so: the end of the stream does, and gRPC's answers
+ * without a body (and so some clients) do not expect it.
+ */
+function writeBodyLength(head: Head, out: Uint8Array, offset: number): number {
+  if (head.bodyKind !== BODY_LENGTH) return offset;
+  if (head.contentLength === 0 && head.find(FIELD_CONTENT_LENGTH) < 0) return offset;
+  return writeLength(head.contentLength, out, offset);
+}
+
+function writeLength(length: number, out: Uint8Array, offset: number): number {
+  const at = writeInteger(INDEX_CONTENT_LENGTH, 0x0f, 0, out, offset);
+  const end = writeDecimal(length, out, at + 1);
+  out[at] = end - at - 1;
+  return end;
+}
+
+function writeDecimal(value: number, out: Uint8Array, offset: number): number {
+  let digits = 1;
+  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits += 1;
+  const end = offset + digits;
+  for (let at = end - 1, rest = value; at >= offset; at -= 1) {
+    const digit = rest % 10;
+    out[at] = 0x30 + digit;
+    rest = (rest - digit) / 10;
+  }
+  return end;
+}
+
+function writeString(bytes: Uint8Array, start: number, end: number, out: Uint8Array, offset: number): number {
+  return copySpan(bytes, start, end, out, writeInteger(end - start, 0x7f, 0, out, offset));
 }
