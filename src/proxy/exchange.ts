@@ -9,6 +9,7 @@ import type { Stack } from "./stack.ts";
 import { NO_GRPC_STATUS, readGrpcStatus } from "./grpc-head.ts";
 import { DOWNSTREAM_CLOSED, NO_FAILURE, TIMEOUT } from "./failures.ts";
 import { BODY_TUNNEL } from "./head.ts";
+import { HeldBytes } from "./held-bytes.ts";
 
 /** Where answers go: the stream of one request, whatever the protocol of its connection. */
 export interface DownstreamStream {
@@ -123,8 +124,7 @@ export class Exchange implements DeadlineOwner {
   requestBytes: number = 0;
   responseBytes: number = 0;
   /** Body bytes to send when an attempt connects, or to send again; emptied once past REPLAY_BYTES. */
-  readonly replay: Uint8Array[] = [];
-  replayBytes: number = 0;
+  readonly replay: HeldBytes = new HeldBytes();
   replayable: boolean = true;
   /** What permissive access would have denied: the policy's explanation, for the access log. */
   shadowDenied: boolean = false;
@@ -142,12 +142,12 @@ export class Exchange implements DeadlineOwner {
     if (this.requestEnded) return;
     this.requestBytes += bytes.length;
     if (!this.connected || this.#isHeld()) {
-      this.#keep(bytes);
+      this.replay.push(bytes);
       this.downstream.pauseReads();
       return;
     }
-    if (this.replayable) this.#keep(bytes);
-    if (this.replayBytes > REPLAY_BYTES) this.#forgetReplay();
+    if (this.replayable) this.replay.push(bytes);
+    if (this.replay.bytes > REPLAY_BYTES) this.#forgetReplay();
     if (this.attempt !== null && !this.attempt.sendData(bytes)) this.downstream.pauseReads();
   }
 
@@ -299,13 +299,13 @@ export class Exchange implements DeadlineOwner {
     this.replayable = true;
     this.shadowDenied = false;
     this.edge = null;
-    if (this.replay.length > 0) this.#clearReplay();
+    if (this.replay.bytes > 0) this.replay.clear();
   }
 
   #finish(): void {
     if (!this.active) return;
     this.active = false;
-    if (this.replay.length > 0) this.#clearReplay();
+    if (this.replay.bytes > 0) this.replay.clear();
     this.stack?.ended(this);
   }
 
@@ -323,11 +323,12 @@ export class Exchange implements DeadlineOwner {
 
   #sendKept(attempt: UpstreamStream): void {
     let writable = true;
-    for (let i = 0; i < this.replay.length; i += 1) {
-      const bytes = this.replay[i];
+    const { list } = this.replay;
+    for (let i = 0; i < list.length; i += 1) {
+      const bytes = list[i];
       if (bytes !== undefined) writable = attempt.sendData(bytes);
     }
-    if (this.replayBytes > REPLAY_BYTES) this.#forgetReplay();
+    if (this.replay.bytes > REPLAY_BYTES) this.#forgetReplay();
     if (this.requestEnded) attempt.sendEnd(this.requestTrailers);
     else if (writable) this.downstream.resumeReads();
   }
@@ -349,18 +350,8 @@ export class Exchange implements DeadlineOwner {
     this.downstream.resumeReads();
   }
 
-  #keep(bytes: Uint8Array): void {
-    this.replay.push(bytes);
-    this.replayBytes += bytes.length;
-  }
-
   #forgetReplay(): void {
     this.replayable = false;
-    this.#clearReplay();
-  }
-
-  #clearReplay(): void {
-    this.replay.length = 0;
-    this.replayBytes = 0;
+    this.replay.clear();
   }
 }

@@ -7,15 +7,18 @@ import type { Stack } from "../stack.ts";
 import type { Http2Limits, Http2Owner, SessionEnd } from "./session-contract.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
 import { type DownstreamStreamOwner, Http2DownstreamStream } from "./downstream-stream.ts";
-import { CANCEL } from "./frame.ts";
+import { CANCEL, ENHANCE_YOUR_CALM } from "./frame.ts";
 import type { Http2Stream } from "./http2-stream.ts";
 import { Http2Session } from "./session.ts";
 import { REPORT_MS } from "../load/load-report.ts";
 import { APP_LIMITS, EDGE_LIMITS, LINK_LIMITS } from "./session-contract.ts";
 
-/** How often a connection is looked at: half-sent heads, silence, vanished peers. */
+/**
+ * How often a connection is looked at. A head or frame that is the same one as at the last look is stuck, however many bytes
+ * dribbled in. Silence while streams are open is asked about by PING, and is the end when the next look finds no answer.
+ */
 const TICK_MS = 15_000;
-/** Ticks without any frame and without streams after which it is closed. nginx keeps 75 s at the edge. */
+/** Ticks without a stream after which it is closed, whatever else comes. nginx keeps 75 s at the edge. */
 const IDLE_TICKS = 5;
 /** A link stays open longer than its user keeps it. */
 const LINK_IDLE_TICKS = 240;
@@ -39,10 +42,14 @@ export class Http2DownstreamConnection
   readonly #deadline: Deadline;
   readonly #free: Http2DownstreamStream[] = [];
   #connection: Connection | null = null;
-  #quietTicks: number = 0;
-  /** A head had begun at the last tick, and nothing else has come since. */
-  #suspectBytes: number = -1;
+  #idleTicks: number = 0;
   #receivedBytes: number = 0;
+  #pinged: boolean = false;
+  // As of the last tick.
+  #seenBytes: number = -1;
+  #seenStream: number = 0;
+  /** -1: no frame was in the middle. */
+  #seenFrames: number = -1;
   #reportedMs: number = Number.NEGATIVE_INFINITY;
   #drainStage: 0 | 1 | 2 = 0;
   #closing: boolean = false;
@@ -173,21 +180,34 @@ export class Http2DownstreamConnection
   }
 
   #tick(): void {
-    const quiet = this.#suspectBytes === this.#receivedBytes;
-    // A head or frame that has begun must come on; all others were complete when they came.
-    if (quiet && this.session.isMidFrame()) {
+    const { session, runtime } = this;
+    const frames = session.isMidFrame() ? session.completedFrames() : -1;
+    if (frames >= 0 && frames === this.#seenFrames) {
+      session.fail(ENHANCE_YOUR_CALM, `A frame or head did not end within ${TICK_MS / 1000} s`);
+      return;
+    }
+    this.#seenFrames = frames;
+    const active = session.activeStreams();
+    if (active > 0 && this.#seenBytes === this.#receivedBytes) {
+      if (this.#pinged) {
+        this.close();
+        return;
+      }
+      this.#pinged = true;
+      session.ping();
+    } else {
+      this.#pinged = false;
+    }
+    this.#seenBytes = this.#receivedBytes;
+    const unused = active === 0 && session.lastPeerStream() === this.#seenStream;
+    this.#seenStream = session.lastPeerStream();
+    this.#idleTicks = unused ? this.#idleTicks + 1 : 0;
+    if (this.#idleTicks >= (this.origin.direction === "inbound" ? LINK_IDLE_TICKS : IDLE_TICKS)) {
+      session.sendGoaway(true);
       this.#close();
       return;
     }
-    this.#suspectBytes = this.#receivedBytes;
-    const idleTicks = this.origin.direction === "inbound" ? LINK_IDLE_TICKS : IDLE_TICKS;
-    this.#quietTicks = quiet && this.session.activeStreams() === 0 ? this.#quietTicks + 1 : 0;
-    if (this.#quietTicks >= idleTicks) {
-      this.session.sendGoaway(true);
-      this.#close();
-      return;
-    }
-    this.runtime.wheel.arm(this.#deadline, TICK_MS);
+    runtime.wheel.arm(this.#deadline, TICK_MS);
   }
 
   #close(): void {

@@ -28,7 +28,7 @@ export class FloodGuard {
   }
 
   /** Useful work was done: what goes with it is no flood. */
-  earn(): void {
-    if (this.#left < this.#burst) this.#left += 1;
+  earn(count: number): void {
+    if (this.#left < this.#burst) this.#left = Math.min(this.#burst, this.#left + count);
   }
 }

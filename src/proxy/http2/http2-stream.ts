@@ -1,4 +1,5 @@
 import { Head } from "../head.ts";
+import { HeldBytes } from "../held-bytes.ts";
 import type { DecodeFailure } from "../http1/decoder-contract.ts";
 
 /**
@@ -28,8 +29,7 @@ export abstract class Http2Stream {
   /** In the session's list of streams whose sender was told to stop. */
   waiting: boolean = false;
   /** DATA that came while reads were paused. */
-  readonly held: Uint8Array[] = [];
-  heldBytes: number = 0;
+  readonly held: HeldBytes = new HeldBytes();
   heldEnd: boolean = false;
   paused: boolean = false;
   /** Body bytes still to come by the message's content-length; -1 when it did not say. */
@@ -68,8 +68,7 @@ export abstract class Http2Stream {
     this.endPending = false;
     this.trailersPending = null;
     this.waiting = false;
-    if (this.held.length > 0) this.held.length = 0;
-    this.heldBytes = 0;
+    if (this.held.bytes > 0) this.held.clear();
     this.heldEnd = false;
     this.paused = false;
     this.expectedBytes = -1;

@@ -49,8 +49,13 @@ export interface Http2Limits {
   readonly maxStreams: number;
   /** Receive window of a stream: what a peer may send before we have passed it on. */
   readonly streamWindowBytes: number;
-  /** Bytes of all streams that may be held because who they are for does not take them. */
+  /**
+   * Bytes of all streams that may be held because who they are for does not take them. As much above the connection's window
+   * is held before streams that are taken from feel those that are not.
+   */
   readonly maxHeldBytes: number;
+  /** What may be written that is no DATA while the peer does not read: beyond it the connection ends. */
+  readonly maxBlockedBytes: number;
   /** Receive window of the connection. */
   readonly connectionWindowBytes: number;
   /** Largest frame that we accept (SETTINGS_MAX_FRAME_SIZE). */
@@ -72,13 +77,14 @@ const COMMON = { maxHeadBytes: 65_536, maxTargetBytes: 8_192, maxFields: 100 } a
 
 /**
  * For anybody who can reach an ingress. 128 streams as nginx; 256 KiB per stream lets 20 Mbit/s flow at 100 ms; at most
- * 1 MiB is held per connection. Resets: nghttp2's default of 1,000 and 33 per second.
+ * 2 MiB are held per connection. Resets: nghttp2's default of 1,000 and 33 per second.
  */
 export const EDGE_LIMITS: Http2Limits = {
   ...COMMON,
   maxStreams: 128,
   streamWindowBytes: 262_144,
-  maxHeldBytes: 1_048_576,
+  maxHeldBytes: 2_097_152,
+  maxBlockedBytes: 1_048_576,
   connectionWindowBytes: 1_048_576,
   maxFrameBytes: 16_384,
   headerTableBytes: 4_096,
@@ -94,6 +100,7 @@ export const APP_LIMITS: Http2Limits = {
   maxStreams: 16_384,
   streamWindowBytes: 1_048_576,
   maxHeldBytes: 33_554_432,
+  maxBlockedBytes: 33_554_432,
   connectionWindowBytes: 16_777_216,
   maxFrameBytes: 16_384,
   headerTableBytes: 4_096,
@@ -103,11 +110,17 @@ export const APP_LIMITS: Http2Limits = {
   controlsPerSecond: 1_000,
 };
 
-/** Between proxies: many callers share one connection, so nothing that one does may stop the others. */
+/**
+ * Between proxies: many callers share one connection, so nothing that one does may stop the others. Heads are larger by
+ * what a proxy adds: what it accepted must not be refused by the next one.
+ */
 export const LINK_LIMITS: Http2Limits = {
   ...APP_LIMITS,
+  maxHeadBytes: COMMON.maxHeadBytes + 16_384,
+  maxFields: 128,
   maxStreams: 65_536,
   maxHeldBytes: 67_108_864,
+  maxBlockedBytes: 67_108_864,
   maxFrameBytes: 262_144,
   headerTableBytes: 65_536,
   resetBurst: 100_000,

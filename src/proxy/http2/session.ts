@@ -44,6 +44,12 @@ import { ignoredHead } from "./ignored-head.ts";
 const MAX_KEPT_VIEW_BYTES = 2_048;
 /** A header block longer than this many frames is an attack (CVE-2024-27316 and its like). */
 const MAX_CONTINUATIONS = 64;
+/** Settings in one frame; there are eight. nghttp2 allows 32 (CVE-2020-11080). */
+const MAX_SETTINGS = 32;
+/** What a peer may send for each DATA frame that it gets, at least its WINDOW_UPDATEs. Envoy allows 10 of those. */
+const CONTROLS_PER_DATA = 10;
+/** DATA that a window cut to less than this was not worth the WINDOW_UPDATE (CVE-2019-9511). */
+const DRIBBLE_BYTES = 1_024;
 
 /** Frames are put together here; no larger than what an output copies, so that it is free again at once. */
 const scratch: Uint8Array = Buffer.allocUnsafeSlow(COPIED_BYTES);
@@ -74,6 +80,8 @@ export class Http2Session {
   #over: boolean = false;
   /** Servers: bytes of the preface still to come. */
   #prefaceLeft: number;
+  /** Frames and header blocks that came to their end; of DATA, that began. */
+  #completed: number = 0;
   #settingsSeen: boolean = false;
   /** Highest stream that the peer opened. */
   #lastPeerStream: number = 0;
@@ -89,6 +97,8 @@ export class Http2Session {
   #peerMaxStreams: number = MAX_STREAM_ID;
   #peerConnectProtocol: boolean = false;
   #outputBlocked: boolean = false;
+  /** Written although the output is blocked: heads, resets and answers to control frames. */
+  #blockedBytes: number = 0;
   /** Streams whose senders were told to stop, in the order in which they are served. */
   readonly #waiting: Http2Stream[] = [];
 
@@ -198,6 +208,16 @@ export class Http2Session {
     return this.#stashLength > 0 || this.#blockStream !== 0 || (this.#prefaceLeft > 0 && this.#isServer);
   }
 
+  /** Grows with every frame and header block: while it does not, one that `isMidFrame` tells of is stuck. */
+  completedFrames(): number {
+    return this.#completed;
+  }
+
+  /** Grows with every stream that the peer opens. */
+  lastPeerStream(): number {
+    return this.#lastPeerStream;
+  }
+
   // Bytes in.
 
   receive(bytes: Uint8Array): void {
@@ -208,12 +228,17 @@ export class Http2Session {
       else if (this.#skipLeft > 0) at = this.#skip(bytes, at);
       else if (this.#stashNeed > 0) at = this.#fillStash(bytes, at);
       else at = this.#takeFrame(bytes, at, bytes.length);
+      // DATA waits when the output is blocked, and everything else is small: only who never reads lets it grow so far.
+      if (this.#blockedBytes > this.#limits.maxBlockedBytes) {
+        this.fail(frames.ENHANCE_YOUR_CALM, "The peer makes requests and does not read the answers");
+      }
     }
   }
 
   /** The connection can take more. */
   onDrain(): void {
     this.#outputBlocked = false;
+    this.#blockedBytes = 0;
     this.#pump();
   }
 
@@ -297,9 +322,9 @@ export class Http2Session {
     if (!stream.paused) return;
     stream.paused = false;
     const id = stream.id;
-    while (stream.held.length > 0 && !stream.paused) {
-      const bytes = stream.held.shift() as Uint8Array; // its length was just seen to be above 0
-      stream.heldBytes -= bytes.length;
+    while (!stream.paused) {
+      const bytes = stream.held.shift();
+      if (bytes === undefined) break;
       this.#held -= bytes.length;
       stream.onData(bytes);
       if (stream.id !== id) return;
@@ -384,6 +409,7 @@ export class Http2Session {
     }
     if (end - payload < length) return this.#startStash(bytes, at, end, FRAME_HEADER_BYTES + length);
     this.#frame(type, flags, id, bytes, payload, length);
+    if (this.#blockStream === 0) this.#completed += 1;
     return payload + length;
   }
 
@@ -481,8 +507,9 @@ export class Http2Session {
       this.#creditConnection();
     }
     if (data === 0 && !ends && !this.#spendControl()) return bytes.length;
-    if (data > 0) this.#controls.earn();
     this.#dataStream = stream !== null && stream.id === id ? stream : null;
+    if (data > 0 && this.#dataStream !== null) this.#controls.earn(1);
+    this.#completed += 1;
     this.#dataStreamId = id;
     this.#dataEnds = ends;
     this.#dataLeft = data;
@@ -549,7 +576,7 @@ export class Http2Session {
     this.#dataStream = null;
     if (!this.#dataEnds || stream === null || stream.id !== this.#dataStreamId) return;
     this.#dataEnds = false;
-    if (stream.held.length > 0) stream.heldEnd = true;
+    if (stream.held.bytes > 0) stream.heldEnd = true;
     else this.#endRemote(stream);
   }
 
@@ -558,7 +585,6 @@ export class Http2Session {
     this.#uncredited += length;
     if (stream.paused) {
       stream.held.push(bytes);
-      stream.heldBytes += length;
       this.#held += length;
     } else {
       const id = stream.id;
@@ -575,12 +601,17 @@ export class Http2Session {
     return false;
   }
 
-  /** The connection's window comes back on receipt, so that one slow stream stops no other, until too much is held. */
+  /**
+   * The connection's window comes back on receipt, so that one slow stream stops no other, until what is held and what may
+   * still come would be more than may be held.
+   */
   #creditConnection(): void {
-    if (this.#uncredited < this.#limits.connectionWindowBytes / 2) return;
-    if (this.#held > this.#limits.maxHeldBytes - this.#limits.connectionWindowBytes) return;
-    const bytes = this.#uncredited;
-    this.#uncredited = 0;
+    const { connectionWindowBytes, maxHeldBytes } = this.#limits;
+    if (this.#uncredited < connectionWindowBytes / 2) return;
+    const bytes = Math.min(this.#uncredited, maxHeldBytes - this.#held - this.#receiveWindow);
+    // No crumbs, but for who has nothing left.
+    if (bytes <= 0 || (bytes < connectionWindowBytes / 8 && this.#receiveWindow > 0)) return;
+    this.#uncredited -= bytes;
     this.#receiveWindow += bytes;
     if (!this.#over) this.#writeWindowUpdate(0, bytes);
   }
@@ -651,11 +682,12 @@ export class Http2Session {
     this.#block = EMPTY;
   }
 
-  /** Compressed blocks are never larger than what they stand for, so the limit of heads bounds them too. */
+  /** Compressed blocks are hardly larger than what they stand for. Up to twice the limit, the stream alone is refused. */
   #appendBlock(bytes: Uint8Array, at: number, end: number): boolean {
     const length = this.#blockLength + (end - at);
-    if (length > this.#limits.maxHeadBytes) {
-      this.fail(frames.ENHANCE_YOUR_CALM, `A header block has more than ${this.#limits.maxHeadBytes} bytes`);
+    const limit = this.#limits.maxHeadBytes * 2;
+    if (length > limit) {
+      this.fail(frames.ENHANCE_YOUR_CALM, `A header block has more than ${limit} bytes`);
       return false;
     }
     if (length > this.#block.length) {
@@ -721,9 +753,9 @@ export class Http2Session {
     } else if (verdict !== HEAD_OK || (stream.head.status < 200 && ends)) {
       this.#streamError(stream, frames.PROTOCOL_ERROR);
     } else if (stream.head.status < 200) {
-      stream.onInterim();
+      if (this.#spendControl()) stream.onInterim();
     } else {
-      this.#controls.earn();
+      this.#controls.earn(1);
       stream.headSeen = true;
       stream.expectedBytes = ends ? -1 : expectedBytes(stream.head);
       const id = stream.id;
@@ -745,7 +777,7 @@ export class Http2Session {
       return;
     }
     stream.hasTrailers = true;
-    if (stream.held.length > 0) stream.heldEnd = true;
+    if (stream.held.bytes > 0) stream.heldEnd = true;
     else this.#endRemote(stream);
   }
 
@@ -823,6 +855,10 @@ export class Http2Session {
       return;
     }
     if (this.#settingsSeen && !this.#spendControl()) return;
+    if (length > MAX_SETTINGS * 6) {
+      this.fail(frames.ENHANCE_YOUR_CALM, `SETTINGS has ${length / 6} entries; expected at most ${MAX_SETTINGS}`);
+      return;
+    }
     for (let from = at; from < at + length; from += 6) {
       const setting = ((bytes[from] as number) << 8) | (bytes[from + 1] as number);
       if (!this.#setting(setting, readUint32(bytes, from + 2))) return;
@@ -962,15 +998,16 @@ export class Http2Session {
     const id = stream.id;
     if (id === 0) return;
     this.#streams.delete(id);
-    if (stream.heldBytes > 0) {
-      this.#held -= stream.heldBytes;
-      this.#creditConnection();
-    }
+    const heldBytes = stream.held.bytes;
     if (stream.waiting) {
       const index = this.#waiting.indexOf(stream);
       if (index >= 0) this.#waiting.splice(index, 1);
     }
     stream.reset();
+    if (heldBytes > 0) {
+      this.#held -= heldBytes;
+      this.#creditConnection();
+    }
     this.#owner.releaseStream(stream);
     const active = this.#streams.size;
     if (active <= 1) this.#owner.onActivity(active);
@@ -992,6 +1029,11 @@ export class Http2Session {
   }
 
   #resetAll(code: number, above: number): void {
+    // All at once: one by one costs the square of how many there are.
+    if (this.#over) {
+      for (const stream of this.#waiting) stream.waiting = false;
+      this.#waiting.length = 0;
+    }
     for (const stream of [...this.#streams.values()]) {
       if (stream.id > above) this.#leaveWith(stream, code);
     }
@@ -1037,7 +1079,7 @@ export class Http2Session {
     } else {
       this.#writeLongBlock(out.slice(FRAME_HEADER_BYTES, blockEnd), stream.id, endFlag);
     }
-    this.#controls.earn();
+    this.#controls.earn(1);
     if (end) this.#closeLocal(stream);
   }
 
@@ -1055,14 +1097,15 @@ export class Http2Session {
     }
   }
 
-  #writeData(stream: Http2Stream, bytes: Uint8Array, end: boolean): void {
+  /** `worth`: it is no crumb that a peer asked for by opening its window a little. */
+  #writeData(stream: Http2Stream, bytes: Uint8Array, end: boolean, worth: boolean = true): void {
     const length = bytes.length;
     stream.sendWindow -= length;
     this.#sendWindow -= length;
     writeFrameHeader(scratch, 0, length, (FRAME_DATA << 8) | (end ? FLAG_END_STREAM : 0), stream.id);
     this.#write(FRAME_HEADER_BYTES);
     if (length > 0) this.#writeBytes(bytes);
-    this.#controls.earn();
+    if (worth) this.#controls.earn(CONTROLS_PER_DATA);
     if (end) this.#closeLocal(stream);
   }
 
@@ -1104,10 +1147,12 @@ export class Http2Session {
       view = scratch.subarray(0, length);
       views[length] = view;
     }
+    if (this.#outputBlocked) this.#blockedBytes += length;
     if (!this.#output.write(view)) this.#outputBlocked = true;
   }
 
   #writeBytes(bytes: Uint8Array): void {
+    if (this.#outputBlocked) this.#blockedBytes += bytes.length;
     if (!this.#output.write(bytes)) this.#outputBlocked = true;
   }
 
@@ -1156,7 +1201,8 @@ export class Http2Session {
       else pending[0] = bytes.subarray(take);
       stream.pendingBytes -= take;
       const last = stream.pendingBytes === 0 && stream.endPending && stream.trailersPending === null;
-      this.#writeData(stream, take === bytes.length ? bytes : bytes.subarray(0, take), last);
+      const piece = rest === 0 ? bytes : bytes.subarray(0, take);
+      this.#writeData(stream, piece, last, rest === 0 || take >= DRIBBLE_BYTES);
       if (last) return;
     }
     if (stream.pendingBytes === 0 && stream.endPending && stream.id !== 0 && !this.#outputBlocked) {

@@ -6,7 +6,7 @@ import type { Credentials } from "../runtime.ts";
 import type { EndpointState } from "../upstream/endpoint-state.ts";
 import type { Http2Owner, SessionEnd } from "./session-contract.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
-import { PEER_IDENTITY, UPGRADE_UNSUPPORTED, UPSTREAM_PROTOCOL } from "../failures.ts";
+import { CONNECT_FAILED, PEER_IDENTITY, UPGRADE_UNSUPPORTED, UPSTREAM_PROTOCOL } from "../failures.ts";
 import { describeDialFailure, dialEndpoint, refusePeer, toDialFailureCode } from "../upstream/dial.ts";
 import { CANCEL } from "./frame.ts";
 import type { Http2Stream } from "./http2-stream.ts";
@@ -71,6 +71,7 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
     this.#pool = pool;
     this.#isLink = endpoint.cluster.config.peerIdentities !== null;
     this.#deadline = new WheelDeadline(this, 0);
+    this.#freedDeadline = new WheelDeadline(this, 1);
     this.wheel = endpoint.runtime.wheel;
   }
 

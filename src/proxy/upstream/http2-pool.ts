@@ -16,7 +16,6 @@ export class Http2Links implements Http2Pool {
   readonly #waiting: WaitingLine = new WaitingLine();
   #connections: number = 0;
   #connecting: number = 0;
-  /** A stream ended at the limit: who waits is served once the event that said so is over. */
   #retired: boolean = false;
 
   constructor(endpoint: EndpointState) {
@@ -47,28 +46,28 @@ export class Http2Links implements Http2Pool {
     if (!this.#usable.includes(connection)) {
       this.#connecting -= 1;
       this.#usable.push(connection);
-      if (this.#retired) {
-        connection.close();
-        return;
-      }
     }
     while (connection.canTake()) {
       const x = this.#waiting.next();
-      if (x === null) return;
+      if (x === null) break;
       connection.assign(x);
     }
     this.#openWanted();
+    if (this.#retired) connection.close();
+  }
+
+  hasWaiting(): boolean {
+    return this.#waiting.length() > 0;
   }
 
   onOpenFailed(_connection: Http2UpstreamConnection, code: number, detail: string): void {
     this.#connecting -= 1;
     this.#connections -= 1;
-    // All wait for the one connection, so all share its fate: they go to another instance, or learn why not.
-    for (let count = this.#waiting.length(); count > 0; count -= 1) {
-      const x = this.#waiting.next();
-      if (x === null) return;
-      x.onAttemptFailed(code, detail);
-    }
+    // All wait for the one connection, so all share its fate: they go to another instance, or learn why not. Taken out
+    // before the first learns, as those that try this one again wait for another connection.
+    const failed: Exchange[] = [];
+    for (let x = this.#waiting.next(); x !== null; x = this.#waiting.next()) failed.push(x);
+    for (const x of failed) if (x.active) x.onAttemptFailed(code, detail);
   }
 
   onSpent(connection: Http2UpstreamConnection): void {
