@@ -120,7 +120,7 @@ function overHttp2(
     session.on("error", reject);
     const length = body === undefined || trailers !== undefined ? {} : { "content-length": body.length };
     const stream = session.request(
-      { ":method": method, ":path": path, ...length, ...headers },
+      { ":method": method, ":path": path, ":authority": place.authority, ...length, ...headers },
       { endStream: body === undefined && trailers === undefined, waitForTrailers: trailers !== undefined },
     );
     const interim: (readonly [number, string])[] = [];
