@@ -7,13 +7,16 @@ export interface DeadlineOwner {
 
 /**
  * One reusable deadline: made once with its owner, armed and cleared any number of times without allocating. The owner
- * clears it when what it guards has ended.
+ * clears it when what it guards has ended; a deadline that only rests keeps its owner in memory.
  */
 export class Deadline {
   readonly owner: DeadlineOwner;
   /** Set by the owner: which of its deadlines this is. */
   readonly kind: number;
+  /** When it fires; -1 while it is not armed. */
   dueTick: number = -1;
+  /** The slot it is in, which is that of `dueTick` or an earlier one; -1 in none. */
+  slotTick: number = -1;
   previous: Deadline | null = null;
   next: Deadline | null = null;
 
@@ -31,7 +34,10 @@ const SLOT_COUNT = 1024;
 
 /**
  * Coarse deadlines for the request path: arming and clearing cost a few stores. A deadline fires at or up to one tick
- * (20 ms) after its time, never before. The wheel ticks only while something is armed.
+ * (20 ms) after its time, never before. The wheel ticks only while something is armed or rests.
+ *
+ * What is moved with every request (a connection's idle time) is renewed instead of armed, and rests instead of being
+ * cleared: it stays in its slot, and is moved to where it belongs when the wheel comes by.
  */
 export class TimerWheel {
   readonly #clock: Clock;
@@ -40,7 +46,8 @@ export class TimerWheel {
   readonly #due: Deadline = createSentinel();
   #tick: number = 0;
   readonly #originMs: number;
-  #armed: number = 0;
+  /** Deadlines in slots. */
+  #held: number = 0;
   #timer: Timer | null = null;
 
   constructor(clock: Clock) {
@@ -49,28 +56,44 @@ export class TimerWheel {
     for (let i = 0; i < SLOT_COUNT; i += 1) this.#slots.push(createSentinel());
   }
 
-  /** Fires `deadline.owner.onDeadline(deadline)` once after `delayMs`. Re-arming moves it. */
-  arm(deadline: Deadline, delayMs: number): void {
-    if (deadline.dueTick >= 0) this.clear(deadline);
-    if (this.#armed === 0) this.#start();
-    const due = Math.ceil((this.#clock.nowMs() - this.#originMs + delayMs) / TICK_MS);
-    deadline.dueTick = due <= this.#tick ? this.#tick + 1 : due;
-    append(this.#slot(deadline.dueTick), deadline);
-    this.#armed += 1;
+  /**
+   * Fires `deadline.owner.onDeadline(deadline)` once after `delayMs`. Re-arming moves it. `nowMs` saves a look at the
+   * clock for those who have just had one.
+   */
+  arm(deadline: Deadline, delayMs: number, nowMs: number = this.#clock.nowMs()): void {
+    if (this.#held === 0) this.#start();
+    const due = Math.ceil((nowMs - this.#originMs + delayMs) / TICK_MS);
+    this.#place(deadline, due <= this.#tick ? this.#tick + 1 : due);
+  }
+
+  /**
+   * As `arm`, for a long wait that begins anew all the time: no look at the clock, and usually one store. When the event
+   * loop is late the wait is shorter by as much.
+   */
+  renew(deadline: Deadline, delayMs: number): void {
+    if (this.#held === 0) this.#start();
+    this.#place(deadline, this.#tick + 1 + Math.ceil(delayMs / TICK_MS));
+  }
+
+  /** As `clear`, for a deadline that will be armed or renewed again. */
+  rest(deadline: Deadline): void {
+    deadline.dueTick = -1;
   }
 
   clear(deadline: Deadline): void {
-    if (deadline.dueTick < 0) return;
+    deadline.dueTick = -1;
+    if (deadline.slotTick < 0) return;
     if (deadline.previous !== null) deadline.previous.next = deadline.next;
     if (deadline.next !== null) deadline.next.previous = deadline.previous;
     deadline.previous = null;
     deadline.next = null;
-    deadline.dueTick = -1;
-    this.#armed -= 1;
+    deadline.slotTick = -1;
+    this.#held -= 1;
   }
 
+  /** Deadlines that are armed or rest: what is not 0 when all owners are gone is a leak. */
   armedCount(): number {
-    return this.#armed;
+    return this.#held;
   }
 
   close(): void {
@@ -86,28 +109,56 @@ export class TimerWheel {
   /** Called by the clock; visits every slot between the last tick and now. */
   advanceNow(): void {
     const target = Math.floor((this.#clock.nowMs() - this.#originMs) / TICK_MS);
-    while (this.#tick < target && this.#armed > 0) {
+    while (this.#tick < target && this.#held > 0) {
       this.#tick += 1;
       this.#moveDue(this.#slot(this.#tick));
       // Owners may arm and clear other deadlines, due ones too, so always take the first that is left.
       while (this.#due.next !== null && this.#due.next !== this.#due) {
         const deadline = this.#due.next;
+        const { dueTick } = deadline;
         this.clear(deadline);
-        deadline.owner.onDeadline(deadline);
+        // An owner that was called before may have changed it.
+        if (dueTick > this.#tick) this.#place(deadline, dueTick);
+        else if (dueTick >= 0) deadline.owner.onDeadline(deadline);
       }
     }
     this.#tick = target;
-    if (this.#armed === 0) this.close();
+    if (this.#held === 0) this.close();
   }
 
+  /** A deadline that moves to a later time stays where it is. */
+  #place(deadline: Deadline, dueTick: number): void {
+    deadline.dueTick = dueTick;
+    if (deadline.slotTick >= 0) {
+      if (deadline.slotTick <= dueTick) return;
+      this.clear(deadline);
+      deadline.dueTick = dueTick;
+    }
+    deadline.slotTick = dueTick;
+    append(this.#slot(dueTick), deadline);
+    this.#held += 1;
+  }
+
+  /** Empties the slot of this tick: what is due waits to be called, what moved later gets its slot, what rests goes. */
   #moveDue(head: Deadline): void {
     let deadline = head.next;
     while (deadline !== null && deadline !== head) {
       const next: Deadline | null = deadline.next;
-      if (deadline.dueTick <= this.#tick) {
+      // A slot also holds what is due in later rounds of the wheel.
+      if (deadline.slotTick <= this.#tick) {
         if (deadline.previous !== null) deadline.previous.next = next;
         if (next !== null) next.previous = deadline.previous;
-        append(this.#due, deadline);
+        if (deadline.dueTick < 0) {
+          deadline.previous = null;
+          deadline.next = null;
+          deadline.slotTick = -1;
+          this.#held -= 1;
+        } else if (deadline.dueTick <= this.#tick) {
+          append(this.#due, deadline);
+        } else {
+          deadline.slotTick = deadline.dueTick;
+          append(this.#slot(deadline.dueTick), deadline);
+        }
       }
       deadline = next;
     }

@@ -182,15 +182,16 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     this.#discarded = 0;
     if (!head.keepAlive || this.#runtime.draining) this.#closeAfter = true;
     if (head.method === METHOD_CONNECT && this.#connectTo(head)) return;
-    if (head.bodyKind === BODY_NONE) this.#runtime.wheel.clear(this.#deadline);
-    else this.#runtime.wheel.arm(this.#deadline, BODY_MS);
+    // Every request moves this deadline at least twice, so it rests and is renewed, which is next to nothing.
+    if (head.bodyKind === BODY_NONE) this.#runtime.wheel.rest(this.#deadline);
+    else this.#runtime.wheel.renew(this.#deadline, BODY_MS);
     this.#exchange.begin(this.#stack, this.#origin, head);
     this.#stack.dispatch(this.#exchange);
   }
 
   onBody(bytes: Uint8Array): void {
     if (this.#state === IN_EXCHANGE && this.#exchange.active) {
-      this.#runtime.wheel.arm(this.#deadline, BODY_MS);
+      this.#runtime.wheel.renew(this.#deadline, BODY_MS);
       this.#exchange.onRequestData(bytes);
       return;
     }
@@ -212,7 +213,7 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
       return;
     }
     this.#requestEnded = true;
-    this.#runtime.wheel.clear(this.#deadline);
+    this.#runtime.wheel.rest(this.#deadline);
     if (this.#state === TUNNEL) {
       this.#exchange.onRequestEnd(null);
       if (!this.#exchange.active) this.#closeTunnel();
@@ -292,12 +293,12 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
 
   pauseReads(): void {
     this.#connection?.pauseReads();
-    this.#runtime.wheel.clear(this.#deadline);
+    this.#runtime.wheel.rest(this.#deadline);
   }
 
   resumeReads(): void {
     this.#connection?.resumeReads();
-    if (this.#state === IN_EXCHANGE && !this.#requestEnded) this.#runtime.wheel.arm(this.#deadline, BODY_MS);
+    if (this.#state === IN_EXCHANGE && !this.#requestEnded) this.#runtime.wheel.renew(this.#deadline, BODY_MS);
   }
 
   #endResponse(): void {
@@ -320,7 +321,7 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     }
     this.#state = AWAITING_HEAD;
     this.#headWatched = false;
-    this.#runtime.wheel.arm(this.#deadline, this.#idleMs);
+    this.#runtime.wheel.renew(this.#deadline, this.#idleMs);
     this.#decoder.next();
     this.#watchHead();
     this.#balanceReads();

@@ -75,7 +75,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     const request = x.request;
     const connection = this.#connection;
     if (request === null || connection === null) return;
-    this.#endpoint.runtime.wheel.clear(this.#idleDeadline);
+    this.#endpoint.runtime.wheel.rest(this.#idleDeadline);
     this.#state = "busy";
     this.#exchange = x;
     this.#carried += 1;
@@ -290,7 +290,7 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
   }
 
   #armIdle(): void {
-    this.#endpoint.runtime.wheel.arm(this.#idleDeadline, this.#idleMs);
+    this.#endpoint.runtime.wheel.renew(this.#idleDeadline, this.#idleMs);
   }
 
   #failOpen(failure: TransportFailure | null): void {
