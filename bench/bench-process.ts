@@ -94,6 +94,11 @@ export class BenchProcess {
     );
   }
 
+  /** What it printed last, when it has ended; null while it runs. */
+  describeEnd(): string | null {
+    return this.#hasExited ? this.#tail() : null;
+  }
+
   /** SIGTERM, then SIGKILL after `graceMs`. */
   async stop(graceMs: number = STOP_MS): Promise<void> {
     if (this.#hasExited) return;

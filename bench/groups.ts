@@ -73,7 +73,7 @@ export async function measureGroups(options: GroupOptions): Promise<GroupResults
   const pinned = taskset !== null && machine.cores > 1;
   const [loadCore, proxyCore] = pinned ? [LOAD_CORE, PROXY_CORE] : [null, null];
   const leftOut = listMissing(machine, pinned);
-  const program = machine.tools.go === null ? null : await LoadProgram.build(folder, loadCore);
+  const program = machine.tools.go === null ? null : await buildProgram(folder, loadCore, leftOut);
   const files = await createPeerFiles(folder);
   const mesh = await startWeftMesh(join(folder, "mesh"), loadCore);
   const ports = new FreePorts(systemRandom);
@@ -82,13 +82,24 @@ export async function measureGroups(options: GroupOptions): Promise<GroupResults
   const tables: WorkloadTable[] = [];
   for (const group of GROUPS) {
     const workloads = group.workloads.filter(({ id }) => options.workloads.includes(id));
-    if (workloads.length === 0 || (program === null && group.backend !== "answers")) continue;
+    const isPossible = program !== null || group.backend === "answers";
+    if (workloads.length === 0 || !isPossible) continue;
     const runner = new GroupRunner({ group: { ...group, workloads }, options, place, tools });
     tables.push(...(await runner.run()));
   }
   await mesh.close();
   for (const text of leftOut) progress(text);
   return { rounds, seconds, pinned, leftOut, tables };
+}
+
+/** An old Go is no reason to measure nothing. */
+async function buildProgram(folder: string, core: number | null, leftOut: string[]): Promise<LoadProgram | null> {
+  try {
+    return await LoadProgram.build(folder, core);
+  } catch (error) {
+    leftOut.push(`bench/load does not compile: ${error instanceof Error ? error.message : String(error)}`);
+    return null;
+  }
 }
 
 function listMissing({ tools }: Machine, pinned: boolean): string[] {
@@ -181,7 +192,9 @@ class GroupRunner {
       one.leg = await one.plan.start();
       await group.check(one.leg, this.#tools);
     } catch (error) {
-      one.failure = error instanceof Error ? error.message : String(error);
+      const ends = one.leg?.processes.flatMap((process) => process.describeEnd() ?? []) ?? [];
+      one.failure = [error instanceof Error ? error.message : String(error), ...ends].join("; ");
+      await Promise.all(one.leg?.processes.map((process) => process.stop()) ?? []);
       options.progress(`${group.id}: ${one.plan.title} failed: ${one.failure}`);
     }
   }

@@ -40,7 +40,7 @@ interface Extent {
   readonly memories: number;
 }
 
-/** About 40 minutes. */
+/** About half an hour on a quiet machine. */
 const FULL: Extent = {
   parts: PARTS,
   workloads: WORKLOAD_IDS,
@@ -72,7 +72,9 @@ const QUICK: Extent = {
 };
 
 const program = new Command("npm run bench --")
-  .description("Measures weft beside nginx, HAProxy and Envoy. About 40 minutes; --quick takes less than three.")
+  .description(
+    "Measures weft beside nginx, HAProxy and Envoy. About half an hour; --quick takes less than three minutes.",
+  )
   .addOption(new Option("--only <parts>", `some of ${PARTS.join(",")} (default: all)`).argParser(parseListOf(PARTS)))
   .addOption(
     new Option("--workload <ids>", `some of ${WORKLOAD_IDS.join(",")}; nothing else is measured then`).argParser(

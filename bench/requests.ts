@@ -41,6 +41,8 @@ export const REALISTIC: RequestKind = {
   requests: (authority) => Array.from({ length: VARIANTS }, (_, index) => createRealistic(authority, index)),
 };
 
+export const REQUEST_KINDS: readonly RequestKind[] = [MINIMAL, REALISTIC];
+
 function createRealistic(authority: string, index: number): string {
   const id = (0x10000 + index * 257).toString(16).slice(1);
   return [
