@@ -12,7 +12,7 @@ import {
   createInboundListener,
   createLocalCluster,
   createMeshCluster,
-  createOutboundListener,
+  createPlainListener,
   createRoutes,
   type InboundFixture,
   toPrincipal,
@@ -74,7 +74,13 @@ export function testProxyDetection({ name, clock, create, pass }: DetectionTable
         web.proxy,
         LISTENER_TYPE,
         "outbound",
-        createOutboundListener("outbound", web.outboundPort, "routes", CLUSTERS, { detect: ["app"] }),
+        createPlainListener({
+          name: "outbound",
+          port: web.outboundPort,
+          routes: "routes",
+          tcp: CLUSTERS,
+          detect: ["app"],
+        }),
       );
       route({ "*": EGRESS_CLUSTER });
     });
@@ -218,10 +224,10 @@ export function testProxyDetection({ name, clock, create, pass }: DetectionTable
 
     it("carries opaque bytes to hosts outside the mesh and names them in the log", async () => {
       const before = web.proxy.runtime.counters.egress;
-      const client = dial("127.0.0.1", outside.port, "\u0001\u0002");
-      await client.until(/^\u0001\u0002$/);
+      const client = dial("127.0.0.1", outside.port, "@@");
+      await client.until(/^@@$/);
       client.connection.end();
-      assert.equal(await client.closed(), "\u0001\u0002;bye");
+      assert.equal(await client.closed(), "@@;bye");
       assert.equal(web.proxy.runtime.counters.egress, before + 1);
       const { authority, protocol, failure } = await lastLogged();
       assert.deepEqual([authority, protocol, failure], [`127.0.0.1:${outside.port}`, "tcp", null]);
@@ -261,8 +267,8 @@ export function testProxyDetection({ name, clock, create, pass }: DetectionTable
     it("carries five megabytes each way to a reader that stops and goes on", async () => {
       const block = Buffer.alloc(64 * 1024, "0123456789abcdef");
       const blocks = 80;
-      const client = dial("app", 8000, "\u0001");
-      await client.until(/^\u0001$/);
+      const client = dial("app", 8000, "@");
+      await client.until(/^@$/);
       let wrong = 0;
       let at = -1;
       let stops = 0;

@@ -5,7 +5,7 @@ import { FakeClock } from "../testing/fake-clock.ts";
 import { MixedApp } from "../testing/mixed-app.ts";
 import { applyOne, createMeshCa, startTestProxy, type TestProxy } from "../testing/proxy-pair.ts";
 import { TextClient } from "../testing/text-peers.ts";
-import { createLocalCluster, createOutboundListener, createRoutes } from "../testing/xds-fixture.ts";
+import { createLocalCluster, createPlainListener, createRoutes } from "../testing/xds-fixture.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { MemoryTransport } from "../transport/memory.ts";
 import { selectTransport } from "../transport/select.ts";
@@ -38,13 +38,13 @@ describe("the wait for first bytes", () => {
     await app.listen(transport);
     web = await startTestProxy({ transport, clock, ca: await createMeshCa(), serviceAccount: "web" });
     applyOne(web.proxy, CLUSTER_TYPE, "app", createLocalCluster("app", app.port));
-    const listener = createOutboundListener(
-      "outbound",
-      web.outboundPort,
-      "routes",
-      { app: "app" },
-      { detect: ["app"] },
-    );
+    const listener = createPlainListener({
+      name: "outbound",
+      port: web.outboundPort,
+      routes: "routes",
+      tcp: { app: "app" },
+      detect: ["app"],
+    });
     applyOne(web.proxy, LISTENER_TYPE, "outbound", listener);
     applyOne(web.proxy, ROUTE_TYPE, "routes", createRoutes("routes", { "app:8000": "app" }));
   });

@@ -13,7 +13,7 @@ import {
   createInboundListener,
   createLocalCluster,
   createMeshCluster,
-  createOutboundListener,
+  createPlainListener,
   createRoutes,
 } from "../testing/xds-fixture.ts";
 import { systemClock } from "../time/system-clock.ts";
@@ -72,10 +72,16 @@ describe("TLS passthrough", () => {
     applyOne(edge.proxy, ENDPOINT_TYPE, CLUSTER, createEndpoints(CLUSTER, [{ port: db.inboundPort(port) }]));
     const passthrough = { "db.example.com": CLUSTER, "*.shop.example.com": CLUSTER };
     const ingress = `ingress/${edge.ingressPort}`;
-    const atEdge = createOutboundListener(ingress, edge.ingressPort, "routes", {}, { passthrough });
+    const atEdge = createPlainListener({ name: ingress, port: edge.ingressPort, routes: "routes", passthrough });
     applyOne(edge.proxy, LISTENER_TYPE, ingress, atEdge);
     const names = { db: CLUSTER, mixed: CLUSTER, "db.default.svc": CLUSTER };
-    const outbound = createOutboundListener("outbound", edge.outboundPort, "routes", names, { detect: ["mixed"] });
+    const outbound = createPlainListener({
+      name: "outbound",
+      port: edge.outboundPort,
+      routes: "routes",
+      tcp: names,
+      detect: ["mixed"],
+    });
     applyOne(edge.proxy, LISTENER_TYPE, "outbound", outbound);
     applyOne(edge.proxy, ROUTE_TYPE, "routes", createRoutes("routes", { web: CLUSTER, "web:443": CLUSTER }));
   });

@@ -207,3 +207,25 @@ test("parseWeftYaml() warns of names in allow and ingress that the file does not
   ]);
   assert.ok(parseWeftYaml(text, "weft.yaml").config !== null);
 });
+
+test("parseWeftYaml() reads passthrough, and takes only services that opaque bytes may go to", () => {
+  const yaml = (protocol: string, ingress: string): string => `mesh: m
+ingress:
+  - ${ingress}
+services:
+  db: { address: 127.0.0.1:5432, protocol: ${protocol} }`;
+  const rule = 'passthrough: { "*.DB.example.com": db }';
+  assert.deepEqual(parse(yaml("detect", `{ port: 8443, ${rule} }`)).ingress, [
+    {
+      port: 8443,
+      bind: "127.0.0.1",
+      service: "",
+      servicePort: 0,
+      passthrough: [{ host: "*.db.example.com", service: "db", servicePort: 5432 }],
+    },
+  ]);
+  assert.match(problemsOf(yaml("http", `{ port: 8443, ${rule} }`)).join(), /protocol http.*expected.*tcp or detect/s);
+  assert.match(problemsOf(yaml("tcp", "{ port: 8443 }")).join(), /neither service nor passthrough/);
+  const bad = '{ port: 8443, passthrough: { "*": db } }';
+  assert.match(problemsOf(yaml("tcp", bad)).join(), /host name like db\.example\.com/);
+});

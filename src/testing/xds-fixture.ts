@@ -69,7 +69,13 @@ export function createRoutes(
   return envoy.config.route.v3.RouteConfiguration.encode(routeConfig(name, hosts, timeoutMs)).finish();
 }
 
-export interface OutboundFixture {
+export interface ListenerFixture {
+  readonly name: string;
+  readonly port: number;
+  /** RDS name. */
+  readonly routes: string;
+  /** Clusters of opaque connections by name. */
+  readonly tcp?: Readonly<Record<string, string>>;
   /** Names of `tcp` of which the connections may be HTTP too. */
   readonly detect?: readonly string[];
   /** Clusters by TLS server name. */
@@ -82,8 +88,13 @@ export function createOutboundListener(
   port: number,
   routes: string,
   tcp: Readonly<Record<string, string>> = {},
-  { detect = [], passthrough = {} }: OutboundFixture = {},
 ): Uint8Array {
+  return createPlainListener({ name, port, routes, tcp });
+}
+
+/** An outbound or an ingress listener with everything it can have. */
+export function createPlainListener(fixture: ListenerFixture): Uint8Array {
+  const { name, port, routes, tcp = {}, detect = [], passthrough = {} } = fixture;
   const http = httpManager({ rds: { routeConfigName: routes, configSource: { ads: {} } } }, null);
   const detected = { serverNames: [...detect], applicationProtocols: ["http/1.0", "http/1.1", "h2c"] };
   return envoy.config.listener.v3.Listener.encode({

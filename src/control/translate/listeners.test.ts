@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { envoy } from "#gen/protos.js";
+import type { PassthroughRule } from "../../proxy-node.ts";
 import type { Resource } from "../../resources/resource.ts";
 import { LISTENER_TYPE } from "../../xds/names.ts";
 import {
@@ -72,6 +73,75 @@ test("S22 connections to an opaque port are split by weight", () => {
     [
       ["default/db:5432", 9],
       ["default/db-b:5432", 1],
+    ],
+  );
+});
+
+const DETECT = [{ port: 7000, appProtocol: "detect" }];
+
+test("a port that detects has a chain for opaque bytes and shares one for HTTP, and the bound of the wait", () => {
+  const resources = [
+    sampleService("a", { ports: DETECT }),
+    sampleService("b", { ports: DETECT }),
+    sampleService("c", { ports: [{ port: 7000, appProtocol: "tcp" }] }),
+  ];
+  const listener = listenerOf(resources, "outbound", { namespace: "other" });
+  assert.deepEqual(
+    listener.filterChains?.map(({ name, filterChainMatch: match }) => {
+      return [name, match?.serverNames?.length, match?.destinationPort?.value, match?.applicationProtocols];
+    }),
+    [
+      ["default/a:7000", 3, 7000, []],
+      ["default/b:7000", 3, 7000, []],
+      ["default/c:7000", 3, 7000, []],
+      ["detect:7000", 6, 7000, ["http/1.0", "http/1.1", "h2c"]],
+    ],
+  );
+  const http = managerOf(listener.filterChains?.[3]?.filters?.[0]);
+  assert.equal(http.rds?.routeConfigName, "outbound/other");
+  assert.deepEqual(
+    [listener.listenerFiltersTimeout?.seconds, listener.listenerFiltersTimeout?.nanos],
+    [0, 300_000_000],
+  );
+  assert.equal(listener.continueOnListenerFiltersTimeout, true);
+  assert.deepEqual(
+    listener.listenerFilters?.map(({ name }) => name),
+    ["proxy_protocol", "tls_inspector", "http_inspector"].map((name) => `envoy.filters.listener.${name}`),
+  );
+});
+
+test("opaque bytes of a port that detects never go to a backend that takes requests only", () => {
+  const resources = [
+    sampleService("root", { ports: DETECT }),
+    sampleService("one", { ports: DETECT }),
+    sampleService("two", { ports: [{ port: 7000, appProtocol: "http" }] }),
+    sampleSplit("s", "root", { weights: { one: 1, two: 9 } }),
+  ];
+  const clusterOf = (listed: readonly Resource[]): unknown => {
+    const chain = listenerOf(listed, "outbound").filterChains?.find(({ name }) => name === "default/root:7000");
+    return tcpProxyOf(chain?.filters?.[0]).cluster;
+  };
+  assert.equal(clusterOf(resources), "default/one:7000");
+  assert.equal(clusterOf([...resources.slice(0, 3), sampleSplit("s", "root", { weights: { two: 1 } })]), "none");
+});
+
+test("an ingress passes TLS on by server name, to services that take opaque bytes", () => {
+  const rule = (host: string, service: string): PassthroughRule => ({ host, service, servicePort: 7000 });
+  const passthrough = [rule("a.example", "default/a"), rule("*.b.example", "default/web"), rule("c.example", "x/gone")];
+  const ingress = [{ address: "0.0.0.0", port: 8443, service: "", servicePort: 0, passthrough }];
+  const resources = [
+    sampleService("a", { ports: DETECT }),
+    sampleService("web", { ports: [{ port: 7000, name: "http" }] }),
+  ];
+  const listener = listenerOf(resources, "ingress/8443", { ingress });
+  assert.deepEqual(
+    listener.filterChains?.map(({ filterChainMatch: match, filters, transportSocket }) => {
+      return [match?.serverNames, match?.transportProtocol, tcpProxyOf(filters?.[0]).cluster, transportSocket];
+    }),
+    [
+      [["a.example"], "tls", "default/a:7000", null],
+      [["*.b.example"], "tls", "none", null],
+      [["c.example"], "tls", "none", null],
     ],
   );
 });
@@ -207,6 +277,30 @@ test("on an opaque port TCP rules alone count", () => {
     sampleTarget("both", "web", { sources: ["a"], rules: ["HTTPRouteGroup/g", "TCPRoute/all"] }),
   ];
   assert.deepEqual(accessOf(resources, "tcp").policies, { "default/both": { who: ["default/a"], what: ["any"] } });
+});
+
+test("a port that detects tells links of opaque bytes by their protocol, and has rules of its own for them", () => {
+  const resources = [
+    GROUP,
+    ALL,
+    sampleTarget("http", "web", { sources: ["a"], rules: ["HTTPRouteGroup/g/b"] }),
+    sampleTarget("both", "web", { sources: ["b"], rules: ["HTTPRouteGroup/g/b", "TCPRoute/all"] }),
+    sampleTarget("tcp", "web", { sources: ["c"], rules: ["TCPRoute/all"] }),
+  ];
+  const chains = listenerOf(resources, "inbound/8000", { inbound: [sampleInbound("detect")] }).filterChains ?? [];
+  assert.deepEqual(
+    chains.map(({ filterChainMatch: match }) => match?.applicationProtocols ?? []),
+    [[], ["weft-tcp"]],
+  );
+  const http = managerOf(chains[0]?.filters?.[0]).httpFilters?.[0]?.typedConfig?.value ?? new Uint8Array();
+  const opaque = chains[1]?.filters?.[0]?.typedConfig?.value ?? new Uint8Array();
+  const names = (rules: envoy.config.rbac.v3.RBAC | null | undefined): string[] => Object.keys(rules?.policies ?? {});
+  assert.deepEqual(names(envoy.extensions.filters.http.rbac.v3.RBAC.decode(http).rules), [
+    "default/both",
+    "default/http",
+    "default/tcp",
+  ]);
+  assert.deepEqual(names(envoy.extensions.filters.network.rbac.v3.RBAC.decode(opaque).rules), ["default/tcp"]);
 });
 
 test("an opaque inbound port decides before it connects to the app", () => {
