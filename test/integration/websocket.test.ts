@@ -1,6 +1,7 @@
 // WebSocket and CONNECT through real sidecars and an ingress: a client and a server that nobody here wrote.
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
 import { after, before, describe, test } from "node:test";
 import { WebSocket } from "ws";
 import { within } from "../../src/testing/within.ts";
@@ -12,6 +13,10 @@ const MANY = 200;
 
 const curl = findProgram("curl");
 const python = findPythonWith("http.client");
+
+interface Http2Settings {
+  readonly enableConnectProtocol?: boolean;
+}
 
 interface Close {
   readonly code: number;
@@ -120,6 +125,36 @@ services:
       assert.equal(answer, "heard by name");
     });
 
+    for (const entry of ["a sidecar", "an ingress"] as const) {
+      test(`an HTTP/2 client opens a WebSocket by extended CONNECT through ${entry}`, async () => {
+        const session = connectHttp2(`http://127.0.0.1:${entry === "a sidecar" ? outbound : ingress}`);
+        const [settings] = (await within("SETTINGS", once(session, "remoteSettings"))) as [Http2Settings];
+        assert.equal(settings.enableConnectProtocol, true);
+        const stream = session.request({
+          ":method": "CONNECT",
+          ":protocol": "websocket",
+          ":scheme": "http",
+          ":authority": "chat",
+          ":path": "/echo?do=greet",
+          "sec-websocket-version": "13",
+          "sec-websocket-protocol": "echo.test",
+        });
+        const [head] = (await within("the answer", once(stream, "response"))) as [Record<string, unknown>];
+        assert.equal(head[":status"], 200);
+        assert.equal(head["sec-websocket-protocol"], "echo.test");
+        // No key was sent, so no answer to one comes; and what is of HTTP/1.1 stays there.
+        assert.deepEqual([head["sec-websocket-accept"], head["upgrade"], head["connection"]], Array(3).fill(undefined));
+        // Frames by hand (RFC 6455 section 5.2): the greeting, then "ping" masked with zeros and its echo, then a close.
+        assert.deepEqual(await take(stream, 7), Buffer.from("\x81\x05hello", "latin1"));
+        stream.write(Buffer.from("\x81\x84\0\0\0\0ping", "latin1"));
+        assert.deepEqual(await take(stream, 6), Buffer.from("\x81\x04ping", "latin1"));
+        stream.end(Buffer.from("\x88\x82\0\0\0\0\x03\xe8", "latin1"));
+        assert.deepEqual(await take(stream, 4), Buffer.from("\x88\x02\x03\xe8", "latin1"));
+        await within("the end of the stream", once(stream.resume(), "close"));
+        session.close();
+      });
+    }
+
     test("a caller without a policy gets 403 instead of a socket", async () => {
       const socket = connect("/echo", "closed").on("error", () => undefined);
       const [, answer] = (await within("the refusal", once(socket, "unexpected-response"))) as [
@@ -181,4 +216,13 @@ services:
       return Number(/"inbound\/(\d+)"/.exec(config)?.[1] ?? assert.fail(`no app port of ${workload}`));
     }
   });
+}
+
+/** Exactly the next `count` bytes. */
+async function take(stream: NodeJS.ReadableStream, count: number): Promise<Buffer> {
+  for (;;) {
+    const bytes = stream.read(count) as Buffer | null;
+    if (bytes !== null) return bytes;
+    await within(`${count} bytes`, once(stream, "readable"));
+  }
 }

@@ -16,14 +16,8 @@ export function isCarriedUpgrade(bytes: Uint8Array, start: number, end: number):
   let at = skip(bytes, start, end);
   if (at === end) return false;
   while (at < end) {
-    const nameEnd = endOfToken(bytes, at, end);
-    if (nameEnd === at || equalsIgnoreCase(bytes, at, nameEnd, H2C)) return false;
-    at = nameEnd;
-    if (at < end && bytes[at] === SLASH) {
-      const versionEnd = endOfToken(bytes, at + 1, end);
-      if (versionEnd === at + 1) return false;
-      at = versionEnd;
-    }
+    at = endOfProtocol(bytes, at, end);
+    if (at < 0) return false;
     while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at += 1;
     if (at < end && bytes[at] !== COMMA) return false;
     at = skip(bytes, at, end);
@@ -31,10 +25,24 @@ export function isCarriedUpgrade(bytes: Uint8Array, start: number, end: number):
   return true;
 }
 
+/** True when the span is one protocol that is carried, as `:protocol` holds it (RFC 8441 section 4). */
+export function isCarriedProtocol(bytes: Uint8Array, start: number, end: number): boolean {
+  return endOfProtocol(bytes, start, end) === end;
+}
+
 /** True when the one protocol that an answer names is in the list that the request offered. */
 export function offersProtocol(offered: string, chosen: string): boolean {
   const wanted = chosen.trim().toLowerCase();
   return offered.split(",").some((protocol) => protocol.trim().toLowerCase() === wanted);
+}
+
+/** Where `name` or `name/version` from `start` on ends; -1 when there is none, or it is h2c. */
+function endOfProtocol(bytes: Uint8Array, start: number, end: number): number {
+  const nameEnd = endOfToken(bytes, start, end);
+  if (nameEnd === start || equalsIgnoreCase(bytes, start, nameEnd, H2C)) return -1;
+  if (nameEnd === end || bytes[nameEnd] !== SLASH) return nameEnd;
+  const versionEnd = endOfToken(bytes, nameEnd + 1, end);
+  return versionEnd === nameEnd + 1 ? -1 : versionEnd;
 }
 
 /** Skips white space and commas: empty list elements are allowed (RFC 9110 section 5.6.1.2). */

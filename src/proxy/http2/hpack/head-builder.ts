@@ -9,6 +9,7 @@ import { parseContentLength } from "../../http1/framing-field.ts";
 import { methodId } from "../../http1/method.ts";
 import { reasonPhrase } from "../../http1/reason-phrase.ts";
 import { isForbiddenTrailer, isFramingField } from "../../http1/trailer-field.ts";
+import { isCarriedProtocol } from "../../http1/upgrade-field.ts";
 import {
   BODY_CHUNKED,
   BODY_LENGTH,
@@ -101,7 +102,6 @@ const HTTP: Uint8Array = Buffer.from("http", "latin1");
 const HTTPS: Uint8Array = Buffer.from("https", "latin1");
 const CONTINUE: Uint8Array = Buffer.from("100-continue", "latin1");
 const TRAILERS: Uint8Array = Buffer.from("trailers", "latin1");
-const H2C: Uint8Array = Buffer.from("h2c", "latin1");
 const HOST_NAME: Uint8Array = Buffer.from("host: ", "latin1");
 const UPGRADE_NAME: Uint8Array = Buffer.from("upgrade: ", "latin1");
 const GET: Uint8Array = Buffer.from("GET", "latin1");
@@ -258,13 +258,8 @@ export class HeadBuilder {
   }
 
   #protocol(start: number, end: number): void {
-    const { out } = this;
-    let at = start;
-    while (at < end && ((BYTE_CLASS[out[at] as number] as number) & BYTE_TOKEN) !== 0) at += 1; // `at` is below `end`
     // As an HTTP/1.1 upgrade, h2c would open a connection past everything that checks requests.
-    if (at < end || start === end || equalsIgnoreCase(out, start, end, H2C)) {
-      this.refuse(HEAD_MALFORMED, failures.BAD_PROTOCOL);
-    }
+    if (!isCarriedProtocol(this.out, start, end)) this.refuse(HEAD_MALFORMED, failures.BAD_PROTOCOL);
     this.#protocolStart = start;
     this.#protocolEnd = end;
   }
