@@ -17,7 +17,7 @@ export interface Aim {
 }
 
 /**
- * How a workload is judged. "throughput": by the rate, or per core where the load's core is full. "rate": by the rate only, as
+ * How a workload is judged. "throughput": by the rate, or per core where that tells more. "rate": by the rate only, as
  * one connection waits and fills no core. "added": by the milliseconds added at the 99th percentile.
  */
 export type Judge = "throughput" | "rate" | "added";
@@ -27,7 +27,7 @@ export interface Verdict {
   readonly found: number | null;
   /**
    * "rate": requests per second to the best peer's. "per core": requests per second of the proxies' CPU time, where the core
-   * of load and backend was full, so that the rate says what they can do and not the proxies.
+   * of load and backend was full or the proxies' core was not theirs alone, so that the rate says something else.
    */
   readonly basis: "rate" | "per core" | "added milliseconds" | "megabytes" | "failed";
   readonly isReached: boolean;
@@ -59,6 +59,8 @@ export interface Row {
 }
 
 const FULL_CORE_RATIO = 0.9;
+/** With more of their core gone to others, a rate says how the kernel shared it out. */
+const OTHER_WORK_RATIO = 0.1;
 
 export function compareLegs(measured: readonly MeasuredLeg[], aim: Aim | null, judge: Judge): Row[] {
   const sound = measured.filter(({ failure }) => failure === null);
@@ -104,9 +106,11 @@ export function compareLegs(measured: readonly MeasuredLeg[], aim: Aim | null, j
 type Unjudged = Omit<Row, "verdict">;
 
 function judgeRatio(row: Unjudged, mustReach: number, judge: "throughput" | "rate"): Verdict {
-  const isLoadFull = judge === "throughput" && (row.loadCoreRatio?.median ?? 0) >= FULL_CORE_RATIO;
-  const basis = isLoadFull ? "per core" : "rate";
-  const found = (isLoadFull ? row.perCoreRatio : row.rateRatio)?.median ?? null;
+  const isLoadFull = (row.loadCoreRatio?.median ?? 0) >= FULL_CORE_RATIO;
+  const isShared = (row.otherWorkRatio?.median ?? 0) >= OTHER_WORK_RATIO;
+  const isPerCore = judge === "throughput" && (isLoadFull || isShared);
+  const basis = isPerCore ? "per core" : "rate";
+  const found = (isPerCore ? row.perCoreRatio : row.rateRatio)?.median ?? null;
   if (row.failure !== null || found === null) return { mustReach, found: null, basis: "failed", isReached: false };
   return { mustReach, found, basis, isReached: found >= mustReach };
 }
