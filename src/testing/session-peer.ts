@@ -80,8 +80,11 @@ export interface SessionPeerOptions {
 /** The session's socket and its owner, and the other end. */
 export class SessionPeer implements Http2Owner, Http2Output {
   readonly session: Http2Session;
+  /** What the session sent as it began. */
+  readonly greeting: Uint8Array;
   /** What the session's streams heard, in order. */
   readonly events: string[] = [];
+  keepsBodies: boolean = true;
   /** By stream. */
   readonly bodies: Map<number, string> = new Map();
   readonly streams: Map<number, RecordedStream> = new Map();
@@ -99,6 +102,8 @@ export class SessionPeer implements Http2Owner, Http2Output {
   onStream: (stream: RecordedStream) => void = () => undefined;
   /** False: what is sent is counted and not kept. */
   keepsSent: boolean = true;
+  /** Gets everything that is written, as it may be kept. */
+  onWrite: ((bytes: Uint8Array) => void) | null = null;
   readonly #free: RecordedStream[] = [];
   readonly #reader: FrameReader = new FrameReader();
   readonly #texts: FrameTexts = new FrameTexts();
@@ -113,7 +118,11 @@ export class SessionPeer implements Http2Owner, Http2Output {
       limits: { ...(role === "server" ? EDGE_LIMITS : APP_LIMITS), ...limits },
       nowMs: () => this.nowMs,
     });
+    const greeting: Uint8Array[] = [];
+    this.onWrite = (bytes) => greeting.push(bytes);
     this.session.start();
+    this.onWrite = null;
+    this.greeting = Buffer.concat(greeting);
     if (!greets) return;
     this.receive(role === "server" ? buildClientStart() : buildSettings());
     this.sent.length = 0;
@@ -153,6 +162,7 @@ export class SessionPeer implements Http2Owner, Http2Output {
 
   write(bytes: Uint8Array): boolean {
     this.writtenBytes += bytes.length;
+    this.onWrite?.(Uint8Array.from(bytes));
     const skip = Math.min(this.#prefaceLeft, bytes.length);
     this.#prefaceLeft -= skip;
     if (!this.keepsSent) return this.writable;

@@ -608,7 +608,7 @@ export class Http2Session {
   #creditConnection(): void {
     const { connectionWindowBytes, maxHeldBytes } = this.#limits;
     if (this.#uncredited < connectionWindowBytes / 2) return;
-    const bytes = Math.min(this.#uncredited, maxHeldBytes - this.#held - this.#receiveWindow);
+    const bytes = Math.min(this.#uncredited, maxHeldBytes - this.#held - this.#dataLeft - this.#receiveWindow);
     // No crumbs, but for who has nothing left.
     if (bytes <= 0 || (bytes < connectionWindowBytes / 8 && this.#receiveWindow > 0)) return;
     this.#uncredited -= bytes;
@@ -1201,6 +1201,7 @@ export class Http2Session {
       else pending[0] = bytes.subarray(take);
       stream.pendingBytes -= take;
       const last = stream.pendingBytes === 0 && stream.endPending && stream.trailersPending === null;
+      if (last) stream.endPending = false;
       const piece = rest === 0 ? bytes : bytes.subarray(0, take);
       this.#writeData(stream, piece, last, rest === 0 || take >= DRIBBLE_BYTES);
       if (last) return;
