@@ -201,7 +201,8 @@ export class Http1Decoder {
 
   #nextChunk(): boolean {
     this.#at = 0;
-    const next = this.#queue.shift();
+    // `shift` of an empty array is not free, and this is what every message ends with.
+    const next = this.#queue.length === 0 ? undefined : this.#queue.shift();
     if (next === undefined) {
       this.#chunk = EMPTY;
       return false;

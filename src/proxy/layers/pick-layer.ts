@@ -2,6 +2,7 @@ import type { Exchange } from "../exchange.ts";
 import type { ProxyRuntime } from "../runtime.ts";
 import type { WeightedClusters } from "../snapshot.ts";
 import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
+import { DialTargets } from "../route/dial-target.ts";
 import { EvenDraw } from "../route/even-draw.ts";
 import { LOOP_DETECTED, NO_CLUSTER, NO_ENDPOINT, NO_ROUTE } from "../failures.ts";
 
@@ -9,6 +10,7 @@ import { LOOP_DETECTED, NO_CLUSTER, NO_ENDPOINT, NO_ROUTE } from "../failures.ts
 export class PickLayer {
   readonly #runtime: ProxyRuntime;
   readonly #upstreams: UpstreamRegistry;
+  readonly #targets: DialTargets = new DialTargets();
 
   constructor(runtime: ProxyRuntime, upstreams: UpstreamRegistry) {
     this.#runtime = runtime;
@@ -48,17 +50,17 @@ export class PickLayer {
 
   /** A host outside the mesh: dialled by the name and port of the request itself. */
   #dialHost(x: Exchange): void {
-    const target = parseAuthority(x.authority);
+    const target = this.#targets.find(x.authority);
     if (target === null) {
       x.fail(NO_ROUTE, `"${x.authority}" is not a host that can be called`);
       return;
     }
-    if (this.#runtime.ownPorts.has(target.port) && isLoopback(target.host)) {
+    if (target.isLoopback && this.#runtime.ownPorts.has(target.port)) {
       x.fail(LOOP_DETECTED, `"${x.authority}" is this proxy itself; name a service in the Host field`);
       return;
     }
     if (x.attemptCount === 1) this.#runtime.counters.egress += 1;
-    const endpoint = x.cluster?.pickDynamic(target.host, target.port) ?? null;
+    const endpoint = x.cluster?.pickDynamic(target) ?? null;
     x.endpoint = endpoint;
     endpoint?.checkout(x);
   }
@@ -78,29 +80,4 @@ export function pickWeighted(clusters: WeightedClusters, runtime: ProxyRuntime):
     if (ticket < (clusters.cumulative[i] ?? 0)) return clusters.names[i];
   }
   return undefined;
-}
-
-export interface HostAndPort {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Port 80 where none is written. Null when it is no host that could be dialled. */
-export function parseAuthority(authority: string): HostAndPort | null {
-  const match = /^(\[[0-9a-f:.]+\]|[^:[\]\s/@]+)(?::(\d{1,5}))?$/i.exec(authority);
-  if (match === null) return null;
-  const port = match[2] === undefined ? 80 : Number(match[2]);
-  const host = (match[1] ?? "").replace(/^\[|\]$/g, "");
-  return host === "" || port === 0 || port > 65_535 ? null : { host, port };
-}
-
-export function isLoopback(host: string): boolean {
-  return (
-    host === "localhost" ||
-    host.endsWith(".localhost") ||
-    host.startsWith("127.") ||
-    host === "::1" ||
-    host === "0.0.0.0" ||
-    host === "::"
-  );
 }

@@ -19,7 +19,8 @@ import {
   PEER_IDENTITY,
   UPSTREAM_RESET,
 } from "../failures.ts";
-import { isLoopback, parseAuthority, pickWeighted } from "../layers/pick-layer.ts";
+import { pickWeighted } from "../layers/pick-layer.ts";
+import { parseDialTarget } from "../route/dial-target.ts";
 import { findInboundHandler } from "../listener/find-inbound-handler.ts";
 import { describeDialFailure, refusePeer, toDialFailureCode } from "../upstream/dial.ts";
 import { recordConnection } from "./record-connection.ts";
@@ -204,17 +205,17 @@ export class TcpSession implements ConnectionHandler, Drainable {
   /** A host outside the mesh, by the name and port of the connection itself. Null when the session has failed. */
   #findHost(cluster: ClusterState): EndpointState | null {
     const authority = this.#origin.authority ?? "";
-    const target = parseAuthority(authority);
+    const target = parseDialTarget(authority);
     if (target === null) {
       this.#fail(NO_ROUTE, `"${authority}" is not a host that can be called`);
       return null;
     }
-    if (this.#runtime.ownPorts.has(target.port) && isLoopback(target.host)) {
+    if (target.isLoopback && this.#runtime.ownPorts.has(target.port)) {
       this.#fail(LOOP_DETECTED, `"${authority}" is this proxy itself`);
       return null;
     }
     if (this.#attempts === 1) this.#runtime.counters.egress += 1;
-    return cluster.pickDynamic(target.host, target.port);
+    return cluster.pickDynamic(target);
   }
 
   #retryOrFail(code: number, detail: string): void {

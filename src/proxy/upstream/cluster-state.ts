@@ -1,5 +1,6 @@
 import type { ProxyRuntime } from "../runtime.ts";
 import type { ClusterConfig, EndpointConfig } from "../snapshot.ts";
+import type { DialTarget } from "../route/dial-target.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { EndpointState } from "./endpoint-state.ts";
 
@@ -18,6 +19,8 @@ export class ClusterState {
   #endpoints: EndpointState[] = [];
   #next: number = 0;
   #used: boolean = false;
+  /** The most recently used host outside the mesh, which is usually the next one too. */
+  #newest: { readonly target: DialTarget; readonly state: EndpointState } | null = null;
 
   constructor(runtime: ProxyRuntime, config: ClusterConfig) {
     this.runtime = runtime;
@@ -56,7 +59,16 @@ export class ClusterState {
   }
 
   /** For the dynamic cluster: the endpoint of a host outside the mesh. */
-  pickDynamic(address: string, port: number): EndpointState {
+  pickDynamic(target: DialTarget): EndpointState {
+    const newest = this.#newest;
+    if (newest !== null && newest.target === target) return newest.state;
+    const state = this.#dynamicState(target.host, target.port);
+    this.#newest = { target, state };
+    return state;
+  }
+
+  /** Found or made, and the most recently used from now on. */
+  #dynamicState(address: string, port: number): EndpointState {
     const key = `${address}:${port}`;
     const known = this.#states.get(key);
     if (known !== undefined) {
@@ -109,6 +121,7 @@ export class ClusterState {
   }
 
   retire(): void {
+    this.#newest = null;
     for (const state of this.#states.values()) state.retire();
     this.#states.clear();
     this.#endpoints = [];
