@@ -24,10 +24,8 @@ import { RecordLayer } from "./layers/record-layer.ts";
 import { RetryLayer } from "./layers/retry-layer.ts";
 import { TunnelLayer } from "./layers/tunnel-layer.ts";
 import { canonicaliseTarget } from "./path.ts";
-import { findRoute, findVirtualHost, normaliseAuthority } from "./route/find-route.ts";
-
-/** How many spellings of authorities are remembered per proxy. */
-const MAX_AUTHORITIES = 1024;
+import { AuthorityNames } from "./route/authority-names.ts";
+import { findRoute, findVirtualHost } from "./route/find-route.ts";
 
 /**
  * The fixed order in which a request passes, outermost first. This page is the order; nothing else decides it.
@@ -38,7 +36,7 @@ export class Stack {
   readonly #retry: RetryLayer;
   readonly #pick: PickLayer;
   readonly #tunnels: TunnelLayer;
-  readonly #authorities: Map<string, string> = new Map();
+  readonly #authorities: AuthorityNames = new AuthorityNames();
 
   constructor(runtime: ProxyRuntime, upstreams: UpstreamRegistry) {
     this.#runtime = runtime;
@@ -168,16 +166,12 @@ export class Stack {
       return false;
     }
     x.path = request.pathText();
-    x.authority = this.#authority(x.origin?.authority ?? request.authorityText());
+    const told = x.origin?.authority ?? null;
+    x.authority =
+      told === null
+        ? this.#authorities.find(request.bytes, request.authorityStart, request.authorityEnd)
+        : this.#authorities.findText(told);
     return true;
-  }
-
-  #authority(text: string): string {
-    const known = this.#authorities.get(text);
-    if (known !== undefined) return known;
-    const normal = normaliseAuthority(text);
-    if (this.#authorities.size < MAX_AUTHORITIES) this.#authorities.set(text, normal);
-    return normal;
   }
 
   #route(x: Exchange): boolean {
