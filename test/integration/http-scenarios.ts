@@ -56,6 +56,25 @@ export const HTTP_SCENARIOS: readonly HttpScenario[] = [
     },
   })),
   {
+    title: "bodies of 2 MB without a length, there and back, twelve at once",
+    async run(place) {
+      const body = createBody(2_097_152);
+      const request = { path: "/echo", method: "POST", body, unsized: true };
+      const answers = await Promise.all(Array.from({ length: 12 }, () => exchange(place, request)));
+      for (const { status, body: returned } of answers) {
+        assert.deepEqual([status, sha256(returned)], [200, sha256(body)]);
+      }
+    },
+  },
+  {
+    title: "a body that waits for 100 (Continue)",
+    async run(place) {
+      const body = Buffer.from("at last");
+      const answer = await exchange(place, { path: "/echo", method: "POST", body, expectContinue: true });
+      assert.deepEqual([answer.status, answer.body.toString()], [200, "at last"]);
+    },
+  },
+  {
     title: "a body without a length",
     async run(place) {
       const { status, body } = await exchange(place, { path: "/stream/100000" });
@@ -115,6 +134,24 @@ export const HTTP_SCENARIOS: readonly HttpScenario[] = [
       const { headers, body } = await exchange(place, { path: "/cookies", headers: { cookie: pairs.join("; ") } });
       assert.equal(body.toString(), pairs.join("; "));
       assert.deepEqual(headers["set-cookie"], ["one=1; Path=/", "two=2", "three=3; HttpOnly"]);
+    },
+  },
+  {
+    title: "cookies in several fields",
+    async run(place) {
+      const { body } = await exchange(place, { path: "/cookies", headers: { cookie: ["a=1", "b=2", "c=3"] } });
+      assert.equal(body.toString(), "a=1; b=2; c=3");
+    },
+  },
+  {
+    title: "forty fields of 1,000 bytes",
+    async run(place) {
+      const headers = Object.fromEntries(
+        Array.from({ length: 40 }, (_, index) => [`x-long-${index}`, String(index).padEnd(1_000, "v")]),
+      );
+      const { status, headers: echoed } = await exchange(place, { path: "/fields", headers });
+      assert.equal(status, 200);
+      for (const [name, value] of Object.entries(headers)) assert.equal(echoed[name], value);
     },
   },
   {

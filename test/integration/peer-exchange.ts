@@ -19,6 +19,10 @@ export interface PeerRequest {
   readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: Buffer;
   readonly trailers?: Readonly<Record<string, string>>;
+  /** The body goes without a content-length. */
+  readonly unsized?: boolean;
+  /** The body waits for 100 (Continue). */
+  readonly expectContinue?: boolean;
   /** Called with each part of the body as it comes; true ends the exchange there, as far as it came. */
   readonly onData?: (bytes: Buffer) => boolean;
 }
@@ -65,20 +69,23 @@ export function sha256(bytes: Buffer): string {
 
 function overHttp1(
   place: PeerPlace,
-  { path, method = "GET", headers, body, trailers, onData }: PeerRequest,
+  { path, method = "GET", headers, body, trailers, unsized, expectContinue, onData }: PeerRequest,
 ): Promise<PeerAnswer> {
   return new Promise((resolve, reject) => {
+    const expect = expectContinue === true ? { expect: "100-continue" } : {};
     const interim: (readonly [number, string])[] = [];
     const declared = trailers === undefined ? {} : { trailer: Object.keys(trailers).join(", ") };
-    const length = body === undefined || trailers !== undefined ? {} : { "content-length": String(body.length) };
+    const length =
+      body === undefined || trailers !== undefined || unsized === true ? {} : { "content-length": String(body.length) };
     const outgoing = requestHttp1(
       {
         host: "127.0.0.1",
         port: place.port,
         path,
         method,
-        headers: { host: place.authority, ...length, ...declared, ...headers },
+        headers: { host: place.authority, ...length, ...declared, ...expect, ...headers },
         agent: false,
+        maxHeaderSize: 256 * 1024,
       },
       (response) => {
         const chunks: Buffer[] = [];
@@ -103,13 +110,14 @@ function overHttp1(
     outgoing.on("information", (info) => interim.push([info.statusCode, String(info.headers["link"] ?? "")]));
     outgoing.on("error", reject);
     if (trailers !== undefined) outgoing.addTrailers({ ...trailers });
-    outgoing.end(body);
+    if (expectContinue === true) outgoing.on("continue", () => outgoing.end(body)).flushHeaders();
+    else outgoing.end(body);
   });
 }
 
 function overHttp2(
   place: PeerPlace,
-  { path, method = "GET", headers, body, trailers, onData }: PeerRequest,
+  { path, method = "GET", headers, body, trailers, unsized, expectContinue, onData }: PeerRequest,
 ): Promise<PeerAnswer> {
   return new Promise((resolve, reject) => {
     const session = connectHttp2(`http://${place.authority}`, {
@@ -118,9 +126,11 @@ function overHttp2(
       maxSessionMemory: 256,
     });
     session.on("error", reject);
-    const length = body === undefined || trailers !== undefined ? {} : { "content-length": body.length };
+    const expect = expectContinue === true ? { expect: "100-continue" } : {};
+    const length =
+      body === undefined || trailers !== undefined || unsized === true ? {} : { "content-length": body.length };
     const stream = session.request(
-      { ":method": method, ":path": path, ":authority": place.authority, ...length, ...headers },
+      { ":method": method, ":path": path, ":authority": place.authority, ...length, ...expect, ...headers },
       { endStream: body === undefined && trailers === undefined, waitForTrailers: trailers !== undefined },
     );
     const interim: (readonly [number, string])[] = [];
@@ -148,6 +158,7 @@ function overHttp2(
       const { ":status": status = 0, ...rest } = head;
       resolve({ status, headers: rest, interim, trailers: answerTrailers, body: Buffer.concat(chunks) });
     });
-    if (body !== undefined || trailers !== undefined) stream.end(body);
+    if (expectContinue === true) stream.on("continue", () => stream.end(body));
+    else if (body !== undefined || trailers !== undefined) stream.end(body);
   });
 }

@@ -12,7 +12,7 @@ import { describeFailure } from "../http1/render-failure.ts";
 import { CANCEL, INTERNAL_ERROR, NO_ERROR } from "./frame.ts";
 import { Http2Stream } from "./http2-stream.ts";
 import { toLocalHead } from "./local-head.ts";
-import { renderGrpcFailure } from "./render-grpc-failure.ts";
+import { renderGrpcFailure, renderGrpcTrailers } from "./render-grpc-failure.ts";
 
 /** Silence while a request body is awaited; calls that stream both ways may be silent for as long as they like. */
 const BODY_MS = 60_000;
@@ -180,7 +180,7 @@ export class Http2DownstreamStream extends Http2Stream implements DownstreamStre
     const x = this.#exchange;
     if (x.grpc && this.pendingBytes === 0) {
       // A gRPC client learns more from a status than from a reset.
-      session.sendEnd(this, renderGrpcFailure(x.failure, x.failureDetail));
+      session.sendEnd(this, renderGrpcTrailers(x.failure, x.failureDetail));
       if (this.localClosed) this.#linger();
       return;
     }

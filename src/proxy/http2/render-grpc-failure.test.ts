@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FIELD_CONTENT_TYPE, FIELD_GRPC_STATUS, FIELD_WEFT_FAILURE, type Head } from "../head.ts";
 import { ACCESS_DENIED, FAILURES, NO_ENDPOINT, TIMEOUT } from "../failures.ts";
-import { encodeGrpcMessage, renderGrpcFailure } from "./render-grpc-failure.ts";
+import { encodeGrpcMessage, renderGrpcFailure, renderGrpcTrailers } from "./render-grpc-failure.ts";
 
 test("renderGrpcFailure() answers every failure of the table with its gRPC status and its name", () => {
   for (const [code, failure] of FAILURES.entries()) {
@@ -17,6 +17,10 @@ test("renderGrpcFailure() answers every failure of the table with its gRPC statu
     assert.equal(head.valueText(head.find(FIELD_WEFT_FAILURE)), failure.name);
     assert.ok(fieldsOf(head)[2]?.startsWith(`grpc-message: weft: ${failure.name}: `));
   }
+});
+
+test("renderGrpcTrailers() has what a head has but the content-type, which trailers may not have", () => {
+  assert.deepEqual(fieldsOf(renderGrpcTrailers(TIMEOUT, "x")), fieldsOf(renderGrpcFailure(TIMEOUT, "x")).slice(1));
 });
 
 test("renderGrpcFailure() knows its fields as decoders do", () => {

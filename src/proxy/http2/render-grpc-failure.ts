@@ -11,14 +11,22 @@ const MAX_MESSAGE_CHARACTERS = 1_000;
  * code's name, as for other requests.
  */
 export function renderGrpcFailure(code: number, detail: string | null): Head {
+  return toLocalHead(200, `content-type: application/grpc\r\n${renderStatus(code, detail)}`, 0);
+}
+
+/** The trailers that end a response which weft breaks off. */
+export function renderGrpcTrailers(code: number, detail: string | null): Head {
+  return toLocalHead(200, renderStatus(code, detail), 0);
+}
+
+function renderStatus(code: number, detail: string | null): string {
   const failure = getFailure(code);
   const message = `weft: ${failure.name}: ${failure.explanation}${detail === null ? "" : ` ${detail}`}${hint(code)}`;
-  const lines =
-    "content-type: application/grpc\r\n" +
+  return (
     `grpc-status: ${failure.grpcStatus}\r\n` +
     `grpc-message: ${encodeGrpcMessage(message)}\r\n` +
-    `x-weft-failure: ${failure.name}\r\n`;
-  return toLocalHead(200, lines, 0);
+    `x-weft-failure: ${failure.name}\r\n`
+  );
 }
 
 /** Percent-encoding as gRPC over HTTP/2 defines it: UTF-8, of which visible ASCII but `%` and the space stay. */

@@ -7,6 +7,8 @@ import { createServer as createHttp2Server } from "node:http2";
 /** Of RFC 9113 §7. */
 const INTERNAL_ERROR = 2;
 const { PORT, SPEAKS = "h1", ANSWER_BYTES = "0" } = process.env;
+/** Nothing of Node's own may get in the way. */
+const LIMITS = { maxSessionMemory: 256, maxHeaderListPairs: 1000, maxHeaderSize: 256 * 1024 };
 /** Answers of /events that wait for the next POST to /next. */
 const listeners = new Set();
 
@@ -54,6 +56,13 @@ const paths = {
     response.setHeader("set-cookie", ["one=1; Path=/", "two=2", "three=3; HttpOnly"]);
     response.end(request.headers.cookie ?? "");
   },
+  /** The fields that begin with x-long. */
+  fields(request, response) {
+    for (const [name, value] of Object.entries(request.headers)) {
+      if (name.startsWith("x-long")) response.setHeader(name, value);
+    }
+    response.end();
+  },
   status(_, response, code) {
     response.statusCode = Number(code);
     response.end(["204", "304"].includes(code) ? undefined : `status ${code}`);
@@ -97,7 +106,7 @@ const answer = async (request, response) => {
     response.destroy?.();
   }
 };
-const server = SPEAKS === "h2" ? createHttp2Server({ maxSessionMemory: 256 }, answer) : createServer(answer);
+const server = SPEAKS === "h2" ? createHttp2Server(LIMITS, answer) : createServer(LIMITS, answer);
 server.on("sessionError", () => undefined);
 server.listen(Number(PORT), "127.0.0.1", () => console.log(`http-peer listens on ${server.address().port}`));
 process.once("SIGTERM", () => process.exit(0));
