@@ -362,6 +362,15 @@ describe("Http2Session ends the connection for", () => {
   }
 });
 
+describe("Http2Session that fails in the middle of a stream's frame", () => {
+  it("says so once, and nothing about the stream afterwards", () => {
+    const peer = new SessionPeer();
+    peer.receive(buildHeaders(1, GET, ended), buildHeadersBlock(1, Buffer.from([0x80]), ended));
+    assert.deepEqual(peer.events, ["1 head GET / end", "1 reset COMPRESSION_ERROR"]);
+    assert.match(peer.sent.at(-1) ?? "", /^GOAWAY 1 COMPRESSION_ERROR/);
+  });
+});
+
 describe("Http2Session ends one stream for", () => {
   for (const { what, sent, code } of STREAM_FAULTS) {
     it(what, () => {

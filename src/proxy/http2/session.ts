@@ -704,8 +704,7 @@ export class Http2Session {
     const stream = this.#streams.get(id);
     if (stream !== undefined) {
       if (stream.remoteClosed || stream.heldEnd) {
-        this.#decodeIgnored(block, start, end);
-        this.#streamError(stream, frames.STREAM_CLOSED);
+        if (this.#decodeIgnored(block, start, end)) this.#streamError(stream, frames.STREAM_CLOSED);
       } else if (stream.headSeen) this.#trailers(stream, block, start, end, ends);
       else this.#responseHead(stream, block, start, end, ends);
     } else if (this.#isServer && id > this.#lastPeerStream && (id & 1) === 1) {
