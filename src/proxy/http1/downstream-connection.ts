@@ -27,7 +27,7 @@ import { writeEncoded } from "./write-encoded.ts";
 
 /** From the first byte of a head, or from accept, to its end. Node's own default is 60 s; a proxy in front can be stricter. */
 const HEAD_MS = 15_000;
-/** Silence while a request body is awaited. */
+/** Silence while a request body is awaited and its answer has not begun. */
 const BODY_MS = 60_000;
 /** Between requests. nginx keeps 75 s at the edge; a link between proxies stays open longer than its user keeps it. */
 const IDLE_MS = 75_000;
@@ -191,7 +191,7 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
 
   onBody(bytes: Uint8Array): void {
     if (this.#state === IN_EXCHANGE && this.#exchange.active) {
-      this.#runtime.wheel.renew(this.#deadline, BODY_MS);
+      if (!this.#exchange.responseStarted) this.#runtime.wheel.renew(this.#deadline, BODY_MS);
       this.#exchange.onRequestData(bytes);
       return;
     }
@@ -247,6 +247,8 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
       this.#openTunnel(x, head);
       return;
     }
+    // Both sides talk by turns now, and may be silent for as long as the route allows.
+    if (!this.#requestEnded) this.#runtime.wheel.clear(this.#deadline);
     const old = x.request?.minorVersion === 0;
     // A body without a length is chunked for those who know chunks, else it lasts until the connection closes.
     const untilClose = old && (head.bodyKind === BODY_CHUNKED || head.bodyKind === BODY_UNTIL_CLOSE);
@@ -298,7 +300,8 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
 
   resumeReads(): void {
     this.#connection?.resumeReads();
-    if (this.#state === IN_EXCHANGE && !this.#requestEnded) this.#runtime.wheel.renew(this.#deadline, BODY_MS);
+    const awaited = this.#state === IN_EXCHANGE && !this.#requestEnded && !this.#exchange.responseStarted;
+    if (awaited) this.#runtime.wheel.renew(this.#deadline, BODY_MS);
   }
 
   #endResponse(): void {
