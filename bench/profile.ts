@@ -191,6 +191,8 @@ function printSamples(samples: readonly Sample[], top: number): void {
   const share = (count: number): string => `${((count / samples.length) * 100).toFixed(1).padStart(5)} %`;
   print(`\n${samples.length} samples at ${SAMPLES_PER_SECOND} Hz`);
   for (const [kind, count] of countBy(samples, ({ kind }) => kind)) print(`${share(count)}  ${kind}`);
+  print("\nthreads");
+  for (const [thread, count] of countBy(samples, ({ thread }) => thread)) print(`${share(count)}  ${thread}`);
   print("\nof it inside system calls");
   const inside = samples.filter(({ systemCall }) => systemCall !== null);
   for (const [name, count] of countBy(inside, ({ systemCall }) => systemCall ?? "").slice(0, 10))
@@ -198,6 +200,10 @@ function printSamples(samples: readonly Sample[], top: number): void {
   print("\nfunctions of JavaScript");
   const scripts = samples.filter(({ kind }) => kind === "javascript");
   for (const [symbol, count] of countBy(scripts, ({ symbol }) => symbol).slice(0, top))
+    print(`${share(count)}  ${symbol}`);
+  print("\nnative code outside system calls, by the JavaScript that called it");
+  const native = samples.filter(({ kind, systemCall }) => kind === "native" && systemCall === null);
+  for (const [symbol, count] of countBy(native, ({ caller }) => caller ?? "(none)").slice(0, top))
     print(`${share(count)}  ${symbol}`);
   print("\nall functions");
   for (const [symbol, count] of countBy(samples, ({ symbol }) => symbol).slice(0, top))

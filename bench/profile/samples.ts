@@ -4,11 +4,15 @@ import type { JitCode } from "./jit-code.ts";
 /** Where a thread was when perf looked. */
 export interface Sample {
   readonly pid: number;
+  /** Name of the thread. */
+  readonly thread: string;
   readonly kind: "kernel" | "native" | "javascript" | "other";
   /** The innermost function with the object it lies in. */
   readonly symbol: string;
   /** The system call it was in; null outside the kernel. */
   readonly systemCall: string | null;
+  /** Of native code: the innermost JavaScript function on the stack; null when there is none (garbage collection, I/O). */
+  readonly caller: string | null;
 }
 
 const FRAME = /^\s+([0-9a-f]+) (.*) \((.*)\)$/;
@@ -30,15 +34,31 @@ export function parseSamples(text: string, jitCodes: ReadonlyMap<number, JitCode
     const entry = frames[frames.findIndex(({ symbol }) => symbol === "do_syscall_64" || symbol === "el0_svc") - 1];
     samples.push({
       pid,
+      thread: head.trim().replace(HEAD, ""),
       ...describe(innermost, jitCodes.get(pid)),
+      caller: findCaller(frames, jitCodes.get(pid)),
       systemCall: entry?.symbol.replace(/^(?:__\w*_?sys_|ksys_|do_)/, "") ?? null,
     });
   }
   return samples;
 }
 
+interface Frame {
+  readonly ip: string;
+  readonly symbol: string;
+  readonly object: string;
+}
+
+function findCaller(frames: readonly Frame[], jitCode: JitCode | undefined): string | null {
+  for (const frame of frames) {
+    const { kind, symbol } = describe(frame, jitCode);
+    if (kind === "javascript") return symbol;
+  }
+  return null;
+}
+
 function describe(
-  frame: { readonly ip: string; readonly symbol: string; readonly object: string },
+  frame: Frame,
   jitCode: JitCode | undefined,
 ): Pick<Sample, "kind" | "symbol"> {
   if (/kernel|vmlinux|\.ko\b/.test(frame.object)) return { kind: "kernel", symbol: `${frame.symbol} [kernel]` };

@@ -36,6 +36,10 @@ const LINK_IDLE_MS = 60 * 60 * 1000;
 const MAX_DISCARD_BYTES = 1024 * 1024;
 /** After our FIN the peer has this long to read the answer and close; a reset before could take the answer with it. */
 const LINGER_MS = 2_000;
+/** Of an answer that the peer still reads, something must be read within this time. */
+const STALL_MS = 60_000;
+/** When the proxy drains: how long an idle connection waits for a request that is on its way. */
+const DRAIN_IDLE_MS = 500;
 /** After both ends of a tunnel the peer has this long to take its last bytes. */
 const TUNNEL_LINGER_MS = 60_000;
 
@@ -70,6 +74,8 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
   readonly #deadline: Deadline;
   readonly #idleMs: number;
   #connection: Connection | null = null;
+  /** What the peer had not read when it was last looked at. */
+  #unreadBytes: number = -1;
   #inner: ConnectionHandler | null = null;
   #state: number = AWAITING_HEAD;
   /** The present head began and has its deadline. */
@@ -152,7 +158,7 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
 
   onDeadline(): void {
     if (this.#state === CLOSING) {
-      this.#connection?.destroy();
+      this.#linger();
     } else if (this.#state === IN_EXCHANGE) {
       this.#closeAfter = true;
       this.#exchange.fail(DOWNSTREAM_TIMEOUT, "The request body stopped coming");
@@ -163,10 +169,13 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     }
   }
 
-  /** Draining: an idle connection closes now, a busy one after its answer. */
+  /**
+   * Draining: the next answer says that it is the last. An idle connection waits a moment for a request that may be on its
+   * way, as closing at once would lose it.
+   */
   drain(): void {
     this.#closeAfter = true;
-    if (this.#state === AWAITING_HEAD && this.#decoder.isIdle()) this.#close();
+    if (this.#state === AWAITING_HEAD && this.#decoder.isIdle()) this.#runtime.wheel.arm(this.#deadline, DRAIN_IDLE_MS);
   }
 
   close(): void {
@@ -350,6 +359,17 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     this.#connection?.end();
     this.#connection?.resumeReads();
     this.#runtime.wheel.arm(this.#deadline, this.#requestEnded ? TUNNEL_LINGER_MS : LINGER_MS);
+  }
+
+  /** Our side has ended. What a slow peer still has to read is kept for it as long as it reads. */
+  #linger(): void {
+    const unread = this.#connection?.bufferedBytes() ?? 0;
+    if (unread === 0 || unread === this.#unreadBytes) {
+      this.#connection?.destroy();
+      return;
+    }
+    this.#unreadBytes = unread;
+    this.#runtime.wheel.arm(this.#deadline, STALL_MS);
   }
 
   /** False where CONNECT is a request like any other, for the stack to refuse. */

@@ -26,6 +26,8 @@ const LINK_IDLE_TICKS = 240;
 const GOAWAY_MS = 1_000;
 /** After our FIN the peer has this long to read the rest. */
 const LINGER_MS = 2_000;
+/** Of what the peer still reads, something must be read within this time. */
+const STALL_MS = 60_000;
 /** Streams kept for further requests; beyond it they are left to the collector. */
 const MAX_KEPT_STREAMS = 256;
 
@@ -53,6 +55,8 @@ export class Http2DownstreamConnection
   #reportedMs: number = Number.NEGATIVE_INFINITY;
   #drainStage: 0 | 1 | 2 = 0;
   #closing: boolean = false;
+  /** What the peer had not read when it was last looked at. */
+  #unreadBytes: number = -1;
 
   constructor(runtime: ProxyRuntime, stack: Stack, origin: HttpOrigin) {
     this.runtime = runtime;
@@ -107,7 +111,7 @@ export class Http2DownstreamConnection
 
   onDeadline(): void {
     if (this.#closing) {
-      this.#connection?.destroy();
+      this.#linger();
     } else if (this.#drainStage === 1) {
       this.#finalGoaway();
     } else {
@@ -208,6 +212,17 @@ export class Http2DownstreamConnection
       return;
     }
     runtime.wheel.arm(this.#deadline, TICK_MS);
+  }
+
+  /** Our side has ended. What a slow peer still has to read is kept for it as long as it reads. */
+  #linger(): void {
+    const unread = this.#connection?.bufferedBytes() ?? 0;
+    if (unread === 0 || unread === this.#unreadBytes) {
+      this.#connection?.destroy();
+      return;
+    }
+    this.#unreadBytes = unread;
+    this.runtime.wheel.arm(this.#deadline, STALL_MS);
   }
 
   #close(): void {
