@@ -168,6 +168,8 @@ services:
       }
       assert.ok(failures.length <= 2 * LOAD_PARALLEL, `${failures.length} calls were under way`);
     });
+
+    test("nothing is left in flight", () => mesh.waitUntilIdle());
   });
 }
 

@@ -157,5 +157,7 @@ services:
         assert.match(stdout, new RegExp(`${LOAD_REQUESTS} 2xx, 0 3xx, 0 4xx, 0 5xx`), stdout);
       }
     });
+
+    test("nothing is left in flight", () => mesh.waitUntilIdle());
   });
 }

@@ -189,6 +189,17 @@ export class Mesh {
     return readMetric(admin, name);
   }
 
+  /** Waits until no proxy has a request in flight: whatever came in has ended, and was counted as ended. */
+  async waitUntilIdle(): Promise<void> {
+    for (const proxy of await this.api().proxies()) {
+      const { admin } = proxy;
+      if (admin === undefined) continue;
+      await waitUntil(`${proxy.id} has no request in flight`, async () => {
+        return (await readMetric(admin, "weft_exchange_active_count")) === 0;
+      });
+    }
+  }
+
   /** Runs the CLI in a process of its own, with this mesh's home. */
   weft(parameters: readonly string[], input: string = ""): Promise<CommandResult> {
     return runCommand(process.execPath, [WEFT, ...parameters], { cwd: this.folder, env: this.environment(), input });
