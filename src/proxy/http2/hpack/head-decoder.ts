@@ -152,8 +152,8 @@ export class HeadDecoder {
     return -1;
   }
 
-  /** A string literal, decoded to `to` of the head's bytes; returns its end there, or -1 when it is wrong. */
-  #string(to: number): number {
+  /** A string literal, decoded to `to` of the head's bytes; returns its end there, or -1 when it is wrong. Sets #badValue for values. */
+  #string(to: number, isValue: boolean): number {
     if (this.#pos >= this.#end) return -1;
     const block = this.#block;
     const builder = this.#builder;
@@ -165,12 +165,13 @@ export class HeadDecoder {
     this.#pos = end;
     if (!huffman) {
       builder.reserve(to, length);
-      this.#badValue = copyChecked(block, start, end, builder.out, to);
+      if (isValue) this.#badValue = copyChecked(block, start, end, builder.out, to);
+      else copySpan(block, start, end, builder.out, to);
       return to + length;
     }
     builder.reserve(to, huffmanBound(length));
     const decoded = decodeHuffman(block, start, end, builder.out, to);
-    this.#badValue = decoded >= 0 && copyChecked(builder.out, to, decoded, builder.out, to);
+    if (isValue) this.#badValue = decoded >= 0 && copyChecked(builder.out, to, decoded, builder.out, to);
     return decoded;
   }
 
@@ -273,12 +274,12 @@ export class HeadDecoder {
     let nameEnd: number;
     if (index === 0) {
       const nameAt = this.#pos;
-      nameEnd = this.#string(builder.at);
+      nameEnd = this.#string(builder.at, false);
       if (nameEnd < 0) return false;
       kind = nameKind(builder.out, builder.at, nameEnd);
       if (kind <= NAME_COOKIE && this.#startsFields()) {
         this.#pos = nameAt;
-        nameEnd = this.#string(builder.at);
+        nameEnd = this.#string(builder.at, false);
       }
     } else if (index <= STATIC_COUNT) {
       kind = STATIC_KIND[index] as number; // index is at most STATIC_COUNT
@@ -298,7 +299,7 @@ export class HeadDecoder {
   #pseudoValue(kind: number): boolean {
     const builder = this.#builder;
     const start = builder.at;
-    const end = this.#string(start);
+    const end = this.#string(start, false);
     if (end < 0) return false;
     if (builder.verdict === HEAD_OK) builder.pseudo(kind, start, end);
     return true;
@@ -323,7 +324,7 @@ export class HeadDecoder {
   #value(kind: number, nameEnd: number, inserts: boolean): boolean {
     const builder = this.#builder;
     const valueStart = nameEnd + 2;
-    const valueEnd = this.#string(valueStart);
+    const valueEnd = this.#string(valueStart, true);
     if (valueEnd < 0) return false;
     const { out } = builder;
     out[nameEnd] = COLON;

@@ -211,6 +211,7 @@ export class HeadEncoder {
     let authority = LINE_LITERAL;
     let authorityNumber = Number.NaN;
     const index = this.#index;
+    index.beginHead();
     if (isRequest) {
       index.prepare(AUTHORITY, 0, AUTHORITY.length, head.bytes, head.authorityStart, head.authorityEnd);
       authority = index.classify();

@@ -23,6 +23,11 @@ const MAX_VALUE_BYTES = 1_024;
 /** Shorter cookies could be guessed byte by byte from the lengths of blocks; as other encoders draw the line. */
 const MIN_COOKIE_BYTES = 20;
 const SIGHTINGS = 512;
+/**
+ * A line that comes again after more heads than this counts as another: of what takes turns among more values than there
+ * are templates, no head is like one before.
+ */
+const RECENT_HEADS = 8;
 const FIRST_LINE_BYTES = 2_048;
 const SPACE = 0x20;
 const COLON = 0x3a;
@@ -39,8 +44,8 @@ const compareNatively = Buffer.prototype.compare;
 const copyNatively = Buffer.prototype.copy;
 
 /**
- * An encoder's table, and what decides which lines go into it: a line is inserted when it comes for the second time (the
- * first line of a name, when the name does), unless the values of its name hardly ever repeat. So the table stands still
+ * An encoder's table, and what decides which lines go into it: a line is inserted when it comes again soon (the first line
+ * of a name, when the name does), unless the values of its name hardly ever repeat. So the table stands still
  * for repeating traffic, whatever varies in it. Works on one line at a time: `prepare`, then the other methods.
  */
 export class LineIndex {
@@ -48,8 +53,10 @@ export class LineIndex {
   readonly #names: NameTracker = new NameTracker();
   /** Number of the entry whose line has this hash, perhaps; bytes are compared. */
   readonly #entries: Int32Array;
-  /** Hashes of lines seen once. */
+  /** Hashes of lines seen, and when. */
   readonly #sightings: Int32Array = new Int32Array(SIGHTINGS);
+  readonly #sightedAt: Int32Array = new Int32Array(SIGHTINGS);
+  #heads: number = 0;
   /** The prepared line, name in lower case. */
   line: Uint8Array = Buffer.alloc(FIRST_LINE_BYTES);
   nameBytes: number = 0;
@@ -66,6 +73,11 @@ export class LineIndex {
     let slots = 256;
     while (slots < maxTableBytes / (ENTRY_OVERHEAD / 2)) slots *= 2;
     this.#entries = new Int32Array(slots);
+  }
+
+  /** The lines of another head follow. */
+  beginHead(): void {
+    this.#heads = (this.#heads + 1) | 0;
   }
 
   /** Takes a line: name and value may be in different buffers. */
@@ -110,20 +122,22 @@ export class LineIndex {
     const name = this.#name;
     const staticIndex = name < 0 ? 0 : (this.#names.staticIndex[name] as number); // slots are below its length
     if (isSecret(staticIndex, this.valueBytes)) return LINE_SECRET;
-    if (this.#find(staticIndex)) {
+    const found = this.#find(staticIndex);
+    const isVolatile = name >= 0 && this.#names.isVolatile(name);
+    if (found && !(isVolatile && this.number >= 0)) {
       if (name >= 0) this.#names.hit(name);
       return LINE_INDEXED;
     }
     const size = this.nameBytes + this.valueBytes + ENTRY_OVERHEAD;
     if (name < 0 || this.valueBytes > MAX_VALUE_BYTES || size > this.table.maxSize >> 1) return LINE_LITERAL;
-    const seen = this.#sight();
-    if (this.#names.isVolatile(name)) {
-      if (seen) this.#names.hit(name);
+    const isRepeated = this.#sight() || found;
+    if (isVolatile) {
+      if (isRepeated) this.#names.hit(name);
       else this.#names.miss(name);
       return LINE_LITERAL;
     }
     this.#names.miss(name);
-    if (seen || (staticIndex === 0 && !this.#isAlive(name) && this.#names.isKnown(name))) return LINE_INSERT;
+    if (isRepeated || (staticIndex === 0 && !this.#isAlive(name) && this.#names.isKnown(name))) return LINE_INSERT;
     return LINE_UNDECIDED;
   }
 
@@ -197,11 +211,13 @@ export class LineIndex {
     return compareNatively.call(this.line, STATIC_BYTES, start, start + length, 0, length) === 0;
   }
 
-  /** True when the prepared line was seen a while ago already. */
+  /** True when the prepared line was seen in one of the last heads. */
   #sight(): boolean {
     const slot = (this.#lineHash >>> 8) & (SIGHTINGS - 1);
-    const seen = this.#sightings[slot] === this.#lineHash;
+    const isRecent = ((this.#heads - (this.#sightedAt[slot] as number)) | 0) <= RECENT_HEADS;
+    const seen = isRecent && this.#sightings[slot] === this.#lineHash;
     this.#sightings[slot] = this.#lineHash;
+    this.#sightedAt[slot] = this.#heads;
     return seen;
   }
 
