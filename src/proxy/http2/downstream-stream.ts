@@ -6,10 +6,10 @@ import type { Stack } from "../stack.ts";
 import type { Http2Session } from "./session.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
 import { Exchange } from "../exchange.ts";
-import { DOWNSTREAM_TIMEOUT, toDecodeFailureCode } from "../failures.ts";
+import { DOWNSTREAM_CLOSED, DOWNSTREAM_TIMEOUT, OVERFLOW, toDecodeFailureCode } from "../failures.ts";
 import { BODY_LENGTH, BODY_NONE, type Head, METHOD_HEAD } from "../head.ts";
 import { describeFailure } from "../http1/render-failure.ts";
-import { CANCEL, INTERNAL_ERROR, NO_ERROR } from "./frame.ts";
+import { CANCEL, INTERNAL_ERROR, NOT_TAKEN, NO_ERROR } from "./frame.ts";
 import { Http2Stream } from "./http2-stream.ts";
 import { toLocalHead } from "./local-head.ts";
 import { renderGrpcFailure, renderGrpcTrailers } from "./render-grpc-failure.ts";
@@ -104,8 +104,8 @@ export class Http2DownstreamStream extends Http2Stream implements DownstreamStre
     if (this.#exchange.active) this.#exchange.onRequestEnd(trailers);
   }
 
-  override onReset(_code: number): void {
-    this.#exchange.onDownstreamClosed();
+  override onReset(code: number): void {
+    this.#exchange.onDownstreamClosed(code === NOT_TAKEN ? OVERFLOW : DOWNSTREAM_CLOSED);
   }
 
   override onWritable(): void {

@@ -32,6 +32,8 @@ export const CONNECT_ERROR = 10;
 export const ENHANCE_YOUR_CALM = 11;
 export const INADEQUATE_SECURITY = 12;
 export const HTTP_1_1_REQUIRED = 13;
+/** No code of the RFC, and never sent: a stream was given up because its receiver beside us did not take what came. */
+export const NOT_TAKEN = -1;
 
 /** Settings (RFC 9113 §6.5.2; 8 is RFC 8441). */
 export const SETTINGS_HEADER_TABLE_SIZE = 1;

@@ -18,6 +18,8 @@ export abstract class Http2Stream {
   headSeen: boolean = false;
   sendWindow: number = 0;
   receiveWindow: number = 0;
+  /** How large `receiveWindow` may be now; it grows while what comes is taken. */
+  windowBytes: number = 0;
   /** Passed on, and not yet given back to the peer as window. */
   uncreditedBytes: number = 0;
   /** DATA that waits for window or for the connection. */

@@ -49,11 +49,15 @@ export interface Http2Limits {
   readonly maxStreams: number;
   /** Receive window of a stream: what a peer may send before we have passed it on. */
   readonly streamWindowBytes: number;
+  /** What it grows to while what comes is taken at once: a power of two times `streamWindowBytes`. */
+  readonly maxStreamWindowBytes: number;
   /**
    * Bytes of all streams that may be held because who they are for does not take them. As much above the connection's window
    * is held before streams that are taken from feel those that are not.
    */
   readonly maxHeldBytes: number;
+  /** Before what is held narrows the connection's window, the stream that holds most is given up. */
+  readonly shedsHeld: boolean;
   /** What may be written that is no DATA while the peer does not read: beyond it the connection ends. */
   readonly maxBlockedBytes: number;
   /** Receive window of the connection. */
@@ -83,7 +87,9 @@ export const EDGE_LIMITS: Http2Limits = {
   ...COMMON,
   maxStreams: 128,
   streamWindowBytes: 262_144,
+  maxStreamWindowBytes: 262_144,
   maxHeldBytes: 2_097_152,
+  shedsHeld: false,
   maxBlockedBytes: 1_048_576,
   connectionWindowBytes: 1_048_576,
   maxFrameBytes: 16_384,
@@ -98,8 +104,10 @@ export const EDGE_LIMITS: Http2Limits = {
 export const APP_LIMITS: Http2Limits = {
   ...COMMON,
   maxStreams: 16_384,
-  streamWindowBytes: 1_048_576,
+  streamWindowBytes: 262_144,
+  maxStreamWindowBytes: 1_048_576,
   maxHeldBytes: 33_554_432,
+  shedsHeld: true,
   maxBlockedBytes: 33_554_432,
   connectionWindowBytes: 16_777_216,
   maxFrameBytes: 16_384,
@@ -118,7 +126,7 @@ export const LINK_LIMITS: Http2Limits = {
   ...APP_LIMITS,
   maxHeadBytes: COMMON.maxHeadBytes + 16_384,
   maxFields: 128,
-  maxStreams: 65_536,
+  maxStreams: 16_384,
   maxHeldBytes: 67_108_864,
   maxBlockedBytes: 67_108_864,
   maxFrameBytes: 262_144,

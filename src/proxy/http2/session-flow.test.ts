@@ -25,23 +25,15 @@ class Sender {
   readonly #stream: RecordedStream;
   readonly #body: Uint8Array;
   readonly #chunkBytes: number;
-  readonly #trailers: Head | null;
   #at: number = 0;
   /** Most that waited in the session. */
   mostPending: number = 0;
 
-  constructor(
-    peer: SessionPeer,
-    stream: RecordedStream,
-    body: Uint8Array,
-    chunkBytes: number,
-    trailers: Head | null = null,
-  ) {
+  constructor(peer: SessionPeer, stream: RecordedStream, body: Uint8Array, chunkBytes: number) {
     this.#peer = peer;
     this.#stream = stream;
     this.#body = body;
     this.#chunkBytes = chunkBytes;
-    this.#trailers = trailers;
     stream.onEvent = (event) => {
       if (event === "writable") this.send();
     };
@@ -54,7 +46,7 @@ class Sender {
       this.#at += chunk.length;
       const writable = session.sendData(this.#stream, chunk, false);
       this.mostPending = Math.max(this.mostPending, this.#stream.pendingBytes);
-      if (this.#at === this.#body.length) session.sendEnd(this.#stream, this.#trailers);
+      if (this.#at === this.#body.length) session.sendEnd(this.#stream, null);
       if (!writable) return;
     }
   }

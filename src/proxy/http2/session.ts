@@ -586,12 +586,30 @@ export class Http2Session {
     if (stream.paused) {
       stream.held.push(bytes);
       this.#held += length;
+      this.#shed();
     } else {
       const id = stream.id;
       stream.onData(bytes);
       if (stream.id === id) this.#credit(stream, length);
     }
     this.#creditConnection();
+  }
+
+  /**
+   * Where many callers share a connection, the one who takes nothing must not stop the others: before what is held narrows
+   * the connection's window, the stream that holds most is given up.
+   */
+  #shed(): void {
+    const { shedsHeld, maxHeldBytes, connectionWindowBytes } = this.#limits;
+    if (!shedsHeld || this.#held <= maxHeldBytes - connectionWindowBytes) return;
+    let largest: Http2Stream | null = null;
+    for (const stream of this.#streams.values()) {
+      if (largest === null || stream.held.bytes > largest.held.bytes) largest = stream;
+    }
+    if (largest === null) return;
+    this.#ignored.add(largest.id);
+    this.#writeReset(largest.id, frames.CANCEL);
+    this.#leaveWith(largest, frames.NOT_TAKEN);
   }
 
   #chargeConnection(length: number): boolean {
@@ -618,10 +636,16 @@ export class Http2Session {
 
   #credit(stream: Http2Stream, bytes: number): void {
     stream.uncreditedBytes += bytes;
-    if (stream.remoteClosed || stream.uncreditedBytes < this.#limits.streamWindowBytes / 2 || this.#over) return;
-    stream.receiveWindow += stream.uncreditedBytes;
-    this.#writeWindowUpdate(stream.id, stream.uncreditedBytes);
+    if (stream.remoteClosed || stream.uncreditedBytes < stream.windowBytes / 2 || this.#over) return;
+    let increment = stream.uncreditedBytes;
     stream.uncreditedBytes = 0;
+    // Who takes what comes may be sent more at once.
+    if (!stream.paused && stream.windowBytes < this.#limits.maxStreamWindowBytes) {
+      increment += stream.windowBytes;
+      stream.windowBytes *= 2;
+    }
+    stream.receiveWindow += increment;
+    this.#writeWindowUpdate(stream.id, increment);
   }
 
   // HEADERS and CONTINUATION
@@ -988,6 +1012,7 @@ export class Http2Session {
     stream.id = id;
     stream.sendWindow = this.#peerInitialWindow;
     stream.receiveWindow = this.#limits.streamWindowBytes;
+    stream.windowBytes = this.#limits.streamWindowBytes;
     this.#streams.set(id, stream);
     const active = this.#streams.size;
     if (active <= 2) this.#owner.onActivity(active);

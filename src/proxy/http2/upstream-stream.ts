@@ -3,9 +3,9 @@ import type { Exchange, UpstreamStream } from "../exchange.ts";
 import type { Head } from "../head.ts";
 import type { Http2Session } from "./session.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
-import { UPSTREAM_PROTOCOL, UPSTREAM_REFUSED, UPSTREAM_RESET } from "../failures.ts";
+import { OVERFLOW, UPSTREAM_PROTOCOL, UPSTREAM_REFUSED, UPSTREAM_RESET } from "../failures.ts";
 import { BODY_LENGTH, BODY_NONE, BODY_TUNNEL, METHOD_CONNECT, METHOD_HEAD } from "../head.ts";
-import { CANCEL, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, errorName } from "./frame.ts";
+import { CANCEL, NOT_TAKEN, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, errorName } from "./frame.ts";
 import { Http2Stream } from "./http2-stream.ts";
 
 /** The other way of a tunnel that nobody wants any more is read so long, for the sake of what was sent. */
@@ -152,6 +152,10 @@ export class Http2UpstreamStream extends Http2Stream implements UpstreamStream, 
     const x = this.#exchange;
     this.#exchange = null;
     if (x === null) return;
+    if (code === NOT_TAKEN) {
+      x.onAttemptFailed(OVERFLOW, "The caller does not read its response, and too much waits in the proxy");
+      return;
+    }
     if (code === PROTOCOL_ERROR && this.#owner.closeDetail === null) {
       x.onAttemptFailed(UPSTREAM_PROTOCOL, "The response is malformed, or the instance took the request for malformed");
       return;

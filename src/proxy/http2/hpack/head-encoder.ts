@@ -44,8 +44,9 @@ export interface HeadEncoderOptions {
 const DEFAULT_TABLE_BYTES = 4_096;
 /** Kinds of heads that alternate on a connection and are each encoded the fast way. */
 const TEMPLATES = 8;
-/** After so many heads a template is learnt anew: what varied may have come to rest. */
-const TEMPLATE_USES = 1_024;
+/** After so many heads a template is learnt anew, from a few heads: what varied may have come to rest. */
+const TEMPLATE_USES = 4_096;
+const LEARNT_HEADS = 16;
 /** More than the syntax of a line adds: two integers. */
 const LINE_BYTES = 16;
 /** Pseudo-fields, content-length and table size updates. */
@@ -104,6 +105,8 @@ export class HeadEncoder {
   readonly #index: LineIndex;
   readonly #templates: HeadTemplate[] = [];
   #nextTemplate: number = 0;
+  /** So many heads more are written line by line whatever templates there are. */
+  #learning: number = 0;
   readonly #fates: Fates = new Fates();
   /** The smallest table size since the last block; -1 when it did not change. */
   #smallestTable: number = -1;
@@ -194,11 +197,16 @@ export class HeadEncoder {
   /** A template that is good for `head`, brought up to date; null when there is none. */
   #findTemplate(head: Head, shape: number, isRequest: boolean): HeadTemplate | null {
     if (shape === 0) return null;
+    if (this.#learning > 0) {
+      this.#learning -= 1;
+      return null;
+    }
     for (let index = 0; index < this.#templates.length; index += 1) {
       const template = this.#templates[index] as HeadTemplate; // below the length
       if (template.shape !== shape || !template.matches(head, isRequest)) continue;
       template.uses += 1;
       if (template.uses <= TEMPLATE_USES && template.render(this.#index)) return template;
+      if (template.uses > TEMPLATE_USES) this.#learning = LEARNT_HEADS;
       template.shape = 0;
       return null;
     }
@@ -234,16 +242,17 @@ export class HeadEncoder {
     }
     at = this.#writeLiterals(head, out, at);
     const settled = authority !== LINE_INSERT && authority !== LINE_UNDECIDED && fates.isSettled();
-    if (settled && shape !== 0) this.#templateToReplace().learn(head, shape, fates, authorityNumber);
+    if (settled && shape !== 0 && this.#learning === 0)
+      this.#templateToReplace().learn(head, shape, fates, authorityNumber);
     return at;
   }
 
   #templateToReplace(): HeadTemplate {
+    for (let index = 0; index < this.#templates.length; index += 1) {
+      const template = this.#templates[index] as HeadTemplate; // below the length
+      if (template.shape === 0) return template;
+    }
     if (this.#templates.length < TEMPLATES) {
-      for (let index = 0; index < this.#templates.length; index += 1) {
-        const template = this.#templates[index] as HeadTemplate; // below the length
-        if (template.shape === 0) return template;
-      }
       const template = new HeadTemplate();
       this.#templates.push(template);
       return template;

@@ -48,6 +48,7 @@ export class HeadTemplate {
   #authorityNumber: number = 0;
   #authorityIndexed: boolean = false;
   #authority: Uint8Array = NO_BYTES;
+  #authorityBytes: number = 0;
   /** `table.changes` when indexes were last worked out. */
   #renderedAt: number = -1;
   #text: Uint8Array = NO_BYTES;
@@ -72,7 +73,7 @@ export class HeadTemplate {
     for (let index = 0; index < count; index += 1) if (ids[index] !== ownIds[index]) return false;
     if (isRequest && this.#authorityIndexed) {
       const start = head.authorityStart;
-      if (head.authorityEnd - start !== this.#authority.length) return false;
+      if (head.authorityEnd - start !== this.#authorityBytes) return false;
       if (!equalSpans(bytes, start, head.authorityEnd, this.#authority, 0)) return false;
     }
     const text = this.#text;
@@ -191,7 +192,10 @@ export class HeadTemplate {
     this.#authorityIndexed = !Number.isNaN(authorityNumber);
     this.#authorityNumber = this.#authorityIndexed ? authorityNumber : 0;
     this.authorityIndex = 0;
-    this.#authority = this.#authorityIndexed ? head.bytes.slice(head.authorityStart, head.authorityEnd) : NO_BYTES;
+    this.#authorityBytes = head.authorityEnd - head.authorityStart;
+    // Not `slice`, which is no copy when the bytes are a Buffer.
+    if (this.#authority.length < this.#authorityBytes) this.#authority = Buffer.alloc(this.#authorityBytes);
+    copySpan(head.bytes, head.authorityStart, head.authorityEnd, this.#authority, 0);
     this.#learnFields(head, fates, textStart);
     this.#learnAdditions(head, fates, textEnd - textStart);
     this.#renderedAt = -1;

@@ -1,5 +1,6 @@
 // hot
 import { Buffer } from "node:buffer";
+import { copySpan, equalSpans } from "./byte-copy.ts";
 import { DynamicTable, ENTRY_OVERHEAD } from "./dynamic-table.ts";
 import { HASH_START, hashByte, NameTracker } from "./name-tracker.ts";
 import { STATIC_BYTES, STATIC_COUNT, STATIC_LINE_AT, STATIC_NAME_BYTES, STATIC_VALUE_BYTES } from "./static-table.ts";
@@ -39,9 +40,6 @@ const STATIC_AUTHORIZATION = 23;
 const STATIC_COOKIE = 32;
 const STATIC_PROXY_AUTHORIZATION = 49;
 const STATIC_SET_COOKIE = 55;
-
-const compareNatively = Buffer.prototype.compare;
-const copyNatively = Buffer.prototype.copy;
 
 /**
  * An encoder's table, and what decides which lines go into it: a line is inserted when it comes again soon (the first line
@@ -107,10 +105,14 @@ export class LineIndex {
     this.nameHash = hash;
     this.#name = this.#names.slotOf(line, 0, nameBytes, hash);
     const to = nameBytes + 2;
-    copyNatively.call(values, line, to, valueStart, valueEnd);
-    if (valueBytes <= MAX_VALUE_BYTES) {
+    if (valueBytes > MAX_VALUE_BYTES) copySpan(values, valueStart, valueEnd, line, to);
+    else {
       hash = hashByte(hash, COLON);
-      for (let index = to; index < to + valueBytes; index += 1) hash = hashByte(hash, line[index] as number);
+      for (let index = 0; index < valueBytes; index += 1) {
+        const byte = values[valueStart + index] as number; // below `valueEnd`
+        line[to + index] = byte;
+        hash = hashByte(hash, byte);
+      }
     }
     line[to + valueBytes] = CR;
     line[to + valueBytes + 1] = LF;
@@ -202,13 +204,13 @@ export class LineIndex {
   }
 
   #isAt(lineAt: number, length: number): boolean {
-    return compareNatively.call(this.line, this.table.bytes, lineAt, lineAt + length, 0, length) === 0;
+    return equalSpans(this.line, 0, length, this.table.bytes, lineAt);
   }
 
   #isStatic(index: number): boolean {
     const start = STATIC_LINE_AT[index] as number; // index is at most STATIC_COUNT
     const length = (STATIC_NAME_BYTES[index] as number) + 2 + (STATIC_VALUE_BYTES[index] as number);
-    return compareNatively.call(this.line, STATIC_BYTES, start, start + length, 0, length) === 0;
+    return equalSpans(this.line, 0, length, STATIC_BYTES, start);
   }
 
   /** True when the prepared line was seen in one of the last heads. */
@@ -227,15 +229,13 @@ export class LineIndex {
     let at = writeInteger(index, flags === 0x40 ? 0x3f : 0x0f, flags, out, offset);
     if (index > 0) return at;
     at = writeInteger(this.nameBytes, 0x7f, 0, out, at);
-    copyNatively.call(this.line, out, at, 0, this.nameBytes);
-    return at + this.nameBytes;
+    return copySpan(this.line, 0, this.nameBytes, out, at);
   }
 
   writeValue(out: Uint8Array, offset: number): number {
     const at = writeInteger(this.valueBytes, 0x7f, 0, out, offset);
     const start = this.nameBytes + 2;
-    copyNatively.call(this.line, out, at, start, start + this.valueBytes);
-    return at + this.valueBytes;
+    return copySpan(this.line, start, start + this.valueBytes, out, at);
   }
 }
 
