@@ -1,7 +1,7 @@
 /** HTTP/2 at the level of frames, for tests: builds any frame, right or wrong, and takes apart what comes back. */
 import { Head } from "../proxy/head.ts";
 import * as frames from "../proxy/http2/frame.ts";
-import { HEAD_OK, HeadDecoder, KIND_RESPONSE, KIND_TRAILERS } from "../proxy/http2/hpack/head-decoder.ts";
+import { HEAD_OK, HeadDecoder, KIND_REQUEST, KIND_RESPONSE, KIND_TRAILERS } from "../proxy/http2/hpack/head-decoder.ts";
 
 export interface Frame {
   readonly type: number;
@@ -172,8 +172,10 @@ export class FrameReader {
   }
 }
 
-/** Turns what a server sends into lines of text: one per frame, heads and trailers decoded. */
+/** Turns what a peer sends into lines of text: one per frame, heads and trailers decoded. */
 export class FrameTexts {
+  /** KIND_RESPONSE: the peer is a server. */
+  readonly #kind: number;
   readonly #decoder: HeadDecoder = new HeadDecoder({
     maxHeadBytes: 1_000_000,
     maxTargetBytes: 1_000_000,
@@ -181,6 +183,10 @@ export class FrameTexts {
     maxTableBytes: 65_536,
   });
   readonly #headSeen: Set<number> = new Set();
+
+  constructor(kind: number = KIND_RESPONSE) {
+    this.#kind = kind;
+  }
 
   /** HEADERS as `HEADERS 1 :status=200 name=value; END`, DATA as `DATA 1 text; END`, others with their numbers. */
   format({ type, flags, id, payload }: Frame): string {
@@ -207,12 +213,15 @@ export class FrameTexts {
 
   #head(id: number, block: Uint8Array, ends: boolean): string {
     const head = new Head();
-    const kind = this.#headSeen.has(id) ? KIND_TRAILERS : KIND_RESPONSE;
+    const kind = this.#headSeen.has(id) ? KIND_TRAILERS : this.#kind;
     const verdict = this.#decoder.decode(kind, block, 0, block.length, ends, head);
     if (verdict !== HEAD_OK) return `malformed: ${this.#decoder.failure?.detail ?? verdict}`;
-    if (kind === KIND_RESPONSE && head.status >= 200) this.#headSeen.add(id);
+    if (kind !== KIND_RESPONSE || head.status >= 200) this.#headSeen.add(id);
     const fields = Array.from({ length: head.count }, (_, index) => `${head.nameText(index)}=${head.valueText(index)}`);
-    return [...(kind === KIND_RESPONSE ? [`:status=${head.status}`] : []), ...fields].join(" ");
+    const target = Buffer.from(head.bytes.subarray(head.targetStart, head.targetEnd)).toString("latin1");
+    if (kind === KIND_RESPONSE) fields.unshift(`:status=${head.status}`);
+    else if (kind === KIND_REQUEST) fields.unshift(`${head.methodText()} ${target}`);
+    return fields.join(" ");
   }
 }
 
