@@ -27,16 +27,9 @@ const NAMES: readonly string[] = [
 ];
 const EMPTY: Uint8Array = new Uint8Array(0);
 
-/** `length` is what the header says, when that is to differ from the payload. */
-export function buildFrame(
-  type: number,
-  flags: number,
-  id: number,
-  payload: Uint8Array = EMPTY,
-  length: number = payload.length,
-): Buffer {
+export function buildFrame(type: number, flags: number, id: number, payload: Uint8Array = EMPTY): Buffer {
   const bytes = Buffer.alloc(frames.FRAME_HEADER_BYTES + payload.length);
-  bytes.writeUIntBE(length, 0, 3);
+  bytes.writeUIntBE(payload.length, 0, 3);
   bytes[3] = type;
   bytes[4] = flags;
   bytes.writeUInt32BE(id, 5);

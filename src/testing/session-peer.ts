@@ -115,7 +115,12 @@ export class SessionPeer implements Http2Owner, Http2Output {
       role,
       output: this,
       owner: this,
-      limits: { ...(role === "server" ? EDGE_LIMITS : APP_LIMITS), ...limits },
+      limits: {
+        ...(role === "server" ? EDGE_LIMITS : APP_LIMITS),
+        // A test that sets the window means it.
+        ...(limits.streamWindowBytes === undefined ? {} : { maxStreamWindowBytes: limits.streamWindowBytes }),
+        ...limits,
+      },
       nowMs: () => this.nowMs,
     });
     const greeting: Uint8Array[] = [];

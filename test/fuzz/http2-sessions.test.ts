@@ -50,6 +50,7 @@ class World {
       maxHeldBytes: 65_535 + random.below(100_000),
       maxStreams: 1 + random.below(20),
       maxFrameBytes: 16_384,
+      shedsHeld: false,
       controlBurst: 1_000_000,
       resetBurst: 1_000_000,
     });
@@ -155,7 +156,7 @@ class World {
       said.text += text;
       said.ended = random.below(4) === 0;
       const withTrailers = said.ended && random.below(2) === 0;
-      peer.session.sendData(stream, Buffer.from(`${text}`, "latin1"), said.ended && !withTrailers);
+      peer.session.sendData(stream, Buffer.from(text, "latin1"), said.ended && !withTrailers);
       if (withTrailers) peer.session.sendEnd(stream, trailers);
     });
   }

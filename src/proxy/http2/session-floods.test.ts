@@ -340,7 +340,8 @@ describe("Http2Session bounds a frame", () => {
   it("that is longer than it offered", () => {
     for (const type of [0, 1, 4, FRAME_WINDOW_UPDATE, 0x55]) {
       const peer = opened();
-      peer.receive(buildFrame(type, 0, 1, Buffer.alloc(0), EDGE_LIMITS.maxFrameBytes + 1));
+      // The head of the frame is enough.
+      peer.receive(buildFrame(type, 0, 1, Buffer.alloc(EDGE_LIMITS.maxFrameBytes + 1)).subarray(0, 9));
       assert.match(peer.goaway() ?? "no GOAWAY", /FRAME_SIZE_ERROR/, `type ${type}`);
     }
   });

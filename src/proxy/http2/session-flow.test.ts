@@ -14,7 +14,7 @@ import { createSeededRandom } from "../../random/seeded-random.ts";
 import { BODY_CHUNKED, type Head } from "../head.ts";
 import { CANCEL } from "./frame.ts";
 import { toLocalHead } from "./local-head.ts";
-import { EDGE_LIMITS } from "./session-contract.ts";
+import { EDGE_LIMITS, LINK_LIMITS } from "./session-contract.ts";
 
 const POST = requestFields("/", "POST");
 const MEGABYTE = 1_048_576;
@@ -199,6 +199,28 @@ describe("Two sessions", () => {
     link.settle();
     for (const id of [1, 3, 5, 7]) assert.equal(get(server, id).received, MEGABYTE);
     assert.equal(server.ended, null);
+  });
+
+  it("give up who takes nothing before it stops the others, where callers share a connection", () => {
+    const link = new SessionLink(LINK_LIMITS);
+    const { client, server } = link;
+    link.settle();
+    server.onStream = (stream) => {
+      if (stream.id < 2_000) server.session.pauseStream(stream);
+    };
+    const head = requestHead();
+    const body = Buffer.alloc(MEGABYTE, "s");
+    for (let count = 0; count < 1_000; count += 1) {
+      new Sender(client, client.open(head, false), body, 65_536).send();
+      link.settle();
+    }
+    const held = [...new Set(server.streams.values())].reduce((sum, stream) => sum + stream.held.bytes, 0);
+    assert.ok(held <= LINK_LIMITS.maxHeldBytes, `${held} bytes are held`);
+    const active = client.open(head, false);
+    new Sender(client, active, Buffer.alloc(8 * MEGABYTE, "a"), 65_536).send();
+    const { id } = active;
+    link.settle();
+    assert.equal(server.bodies.get(id)?.length, 8 * MEGABYTE);
   });
 
   it("hold no more than the limit when everybody pauses, and go on afterwards", () => {
