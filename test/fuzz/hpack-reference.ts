@@ -2,7 +2,7 @@
 // writes must mean the same here.
 import { Buffer } from "node:buffer";
 import { encodeHuffman } from "../../src/proxy/http2/hpack/huffman.ts";
-import { STATIC_FIELDS } from "../../src/proxy/http2/hpack/static-table.ts";
+import { STATIC_FIELDS } from "../../src/proxy/http2/hpack/static-lines.ts";
 
 export type ReferenceField = readonly [name: string, value: string];
 

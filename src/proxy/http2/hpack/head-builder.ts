@@ -98,16 +98,14 @@ const MAX_KEPT_BYTES = 16_384;
 /** Room kept free behind every string: the syntax of its line, and the names of the lines for host and upgrade. */
 const MARGIN_BYTES = 64;
 
-const HTTP: Uint8Array = Buffer.from("http", "latin1");
-const HTTPS: Uint8Array = Buffer.from("https", "latin1");
-const CONTINUE: Uint8Array = Buffer.from("100-continue", "latin1");
-const TRAILERS: Uint8Array = Buffer.from("trailers", "latin1");
-const HOST_NAME: Uint8Array = Buffer.from("host: ", "latin1");
-const UPGRADE_NAME: Uint8Array = Buffer.from("upgrade: ", "latin1");
-const GET: Uint8Array = Buffer.from("GET", "latin1");
-const REASONS: readonly Uint8Array[] = Array.from({ length: 600 }, (_, status) =>
-  Buffer.from(reasonPhrase(status), "latin1"),
-);
+const HTTP: Uint8Array = toBytes("http");
+const HTTPS: Uint8Array = toBytes("https");
+const CONTINUE: Uint8Array = toBytes("100-continue");
+const TRAILERS: Uint8Array = toBytes("trailers");
+const HOST_NAME: Uint8Array = toBytes("host: ");
+const UPGRADE_NAME: Uint8Array = toBytes("upgrade: ");
+const GET: Uint8Array = toBytes("GET");
+const REASONS: readonly Uint8Array[] = Array.from({ length: 600 }, (_, status) => toBytes(reasonPhrase(status)));
 const NO_HEAD: Head = new Head();
 
 /**
@@ -538,4 +536,8 @@ function isConnectionField(id: number): boolean {
 function copyAll(block: Uint8Array, out: Uint8Array, offset: number): number {
   for (let index = 0; index < block.length; index += 1) out[offset + index] = block[index] as number;
   return offset + block.length;
+}
+
+function toBytes(text: string): Uint8Array {
+  return Buffer.from(text, "latin1");
 }

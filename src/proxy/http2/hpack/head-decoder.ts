@@ -2,7 +2,7 @@
 import type { DecodeFailure } from "../../http1/decoder-contract.ts";
 import type { Head } from "../../head.ts";
 import { copySpan } from "./byte-copy.ts";
-import { DynamicTable } from "./dynamic-table.ts";
+import { DynamicLines } from "./dynamic-lines.ts";
 import { HEAD_COMPRESSION, HEAD_OK, HeadBuilder, type HeadLimits, SEEN_FIELD, TAG_BAD_VALUE } from "./head-builder.ts";
 import * as failures from "./head-failure.ts";
 import { decodeHuffman, huffmanBound } from "./huffman.ts";
@@ -15,7 +15,7 @@ import {
   STATIC_LINE_AT,
   STATIC_NAME_BYTES,
   STATIC_VALUE_BYTES,
-} from "./static-table.ts";
+} from "./static-lines.ts";
 
 export {
   HEAD_COMPRESSION,
@@ -55,7 +55,7 @@ export class HeadDecoder {
   failure: DecodeFailure | null = null;
 
   readonly #maxTableBytes: number;
-  readonly #table: DynamicTable;
+  readonly #table: DynamicLines;
   readonly #builder: HeadBuilder;
   readonly #runs: RunCache = new RunCache();
   #block: Uint8Array = NO_BYTES;
@@ -66,7 +66,7 @@ export class HeadDecoder {
 
   constructor(limits: HeadLimits) {
     this.#maxTableBytes = limits.maxTableBytes;
-    this.#table = new DynamicTable(DEFAULT_TABLE_BYTES);
+    this.#table = new DynamicLines(DEFAULT_TABLE_BYTES);
     this.#builder = new HeadBuilder(limits);
   }
 

@@ -1,7 +1,6 @@
 // hot
 import { Buffer } from "node:buffer";
 import {
-  BODY_LENGTH,
   BODY_NONE,
   FIELD_CONNECTION,
   FIELD_CONTENT_LENGTH,
@@ -17,14 +16,11 @@ import {
   type FieldLines,
   type Head,
   METHOD_CONNECT,
-  METHOD_GET,
-  METHOD_POST,
 } from "../../head.ts";
 import { equalsIgnoreCase, fieldId } from "../../http1/field-name.ts";
-import { copySpan } from "./byte-copy.ts";
 import { HeadTemplate, shapeOf } from "./head-template.ts";
 import { writeInteger } from "./hpack-integer.ts";
-import type { LineFates } from "./line-fates.ts";
+import { LineFates } from "./line-fates.ts";
 import {
   LINE_INDEXED,
   LINE_INSERT,
@@ -34,6 +30,19 @@ import {
   LINE_UNDECIDED,
   LineIndex,
 } from "./line-index.ts";
+import {
+  INDEX_METHOD,
+  INDEXED,
+  INDEXED_HTTP,
+  writeAuthority,
+  writeBodyLength,
+  writeLength,
+  writeMethod,
+  writePath,
+  writeProtocol,
+  writeStatus,
+  writeString,
+} from "./pseudo-writer.ts";
 
 export interface HeadEncoderOptions {
   /** The largest table we keep for a peer that allows it. On links 65,536, else 4,096. */
@@ -51,19 +60,6 @@ const LEARNT_HEADS = 16;
 const LINE_BYTES = 16;
 /** Pseudo-fields, content-length and table size updates. */
 const HEAD_BYTES = 192;
-
-// Indexes of the static table.
-const INDEX_AUTHORITY = 1;
-const INDEX_METHOD = 2;
-const INDEX_PATH = 4;
-const INDEX_STATUS = 8;
-const INDEX_CONTENT_LENGTH = 28;
-const INDEXED = 0x80;
-const INDEXED_GET: number = INDEXED | 2;
-const INDEXED_POST: number = INDEXED | 3;
-const INDEXED_ROOT: number = INDEXED | 4;
-const INDEXED_HTTP: number = INDEXED | 6;
-const SLASH = 0x2f;
 
 const INSERT_FLAG = 0x40;
 const NEVER_INDEX_FLAG = 0x10;
@@ -89,10 +85,6 @@ for (const id of [
   SKIPPED[id] = 1;
 }
 
-/** HPACK index of the statuses in the static table; 0 for others. */
-const STATUS_INDEX: Uint8Array = new Uint8Array(1_000);
-for (const [offset, status] of [200, 204, 206, 304, 400, 404, 500].entries()) STATUS_INDEX[status] = 8 + offset;
-
 /**
  * Writes heads as header blocks of one connection, in the order in which they are sent. Pseudo-fields come first, then all
  * indexed fields as one run (which the decoder on the other side has seen before), then literals; fields with one name stay
@@ -107,7 +99,7 @@ export class HeadEncoder {
   #nextTemplate: number = 0;
   /** So many heads more are written line by line whatever templates there are. */
   #learning: number = 0;
-  readonly #fates: Fates = new Fates();
+  readonly #fates: LineFates = new LineFates();
   /** The smallest table size since the last block; -1 when it did not change. */
   #smallestTable: number = -1;
   #peerTable: number = DEFAULT_TABLE_BYTES;
@@ -339,55 +331,6 @@ export class HeadEncoder {
   }
 }
 
-/** Reused for every head that is written line by line. */
-class Fates implements LineFates {
-  kinds: Uint8Array = new Uint8Array(64);
-  numbers: Float64Array = new Float64Array(64);
-  count: number = 0;
-  /** The head is none to make a template of. */
-  unsettled: boolean = false;
-  #hashes: Int32Array = new Int32Array(64);
-
-  begin(head: Head): void {
-    let lines = head.count;
-    for (let index = 0; index < head.additionCount; index += 1) lines += (head.additions[index] as FieldLines).count;
-    this.count = 0;
-    this.unsettled = false;
-    if (lines <= this.kinds.length) return;
-    this.kinds = new Uint8Array(lines);
-    this.numbers = new Float64Array(lines);
-    this.#hashes = new Int32Array(lines);
-  }
-
-  /** Indexed lines are written before literals, so one with the name of a literal before it becomes a literal too. */
-  add(kind: number, number: number, nameHash: number): void {
-    const { count } = this;
-    const late = kind === LINE_INDEXED && this.#hasLiteral(nameHash);
-    this.kinds[count] = late ? LINE_LITERAL : kind;
-    this.numbers[count] = number;
-    this.#hashes[count] = nameHash;
-    this.count = count + 1;
-  }
-
-  #hasLiteral(nameHash: number): boolean {
-    for (let index = 0; index < this.count; index += 1) {
-      const kind = this.kinds[index];
-      if (this.#hashes[index] === nameHash && kind !== LINE_INDEXED && kind !== LINE_SKIPPED) return true;
-    }
-    return false;
-  }
-
-  /** Nothing about these lines will be otherwise when they come again. */
-  isSettled(): boolean {
-    if (this.unsettled) return false;
-    for (let index = 0; index < this.count; index += 1) {
-      const kind = this.kinds[index];
-      if (kind === LINE_INSERT || kind === LINE_UNDECIDED) return false;
-    }
-    return true;
-  }
-}
-
 function prepare(index: LineIndex, bytes: Uint8Array, spans: Int32Array, base: number): void {
   index.prepare(
     bytes,
@@ -401,87 +344,4 @@ function prepare(index: LineIndex, bytes: Uint8Array, spans: Int32Array, base: n
 
 function isTrailers(bytes: Uint8Array, spans: Int32Array, base: number): boolean {
   return equalsIgnoreCase(bytes, spans[base + 2] as number, spans[base + 3] as number, TRAILERS);
-}
-
-function writeMethod(head: Head, out: Uint8Array, offset: number): number {
-  if (head.method === METHOD_GET) out[offset] = INDEXED_GET;
-  else if (head.method === METHOD_POST) out[offset] = INDEXED_POST;
-  else {
-    out[offset] = INDEX_METHOD;
-    return writeString(head.bytes, head.methodStart, head.methodEnd, out, offset + 1);
-  }
-  return offset + 1;
-}
-
-function writePath(head: Head, out: Uint8Array, offset: number): number {
-  const { targetStart, targetEnd } = head;
-  if (targetEnd === targetStart + 1 && head.bytes[targetStart] === SLASH) {
-    out[offset] = INDEXED_ROOT;
-    return offset + 1;
-  }
-  out[offset] = INDEX_PATH;
-  return writeString(head.bytes, targetStart, targetEnd, out, offset + 1);
-}
-
-function writeAuthority(head: Head, out: Uint8Array, offset: number): number {
-  out[offset] = INDEX_AUTHORITY;
-  return writeString(head.bytes, head.authorityStart, head.authorityEnd, out, offset + 1);
-}
-
-/** The first of the protocols that an upgrade offers, in lower case as RFC 8441 has it. */
-function writeProtocol(head: Head, field: number, out: Uint8Array, offset: number): number {
-  const start = head.spans[field * 4 + 2] as number; // an index of a field
-  const end = head.spans[field * 4 + 3] as number;
-  let to = start;
-  while (to < end && head.bytes[to] !== 0x2c && head.bytes[to] !== 0x20 && head.bytes[to] !== 0x09) to += 1;
-  let at = writeInteger(to - start, 0x7f, 0, out, offset);
-  for (let from = start; from < to; from += 1) {
-    const byte = head.bytes[from] as number; // below `end`
-    out[at++] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
-  }
-  return at;
-}
-
-function writeStatus(status: number, out: Uint8Array, offset: number): number {
-  const index = STATUS_INDEX[status] ?? 0;
-  if (index > 0) {
-    out[offset] = INDEXED | index;
-    return offset + 1;
-  }
-  out[offset] = INDEX_STATUS;
-  out[offset + 1] = 3;
-  return writeDecimal(status, out, offset + 2);
-}
-
-/**
- * Content-length of a body that has one. Not 0 when no field said so: the end of the stream does, and gRPC's answers
- * without a body (and so some clients) do not expect it.
- */
-function writeBodyLength(head: Head, out: Uint8Array, offset: number): number {
-  if (head.bodyKind !== BODY_LENGTH) return offset;
-  if (head.contentLength === 0 && head.find(FIELD_CONTENT_LENGTH) < 0) return offset;
-  return writeLength(head.contentLength, out, offset);
-}
-
-function writeLength(length: number, out: Uint8Array, offset: number): number {
-  const at = writeInteger(INDEX_CONTENT_LENGTH, 0x0f, 0, out, offset);
-  const end = writeDecimal(length, out, at + 1);
-  out[at] = end - at - 1;
-  return end;
-}
-
-function writeDecimal(value: number, out: Uint8Array, offset: number): number {
-  let digits = 1;
-  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits += 1;
-  const end = offset + digits;
-  for (let at = end - 1, rest = value; at >= offset; at -= 1) {
-    const digit = rest % 10;
-    out[at] = 0x30 + digit;
-    rest = (rest - digit) / 10;
-  }
-  return end;
-}
-
-function writeString(bytes: Uint8Array, start: number, end: number, out: Uint8Array, offset: number): number {
-  return copySpan(bytes, start, end, out, writeInteger(end - start, 0x7f, 0, out, offset));
 }

@@ -1,9 +1,9 @@
 // hot
 import { Buffer } from "node:buffer";
 import { copySpan, equalSpans } from "./byte-copy.ts";
-import { DynamicTable, ENTRY_OVERHEAD } from "./dynamic-table.ts";
+import { DynamicLines, ENTRY_OVERHEAD } from "./dynamic-lines.ts";
 import { HASH_START, hashByte, NameTracker } from "./name-tracker.ts";
-import { STATIC_BYTES, STATIC_COUNT, STATIC_LINE_AT, STATIC_NAME_BYTES, STATIC_VALUE_BYTES } from "./static-table.ts";
+import { STATIC_BYTES, STATIC_COUNT, STATIC_LINE_AT, STATIC_NAME_BYTES, STATIC_VALUE_BYTES } from "./static-lines.ts";
 import { writeInteger } from "./hpack-integer.ts";
 
 /** The line is in a table: `number` says where. */
@@ -47,7 +47,7 @@ const STATIC_SET_COOKIE = 55;
  * for repeating traffic, whatever varies in it. Works on one line at a time: `prepare`, then the other methods.
  */
 export class LineIndex {
-  readonly table: DynamicTable;
+  readonly table: DynamicLines;
   readonly #names: NameTracker = new NameTracker();
   /** Number of the entry whose line has this hash, perhaps; bytes are compared. */
   readonly #entries: Int32Array;
@@ -67,7 +67,7 @@ export class LineIndex {
   number: number = 0;
 
   constructor(tableBytes: number, maxTableBytes: number) {
-    this.table = new DynamicTable(tableBytes);
+    this.table = new DynamicLines(tableBytes);
     let slots = 256;
     while (slots < maxTableBytes / (ENTRY_OVERHEAD / 2)) slots *= 2;
     this.#entries = new Int32Array(slots);

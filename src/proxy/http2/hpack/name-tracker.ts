@@ -1,6 +1,6 @@
 // hot
 import { Buffer } from "node:buffer";
-import { STATIC_BYTES, STATIC_COUNT, STATIC_LINE_AT, STATIC_NAME_BYTES } from "./static-table.ts";
+import { STATIC_BYTES, STATIC_COUNT, STATIC_LINE_AT, STATIC_NAME_BYTES } from "./static-lines.ts";
 
 const SLOTS = 256;
 const PROBES = 8;
@@ -22,7 +22,7 @@ const NONE = 0;
 export class NameTracker {
   /** HPACK index in the static table; 0 = none. */
   readonly staticIndex: Uint8Array = new Uint8Array(SLOTS);
-  /** Number (see DynamicTable) of the newest entry with this name; meaningless when that is gone or another's. */
+  /** Number (see DynamicLines) of the newest entry with this name; meaningless when that is gone or another's. */
   readonly entry: Int32Array = new Int32Array(SLOTS);
   readonly #hash: Int32Array = new Int32Array(SLOTS);
   readonly #length: Uint8Array = new Uint8Array(SLOTS);

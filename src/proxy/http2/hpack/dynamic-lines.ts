@@ -15,7 +15,7 @@ const FIRST_BYTES = 1_024;
  *
  * Entries are told apart by a number that counts inserts; number `n` is in slot `n & mask`.
  */
-export class DynamicTable {
+export class DynamicLines {
   /** The lines. */
   bytes: Uint8Array = Buffer.alloc(0);
   /** Inserts so far; the newest entry has the number `inserted - 1`. */
