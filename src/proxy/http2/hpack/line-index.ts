@@ -23,13 +23,13 @@ export const LINE_SKIPPED = 5;
 const MAX_VALUE_BYTES = 1_024;
 /** Shorter cookies could be guessed byte by byte from the lengths of blocks; as other encoders draw the line. */
 const MIN_COOKIE_BYTES = 20;
-const SIGHTINGS = 512;
+const SIGHTINGS = 256;
 /**
  * A line that comes again after more heads than this counts as another: of what takes turns among more values than there
  * are templates, no head is like one before.
  */
 const RECENT_HEADS = 8;
-const FIRST_LINE_BYTES = 2_048;
+const FIRST_LINE_BYTES = 512;
 const SPACE = 0x20;
 const COLON = 0x3a;
 const CR = 0x0d;
@@ -41,22 +41,30 @@ const STATIC_COOKIE = 32;
 const STATIC_PROXY_AUTHORIZATION = 49;
 const STATIC_SET_COOKIE = 55;
 
+/** Stands for names that are not there yet; never asked. */
+const NO_NAMES: NameTracker = new NameTracker();
+const NO_NUMBERS: Int32Array = new Int32Array(0);
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+
 /**
  * An encoder's table, and what decides which lines go into it: a line is inserted when it comes again soon (the first line
  * of a name, when the name does), unless the values of its name hardly ever repeat. So the table stands still
- * for repeating traffic, whatever varies in it. Works on one line at a time: `prepare`, then the other methods.
+ * for repeating traffic, whatever varies in it. Works on one line at a time: `beginHead` once for a head,
+ * then `prepare`, then the other methods.
  */
 export class LineIndex {
   readonly table: DynamicLines;
-  readonly #names: NameTracker = new NameTracker();
+  readonly #maxTableBytes: number;
+  // What follows is made for the first head: many connections are idle.
+  #names: NameTracker = NO_NAMES;
   /** Number of the entry whose line has this hash, perhaps; bytes are compared. */
-  readonly #entries: Int32Array;
+  #entries: Int32Array = NO_NUMBERS;
   /** Hashes of lines seen, and when. */
-  readonly #sightings: Int32Array = new Int32Array(SIGHTINGS);
-  readonly #sightedAt: Int32Array = new Int32Array(SIGHTINGS);
+  #sightings: Int32Array = NO_NUMBERS;
+  #sightedAt: Int32Array = NO_NUMBERS;
   #heads: number = 0;
   /** The prepared line, name in lower case. */
-  line: Uint8Array = Buffer.alloc(FIRST_LINE_BYTES);
+  line: Uint8Array = NO_BYTES;
   nameBytes: number = 0;
   valueBytes: number = 0;
   /** Of the name alone. */
@@ -68,14 +76,23 @@ export class LineIndex {
 
   constructor(tableBytes: number, maxTableBytes: number) {
     this.table = new DynamicLines(tableBytes);
-    let slots = 256;
-    while (slots < maxTableBytes / (ENTRY_OVERHEAD / 2)) slots *= 2;
-    this.#entries = new Int32Array(slots);
+    this.#maxTableBytes = maxTableBytes;
   }
 
   /** The lines of another head follow. */
   beginHead(): void {
+    if (this.#names === NO_NAMES) this.#start();
     this.#heads = (this.#heads + 1) | 0;
+  }
+
+  #start(): void {
+    let slots = 256;
+    while (slots < this.#maxTableBytes / (ENTRY_OVERHEAD / 2)) slots *= 2;
+    this.#names = new NameTracker();
+    this.#entries = new Int32Array(slots);
+    this.#sightings = new Int32Array(SIGHTINGS);
+    this.#sightedAt = new Int32Array(SIGHTINGS);
+    this.line = Buffer.alloc(FIRST_LINE_BYTES);
   }
 
   /** Takes a line: name and value may be in different buffers. */

@@ -2,10 +2,10 @@
 import { Buffer } from "node:buffer";
 import { STATIC_BYTES, STATIC_COUNT, STATIC_LINE_AT, STATIC_NAME_BYTES } from "./static-lines.ts";
 
-const SLOTS = 256;
-const PROBES = 8;
+const SLOTS = 128;
+const PROBES = 16;
 /** Longer names are sent in full each time. */
-const MAX_NAME_BYTES = 64;
+const MAX_NAME_BYTES = 40;
 const MAX_SCORE = 16;
 /** A name with more misses than this, and so many times more misses than hits, is volatile. */
 const VOLATILE_MISSES = 8;
