@@ -33,6 +33,13 @@ export function authorityEnd(bytes: Uint8Array, start: number, end: number): num
   return end === hostEnd + 1 ? hostEnd : end;
 }
 
+/** Length of the authority in a Host value; 0 when the value is empty, -1 when it is no authority. */
+export function hostLength(bytes: Uint8Array, start: number, end: number): number {
+  if (start === end) return 0;
+  const authority = authorityEnd(bytes, start, end);
+  return authority < 0 ? -1 : authority - start;
+}
+
 /** True when a checked authority has a port. */
 export function hasPort(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = end - 1; at >= start; at -= 1) {

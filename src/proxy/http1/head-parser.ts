@@ -18,7 +18,8 @@ import {
   METHOD_CONNECT,
   METHOD_OPTIONS,
 } from "../head.ts";
-import { authorityEnd, hasPort } from "./authority.ts";
+import { completePath, lacksPath } from "./absolute-target.ts";
+import { authorityEnd, hasPort, hostLength } from "./authority.ts";
 import { BYTE_CLASS, BYTE_PATH, BYTE_QUERY, BYTE_TOKEN, BYTE_VALUE } from "./byte-class.ts";
 import {
   connectionOptions,
@@ -31,11 +32,14 @@ import {
 } from "./connection-option.ts";
 import * as failures from "./decode-failure.ts";
 import type { DecodeFailure, DecoderLimits } from "./decoder-contract.ts";
+import { FieldMemory, JUDGED_FIELDS } from "./field-memory.ts";
 import { equalsIgnoreCase, fieldId, startsWithIgnoreCase } from "./field-name.ts";
 import { checkTransferEncoding, parseContentLength } from "./framing-field.ts";
+import { lineEndFault, methodFault, nameFault, requestLineFault, versionFault } from "./line-fault.ts";
 import { methodId } from "./method.ts";
 import { isForbiddenTrailer, isFramingField } from "./trailer-field.ts";
 import { isCarriedUpgrade } from "./upgrade-field.ts";
+import { versionAt } from "./version.ts";
 
 export const ROLE_REQUEST = 0;
 export const ROLE_RESPONSE = 1;
@@ -105,6 +109,11 @@ export class HeadParser {
   #upgradeField: number = UPGRADE_NONE;
   /** Responses: the request was HEAD. */
   #bodyless: boolean = false;
+  /** The lines of an earlier head; null until a second one comes, so that connections of one request do not pay. */
+  #memory: FieldMemory | null = null;
+  /** The line of the memory that is due next. */
+  #due: number = 0;
+  #isFirst: boolean = true;
 
   constructor(role: number, limits: DecoderLimits) {
     this.#role = role;
@@ -129,6 +138,7 @@ export class HeadParser {
     this.#options = 0;
     this.#upgradeField = UPGRADE_NONE;
     this.#bodyless = bodyless;
+    this.#due = 0;
   }
 
   /** True when part of a head has come. A blank line alone is not part of one. */
@@ -231,6 +241,7 @@ export class HeadParser {
     if (end < 0) return end;
     this.head.end = end;
     if (this.#role === ROLE_TRAILERS) return end;
+    if (this.#memory === null || this.#memory.isStale()) this.#learn();
     const failure = this.#role === ROLE_REQUEST ? this.#completeRequest() : this.#completeResponse();
     return failure === null ? end : this.#refuse(failure);
   }
@@ -351,15 +362,30 @@ export class HeadParser {
     return at + 2;
   }
 
+  #learn(): void {
+    if (this.#isFirst) this.#isFirst = false;
+    else if (this.head.count > 0) {
+      this.#memory ??= new FieldMemory();
+      this.#memory.learn(this.head);
+    }
+  }
+
   /** Parses whole field lines from `start`; returns the position after the blank line, NEED_MORE or REFUSED. */
   #fieldLines(bytes: Uint8Array, start: number, limit: number): number {
     const head = this.head;
-    let { spans, ids } = head;
+    const memory = this.#memory;
     const classes = BYTE_CLASS; // a module's binding is loaded at each use
     let lineAt = start;
     for (;;) {
+      let colon = -1;
+      if (memory !== null && this.#due < memory.count) {
+        lineAt = this.#takeOver(memory, bytes, lineAt, limit);
+        if (lineAt < 0) return REFUSED;
+        if (this.#due < memory.count) colon = memory.colonOf(this.#due, bytes, lineAt, limit);
+      }
       let at = lineAt;
-      while (at < limit && ((classes[bytes[at] as number] as number) & BYTE_TOKEN) !== 0) at += 1; // `at` < limit
+      if (colon > 0) at = colon;
+      else while (at < limit && ((classes[bytes[at] as number] as number) & BYTE_TOKEN) !== 0) at += 1; // `at` < limit
       if (at === limit) return NEED_MORE;
       const nameEnd = at;
       if (bytes[at] !== COLON || at === lineAt) {
@@ -383,12 +409,15 @@ export class HeadParser {
       while (valueEnd > valueStart && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB)) valueEnd -= 1;
       const index = head.count;
       if (index === this.#maxFields) return this.#refuse(failures.TOO_MANY_FIELDS);
-      if (index === ids.length) {
-        head.grow();
-        spans = head.spans;
-        ids = head.ids;
+      if (index === head.ids.length) head.grow();
+      const { spans, ids } = head;
+      let id: number;
+      if (memory !== null && this.#due < memory.count) {
+        id = colon > 0 ? (memory.ids[this.#due] as number) : fieldId(bytes, lineAt, nameEnd);
+        this.#due = colon > 0 ? memory.changed(this.#due) : memory.missed(this.#due, bytes, lineAt, limit);
+      } else {
+        id = fieldId(bytes, lineAt, nameEnd);
       }
-      const id = fieldId(bytes, lineAt, nameEnd);
       ids[index] = id;
       spans[index * 4] = lineAt;
       spans[index * 4 + 1] = nameEnd;
@@ -404,13 +433,47 @@ export class HeadParser {
     }
   }
 
+  /** Takes over the lines that are the same as those that are due; returns where the next one starts, or REFUSED. */
+  #takeOver(memory: FieldMemory, bytes: Uint8Array, start: number, limit: number): number {
+    const head = this.head;
+    let at = start;
+    while (this.#due < memory.count) {
+      const line = this.#due;
+      const lines = memory.countSame(line, bytes, at, limit);
+      const first = head.count;
+      // Where there are too many, they are taken one by one: a fault in an earlier one is told first.
+      if (lines === 0 || first + lines > this.#maxFields) return at;
+      while (first + lines > head.ids.length) head.grow();
+      at = memory.takeOver(line, lines, head, at);
+      this.#due = line + lines;
+      this.#lineAt = at;
+      for (let index = 0; index < lines; index += 1) {
+        const id = memory.ids[line + index] as number; // the memory has these lines
+        if (JUDGED_FIELDS[id] === 0) continue;
+        const failure = this.#judgeAgain(id, first + index, memory.verdicts[line + index] as number);
+        if (failure !== null) return this.#refuse(failure);
+      }
+    }
+    return at;
+  }
+
+  /** As `#knownField`, where the value has been read before. */
+  #judgeAgain(id: number, index: number, verdict: number): DecodeFailure | null {
+    if (id === FIELD_CONNECTION) {
+      this.#options |= verdict;
+      return null;
+    }
+    if (id !== FIELD_HOST) return this.#knownField(id, index);
+    return this.#role === ROLE_REQUEST ? this.#host(index, this.head.spans[index * 4 + 2] as number, verdict) : null;
+  }
+
   #knownField(id: number, index: number): DecodeFailure | null {
     const head = this.head;
     const start = head.spans[index * 4 + 2] as number; // index is below head.count
     const end = head.spans[index * 4 + 3] as number;
     switch (id) {
       case FIELD_HOST:
-        return this.#role === ROLE_REQUEST ? this.#host(index, start, end) : null;
+        return this.#role === ROLE_REQUEST ? this.#host(index, start, hostLength(head.bytes, start, end)) : null;
       case FIELD_CONTENT_LENGTH:
         if (this.#hasLength) return failures.DUPLICATE_CONTENT_LENGTH;
         this.#hasLength = true;
@@ -445,16 +508,15 @@ export class HeadParser {
     }
   }
 
-  #host(index: number, start: number, end: number): DecodeFailure | null {
+  /** `length`: of the authority in the value; 0 = the value is empty, -1 = it is none. */
+  #host(index: number, start: number, length: number): DecodeFailure | null {
     if (this.#hostIndex >= 0) return failures.DUPLICATE_HOST;
     this.#hostIndex = index;
-    if (start === end) return null;
-    const hostEnd = authorityEnd(this.head.bytes, start, end);
-    if (hostEnd < 0) return failures.BAD_HOST;
+    if (length < 0) return failures.BAD_HOST;
     // RFC 9112 section 3.2.2: with an absolute-form (or authority-form) target the Host field is ignored and replaced.
-    if (this.head.authorityEnd === 0) {
+    if (length > 0 && this.head.authorityEnd === 0) {
       this.head.authorityStart = start;
-      this.head.authorityEnd = hostEnd;
+      this.head.authorityEnd = start + length;
     }
     return null;
   }
@@ -483,7 +545,7 @@ export class HeadParser {
     // RFC 9110 section 7.8: a server ignores an upgrade that an HTTP/1.0 request asks for.
     const carried = this.#upgradeField === UPGRADE_CARRIED && head.minorVersion === 1;
     if (carried && (this.#options & OPTION_UPGRADE) !== 0) head.upgrade = true;
-    if (head.absoluteForm && bytesNeedPath(head)) completePath(head);
+    if (head.absoluteForm && lacksPath(head)) completePath(head);
     return null;
   }
 
@@ -530,66 +592,4 @@ export class HeadParser {
 function contains(bytes: Uint8Array, start: number, end: number, byte: number): boolean {
   for (let at = start; at < end; at += 1) if (bytes[at] === byte) return true;
   return false;
-}
-
-/** Minor version of `HTTP/1.x` at `at`, 2 for another well-formed version, -1 for anything else. Eight bytes are there. */
-function versionAt(bytes: Uint8Array, at: number): number {
-  if (bytes[at] !== 0x48 || bytes[at + 1] !== 0x54 || bytes[at + 2] !== 0x54 || bytes[at + 3] !== 0x50) return -1;
-  if (bytes[at + 4] !== SLASH || bytes[at + 6] !== 0x2e) return -1;
-  const major = (bytes[at + 5] as number) - 0x30;
-  const minor = (bytes[at + 7] as number) - 0x30;
-  if (major < 0 || major > 9 || minor < 0 || minor > 9) return -1;
-  return major === 1 && minor <= 1 ? minor : 2;
-}
-
-function versionFault(bytes: Uint8Array, at: number, version: number): DecodeFailure {
-  if (version < 0) return failures.BAD_REQUEST_LINE;
-  return lineEndFault(bytes, at + 8, failures.BAD_REQUEST_LINE);
-}
-
-function lineEndFault(bytes: Uint8Array, at: number, otherwise: DecodeFailure): DecodeFailure {
-  if (bytes[at] === LF) return failures.BARE_LF;
-  return bytes[at] === CR ? failures.BARE_CR : otherwise;
-}
-
-function methodFault(bytes: Uint8Array, start: number, at: number): DecodeFailure {
-  if (at > start) return requestLineFault(bytes, at, failures.BAD_METHOD);
-  const byte = bytes[at];
-  if (byte === LF) return failures.BARE_LF;
-  return byte === SPACE || byte === TAB || byte === CR ? failures.LEADING_SPACE : failures.BAD_METHOD;
-}
-
-/** A request line that ends too early (HTTP/0.9, or only a method) lacks a part; otherwise the byte is to blame. */
-function requestLineFault(bytes: Uint8Array, at: number, otherwise: DecodeFailure): DecodeFailure {
-  if (bytes[at] === CR && bytes[at + 1] === LF) return failures.BAD_REQUEST_LINE;
-  return lineEndFault(bytes, at, otherwise);
-}
-
-function nameFault(bytes: Uint8Array, lineAt: number, at: number): DecodeFailure {
-  const byte = bytes[at];
-  if (byte === CR && bytes[at + 1] === LF) return failures.BAD_FIELD_NAME;
-  if (at === lineAt && (byte === SPACE || byte === TAB)) return failures.OBS_FOLD;
-  if (byte === SPACE || byte === TAB) return failures.SPACE_BEFORE_COLON;
-  if (byte === LF) return failures.BARE_LF;
-  return byte === CR ? failures.BARE_CR : failures.BAD_FIELD_NAME;
-}
-
-/** An absolute target without a path: `http://host` or `http://host?query`. */
-function bytesNeedPath(head: Head): boolean {
-  return head.targetStart === head.pathEnd;
-}
-
-/** Gives such a target its `/`, or `*` for OPTIONS (RFC 9112 section 3.2.4), in a copy of the head. Rare, so it may allocate. */
-function completePath(head: Head): void {
-  const path = head.method === METHOD_OPTIONS && head.pathEnd === head.targetEnd ? ASTERISK : SLASH;
-  const queryBytes = head.targetEnd - head.pathEnd;
-  const own = new Uint8Array(head.end + 1 + queryBytes);
-  own.set(head.bytes.subarray(0, head.end));
-  own[head.end] = path;
-  own.set(head.bytes.subarray(head.pathEnd, head.targetEnd), head.end + 1);
-  head.bytes = own;
-  head.targetStart = head.end;
-  head.pathEnd = head.end + 1;
-  head.targetEnd = head.pathEnd + queryBytes;
-  head.end = own.length;
 }
