@@ -14,6 +14,7 @@ import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
 import { DEFAULT_DECODER_LIMITS } from "./decoder-contract.ts";
 import { Http1Decoder } from "./decoder.ts";
 import { encodeRequestHead } from "./encoder.ts";
+import { keepAliveSeconds } from "./keep-alive-field.ts";
 import { addWebSocketKey, refuseSwitch } from "./upgrade-handshake.ts";
 import { writeEncoded } from "./write-encoded.ts";
 
@@ -304,10 +305,10 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
   #readKeepAlive(head: Head): void {
     const index = head.find(FIELD_KEEP_ALIVE);
     if (index < 0) return;
-    const match = /(?:^|[,\s])timeout=(\d{1,6})/i.exec(head.valueText(index));
-    if (match === null) return;
-    const seconds = Number(match[1]);
-    this.#idleMs = Math.max(500, seconds * 1000 - 1000);
+    // The index is below the count.
+    const start = head.spans[index * 4 + 2] as number;
+    const seconds = keepAliveSeconds(head.bytes, start, head.spans[index * 4 + 3] as number);
+    if (seconds >= 0) this.#idleMs = Math.max(500, seconds * 1000 - 1000);
   }
 }
 
