@@ -37,17 +37,17 @@ export function addTraceIds(request: Head, random: Random): void {
 function fill({ bytes, spans, places, requestId }: Template, random: Random): FieldLines {
   const drawn = random.bytes(places.length);
   if (requestId >= 0) {
-    // RFC 9562 version 4.
-    drawn[requestId + 6] = ((drawn[requestId + 6] ?? 0) & 0x0f) | 0x40;
-    drawn[requestId + 8] = ((drawn[requestId + 8] ?? 0) & 0x3f) | 0x80;
+    // RFC 9562 version 4. The request id's sixteen bytes are among those drawn.
+    drawn[requestId + 6] = ((drawn[requestId + 6] as number) & 0x0f) | 0x40;
+    drawn[requestId + 8] = ((drawn[requestId + 8] as number) & 0x3f) | 0x80;
   }
   const lines = Buffer.allocUnsafe(bytes.length);
   bytes.copy(lines);
   for (let index = 0; index < places.length; index += 1) {
-    const place = places[index] ?? 0;
-    const byte = drawn[index] ?? 0;
-    lines[place] = HEX[byte >> 4] ?? 0;
-    lines[place + 1] = HEX[byte & 15] ?? 0;
+    const place = places[index] as number; // as many bytes were drawn as there are places
+    const byte = drawn[index] as number;
+    lines[place] = HEX[byte >> 4] as number;
+    lines[place + 1] = HEX[byte & 15] as number;
   }
   return { bytes: lines, spans, count: spans.length / 4 };
 }
