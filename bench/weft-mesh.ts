@@ -8,7 +8,7 @@ import { createApiToken } from "../src/runner/control-plane.ts";
 import { toEndpointSlices } from "../src/runner/endpoint-slices.ts";
 import { createOwnProcessEnvironment, readEnvironment } from "../src/runner/environment.ts";
 import { loadWeftYaml } from "../src/runner/load-weft-yaml.ts";
-import { resolveOwnScript } from "../src/runner/proxy-runtime.ts";
+import { proxyParameters, resolveOwnScript } from "../src/runner/proxy-runtime.ts";
 import { createMeta, createService, toServiceAccount } from "../src/runner/weft-yaml-resources.ts";
 import { BenchProcess } from "./bench-process.ts";
 import { type BenchRuntime, PROJECT_FOLDER } from "./machine.ts";
@@ -128,7 +128,7 @@ export class WeftMesh {
     const process = new BenchProcess({
       title: `proxy ${workload}`,
       file: runtime.file,
-      parameters: [...(runtime.parameters ?? []), resolveOwnScript("weft-proxy.js")],
+      parameters: [...(runtime.parameters ?? []), ...proxyParameters(runtime.kind)],
       cwd: stateDir,
       environment: { ...ownEnvironment(this.#folder), ...runtime.environment },
       core,

@@ -10,12 +10,13 @@ const load = (name) => import(pathToFileURL(path.join(ROOT, "dist", "src", "prox
 
 const { FAILURES } = await load("failures.js");
 const { DECODE_FAILURES } = await load(path.join("http1", "decode-failure.js"));
+const { HEAD_FAILURES } = await load(path.join("http2", "hpack", "head-failure.js"));
 
 const failures = FAILURES.slice(1).map(
   (row) =>
     `| \`${row.name}\` | ${row.httpStatus} | ${row.grpcStatus} | ${row.flag} | ${row.origin} | ${row.retry} | ${row.explanation} |`,
 );
-const details = DECODE_FAILURES.map((row) => `| \`${row.detail}\` | ${row.status} | ${row.message} |`);
+const details = [...DECODE_FAILURES, ...HEAD_FAILURES].map((row) => `| \`${row.detail}\` | ${row.status} | ${row.message} |`);
 
 let text = readFileSync(FILE, "utf8");
 text = replace(text, "failures", [

@@ -164,7 +164,7 @@ export class Head {
    */
   replacePath(path: Uint8Array): void {
     const start = this.pathEnd - path.length;
-    const own = this.bytes.slice(0, this.end);
+    const own = copyBytes(this.bytes, this.end);
     own.set(path, start);
     this.bytes = own;
     this.targetStart = start;
@@ -174,7 +174,7 @@ export class Head {
   clone(): Head {
     const copy = new Head();
     Object.assign(copy, this);
-    copy.bytes = this.bytes.slice();
+    copy.bytes = copyBytes(this.bytes, this.bytes.length);
     copy.spans = this.spans.slice();
     copy.ids = this.ids.slice();
     copy.additions = this.additions.slice();
@@ -239,6 +239,11 @@ export class Head {
 
 const EMPTY: Uint8Array = new Uint8Array(0);
 const NO_LINES: FieldLines = { bytes: EMPTY, spans: new Int32Array(0), count: 0 };
+
+/** The first `length` bytes, in memory of their own: `slice` of a Buffer would be a view. */
+function copyBytes(bytes: Uint8Array, length: number): Uint8Array {
+  return Uint8Array.prototype.slice.call(bytes, 0, length);
+}
 
 function latin1(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.prototype.latin1Slice.call(bytes, start, end);

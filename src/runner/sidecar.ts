@@ -11,7 +11,7 @@ import type {
 } from "../proxy-node.ts";
 import type { Clock } from "../time/clock.ts";
 import { type Child, type ChildExit, type ChildSpec, describeExit, type SpawnChild } from "./child.ts";
-import { type ProxyRuntime, resolveOwnScript } from "./proxy-runtime.ts";
+import { type ProxyRuntime, proxyParameters } from "./proxy-runtime.ts";
 import { OWN_BACKOFF } from "./restart-backoff.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -118,7 +118,7 @@ export class Sidecar {
     this.#startedOn = runtimes.current;
     return {
       title: `proxy of ${workload}`,
-      command: { kind: "program", file: runtimes.current.file, parameters: [resolveOwnScript("weft-proxy.js")] },
+      command: { kind: "program", file: runtimes.current.file, parameters: proxyParameters(runtimes.current.name) },
       cwd: stateDir,
       environment,
       stdin: "pipe",

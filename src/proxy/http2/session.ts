@@ -1101,7 +1101,8 @@ export class Http2Session {
       if (out === scratch) this.#write(blockEnd);
       else this.#writeBytes(out.subarray(0, blockEnd));
     } else {
-      this.#writeLongBlock(out.slice(FRAME_HEADER_BYTES, blockEnd), stream.id, endFlag);
+      // A copy: `slice` of a Buffer would be a view of what the next frame's header is written to.
+      this.#writeLongBlock(Uint8Array.prototype.slice.call(out, FRAME_HEADER_BYTES, blockEnd), stream.id, endFlag);
     }
     this.#controls.earn(1);
     if (end) this.#closeLocal(stream);
