@@ -14,6 +14,8 @@ export abstract class Http2Stream {
   id: number = 0;
   localClosed: boolean = false;
   remoteClosed: boolean = false;
+  /** Clients: the request is HEAD, whose response may announce a body and end without one. */
+  bodyless: boolean = false;
   /** The final head came. */
   headSeen: boolean = false;
   sendWindow: number = 0;
@@ -61,6 +63,7 @@ export abstract class Http2Stream {
     this.id = 0;
     this.localClosed = false;
     this.remoteClosed = false;
+    this.bodyless = false;
     this.headSeen = false;
     this.sendWindow = 0;
     this.receiveWindow = 0;

@@ -770,7 +770,7 @@ export class Http2Session {
 
   #responseHead(stream: Http2Stream, block: Uint8Array, start: number, end: number, ends: boolean): void {
     if (this.#isServer) return;
-    const verdict = this.#decoder.decode(KIND_RESPONSE, block, start, end, ends, stream.head);
+    const verdict = this.#decoder.decode(KIND_RESPONSE, block, start, end, ends, stream.head, stream.bodyless);
     if (verdict === HEAD_COMPRESSION) {
       this.#compressionError();
     } else if (verdict !== HEAD_OK || (stream.head.status < 200 && ends)) {

@@ -26,7 +26,6 @@ export class Http2UpstreamStream extends Http2Stream implements UpstreamStream, 
   readonly #owner: UpstreamStreamOwner;
   #exchange: Exchange | null = null;
   #requestLeft: number = -1;
-  #toHead: boolean = false;
   #tunnel: boolean = false;
   /** Made when a tunnel is discarded. */
   #discard: Deadline | null = null;
@@ -41,7 +40,7 @@ export class Http2UpstreamStream extends Http2Stream implements UpstreamStream, 
     const { session } = this.#owner;
     this.#exchange = x;
     this.#tunnel = request.upgrade || request.method === METHOD_CONNECT;
-    this.#toHead = request.method === METHOD_HEAD;
+    this.bodyless = request.method === METHOD_HEAD;
     const sized = request.bodyKind === BODY_LENGTH && !request.mayHaveTrailers;
     this.#requestLeft = sized ? request.contentLength : -1;
     const empty = request.bodyKind === BODY_NONE || (sized && request.contentLength === 0);
@@ -112,7 +111,7 @@ export class Http2UpstreamStream extends Http2Stream implements UpstreamStream, 
     const x = this.#exchange;
     if (x === null) return;
     head.mayHaveTrailers = !endStream;
-    if (this.#toHead || head.status === 304 || head.status === 204) {
+    if (this.bodyless || head.status === 304 || head.status === 204) {
       if (head.bodyKind === BODY_LENGTH) head.declaredLength = head.contentLength;
       head.bodyKind = BODY_NONE;
       // Bytes all the same would be read as the next answer by an HTTP/1.1 caller.
