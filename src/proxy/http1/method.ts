@@ -46,3 +46,21 @@ function is(bytes: Uint8Array, start: number, name: Uint8Array): boolean {
   for (let index = 0; index < name.length; index += 1) if (bytes[start + index] !== name[index]) return false;
   return true;
 }
+
+/** Names by METHOD_*; METHOD_OTHER has none. */
+export const METHOD_NAMES: readonly string[] = nameMethods();
+
+function nameMethods(): string[] {
+  const names: string[] = [];
+  names[METHOD_OTHER] = "";
+  names[METHOD_GET] = "GET";
+  names[METHOD_HEAD] = "HEAD";
+  names[METHOD_POST] = "POST";
+  names[METHOD_PUT] = "PUT";
+  names[METHOD_DELETE] = "DELETE";
+  names[METHOD_OPTIONS] = "OPTIONS";
+  names[METHOD_PATCH] = "PATCH";
+  names[METHOD_TRACE] = "TRACE";
+  names[METHOD_CONNECT] = "CONNECT";
+  return names;
+}

@@ -1,6 +1,7 @@
-import type { Head } from "../head.ts";
 import type { HeaderMatch, PathMatch, RequestMatch } from "../snapshot.ts";
-import { joinFieldValues } from "./field-values.ts";
+import { type Head, METHOD_OTHER } from "../head.ts";
+import { METHOD_NAMES } from "../http1/method.ts";
+import { hasFieldValue, isFieldPresent, joinFieldValues } from "./field-values.ts";
 
 /** What a match may look at: the canonical path, never the raw one, so routing and access control see the same. */
 export interface MatchableRequest {
@@ -13,7 +14,7 @@ export interface MatchableRequest {
 /** True when path, method and every header agree. */
 export function matchesRequest(match: RequestMatch, x: MatchableRequest): boolean {
   if (match.path.kind !== "any" && !matchesPath(match.path, x.path)) return false;
-  if (match.methods !== null && (x.request === null || !match.methods.has(x.request.methodText()))) return false;
+  if (match.methods !== null && (x.request === null || !match.methods.has(methodOf(x.request)))) return false;
   for (let i = 0; i < match.headers.length; i += 1) {
     const header = match.headers[i];
     if (header !== undefined && !matchesHeader(header, x)) return false;
@@ -34,10 +35,30 @@ function matchesPath(match: PathMatch, path: string): boolean {
   }
 }
 
+/** No text is made for a method that is known. */
+function methodOf(request: Head): string {
+  return request.method === METHOD_OTHER ? request.methodText() : (METHOD_NAMES[request.method] as string); // all have one
+}
+
 /** A header that is absent never matches, whatever the pattern accepts. Several values are joined with ", ". */
 function matchesHeader(match: HeaderMatch, x: MatchableRequest): boolean {
-  const value = readValue(match.name, x);
-  if (value === null) return false;
+  // SMI names the authority "host"; a Host field that an absolute-form target replaced is not what was called.
+  if (match.name === ":authority" || match.name === "host") return matchesText(match, x.authority);
+  const request = x.request;
+  if (request === null) return false;
+  switch (match.kind) {
+    case "present":
+      return isFieldPresent(request, match.name);
+    case "exact":
+      return hasFieldValue(request, match.name, match.value);
+    case "regex": {
+      const value = joinFieldValues(request, match.name);
+      return value !== null && matchesText(match, value);
+    }
+  }
+}
+
+function matchesText(match: HeaderMatch, value: string): boolean {
   switch (match.kind) {
     case "present":
       return true;
@@ -46,10 +67,4 @@ function matchesHeader(match: HeaderMatch, x: MatchableRequest): boolean {
     case "regex":
       return match.pattern !== null && match.pattern.matches(value);
   }
-}
-
-function readValue(name: string, x: MatchableRequest): string | null {
-  // SMI names the authority "host"; a Host field that an absolute-form target replaced is not what was called.
-  if (name === ":authority" || name === "host") return x.authority;
-  return x.request === null ? null : joinFieldValues(x.request, name);
 }
