@@ -6,6 +6,7 @@
 //   rules        test/rules: what the sources and docs must hold to
 //   integration  test/integration: real processes on loopback
 //   system       test/system: network namespaces, root
+//   soak         test/soak: five minutes of mixed load, then nothing may be left; with WEFT_TEST_STRICT=1, or when asked for
 //
 // Usage: node scripts/test.mjs [--only STAGE[,STAGE]] [PATTERN ...]
 // PATTERN selects files whose path contains it. A test or stage that cannot run here is a SKIP line, and a failure when
@@ -20,7 +21,8 @@ import { parseArgs } from "node:util";
 
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const STRICT = process.env.WEFT_TEST_STRICT === "1";
-const STAGES = ["unit", "lts", "bun", "rules", "integration", "system"];
+const STAGES = ["unit", "lts", "bun", "rules", "integration", "system", "soak"];
+const SOAK_MINUTES = 5;
 const LTS_VERSION = "26.10.0";
 /** What a proxy process loads, and what tests it as a whole. */
 const ON_BUN = [
@@ -54,6 +56,7 @@ async function main() {
     rules: runRules,
     integration: runIntegration,
     system: runSystem,
+    soak: runSoak,
   };
   for (const stage of stages) await runs[stage]();
   if (total.passed + total.failed === 0) {
@@ -100,6 +103,26 @@ function runIntegration() {
 function runSystem() {
   const files = findTests("test/system");
   return runNode("system", process.execPath, { files, limitMs: PROCESS_TEST_LIMIT_MS, concurrency: 1 });
+}
+
+/** Real sidecars for minutes: not for everybody's every run. */
+async function runSoak() {
+  const wanted = values.only !== undefined || STRICT;
+  if (!wanted || positionals.length > 0) return;
+  const started = start("soak", 1);
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const program = path.join(ROOT, "dist", "test", "soak", "main.js");
+  const args = ["--enable-source-maps", program, "--minutes", `${SOAK_MINUTES}`];
+  const { code } = await execute(process.execPath, args, (line) => {
+    const summary = /^(\d+) passed, (\d+) failed$/.exec(line);
+    if (summary === null) console.log(line);
+    else Object.assign(counts, { passed: Number(summary[1]), failed: Number(summary[2]) });
+  });
+  if (code !== 0 && counts.failed === 0) {
+    counts.failed = 1;
+    console.log(`FAIL soak: it ended with code ${code}`);
+  }
+  finish(started, counts);
 }
 
 // ---- Files and runtimes

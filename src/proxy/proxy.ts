@@ -271,7 +271,11 @@ export class Proxy {
       case "/stats":
         return {
           status: 200,
-          body: `${JSON.stringify({ counters: this.runtime.counters, workers: this.#facts().workers })}\n`,
+          body: `${JSON.stringify({
+            counters: this.runtime.counters,
+            timers: this.runtime.wheel.armedCount(),
+            workers: this.#facts().workers,
+          })}\n`,
         };
       case "/config_dump":
         return { status: 200, body: `${JSON.stringify(describeSnapshot(this.runtime.snapshot), null, 2)}\n` };
