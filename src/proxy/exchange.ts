@@ -86,7 +86,7 @@ export class Exchange implements DeadlineOwner {
   handler: HttpHandlerConfig | null = null;
   request: Head | null = null;
   response: Head | null = null;
-  /** Canonical path without the query, as routing and access control see it. */
+  /** Canonical path without the query, as routing and access control see it; "" until `pathOf` is asked or it is to be logged. */
   path: string = "";
   /** Lower-case host with port as routed, for logs. */
   authority: string = "";

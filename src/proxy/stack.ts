@@ -165,7 +165,8 @@ export class Stack {
       x.fail(BAD_PATH, refusal);
       return false;
     }
-    x.path = request.pathText();
+    // Matching reads the bytes; a log reads the text when the exchange is over.
+    if (this.#runtime.accessLog !== null) x.path = request.pathText();
     const told = x.origin?.authority ?? null;
     x.authority =
       told === null

@@ -1,5 +1,6 @@
 import type { Exchange } from "../exchange.ts";
 import type { AccessPolicy } from "../snapshot.ts";
+import { pathOf } from "../route/match-request.ts";
 import { acceptsRequest } from "./accepts-request.ts";
 
 /**
@@ -9,8 +10,9 @@ import { acceptsRequest } from "./accepts-request.ts";
 export function explainDenial(policy: AccessPolicy, peerId: string | null, x: Exchange): string {
   if (peerId === null) return "The caller proved no identity; only workloads of the mesh may call.";
   const method = x.request?.methodText() ?? "";
+  const path = pathOf(x);
   const caller = parseCaller(peerId);
-  const request = `${method} ${printable(x.path)} on ${policy.destination} by ${caller.label} (${peerId})`;
+  const request = `${method} ${printable(path)} on ${policy.destination} by ${caller.label} (${peerId})`;
   const byRequest = policy.rules.find((rule) => acceptsRequest(rule, x));
   if (byRequest !== undefined) {
     return (
@@ -23,7 +25,7 @@ export function explainDenial(policy: AccessPolicy, peerId: string | null, x: Ex
   if (byCaller !== undefined) {
     return (
       `${request} is not allowed: TrafficTarget "${byCaller.name}" allows this caller other requests only. ` +
-      `To allow it, add a rule to its spec.rules whose HTTPRouteGroup matches ${method} ${printable(x.path)}.`
+      `To allow it, add a rule to its spec.rules whose HTTPRouteGroup matches ${method} ${printable(path)}.`
     );
   }
   const [namespace = "", name = ""] = policy.destination.split("/");
@@ -31,7 +33,7 @@ export function explainDenial(policy: AccessPolicy, peerId: string | null, x: Ex
     `${request} is not allowed: no TrafficTarget for ServiceAccount "${policy.destination}" matches. To allow it, apply a ` +
     `TrafficTarget in namespace ${namespace} with spec.destination { kind: ServiceAccount, name: ${name} }, spec.sources ` +
     `[{ kind: ServiceAccount, name: ${caller.name}, namespace: ${caller.namespace} }] and spec.rules naming an ` +
-    `HTTPRouteGroup that matches ${method} ${printable(x.path)}${allowHint(policy.destination, caller.name)}.`
+    `HTTPRouteGroup that matches ${method} ${printable(path)}${allowHint(policy.destination, caller.name)}.`
   );
 }
 

@@ -8,20 +8,20 @@ import { HeadParser, ROLE_REQUEST } from "../http1/head-parser.ts";
 import type { Head } from "../head.ts";
 import type { HeaderMatch, RequestMatch } from "../snapshot.ts";
 import { joinFieldValues } from "./field-values.ts";
-import { matchesRequest } from "./match-request.ts";
+import { matchesRequest, pathOf } from "./match-request.ts";
 
-function request(method: string, fields: readonly string[]): Head {
+function request(method: string, fields: readonly string[], path: string = "/"): Head {
   const parser = new HeadParser(ROLE_REQUEST, DEFAULT_DECODER_LIMITS);
   parser.reset(false);
-  const text = `${method} / HTTP/1.1\r\nHost: Ignored\r\n${fields.map((line) => `${line}\r\n`).join("")}\r\n`;
+  const text = `${method} ${path}?/query HTTP/1.1\r\nHost: Ignored\r\n${fields.map((line) => `${line}\r\n`).join("")}\r\n`;
   assert.ok(parser.feed(Buffer.from(text, "latin1"), 0) > 0, parser.failure?.detail);
   return parser.head;
 }
 
-function matches(match: Partial<RequestMatch>, head: Head | null, path: string = "/"): boolean {
+function matches(match: Partial<RequestMatch>, head: Head | null): boolean {
   return matchesRequest(
     { path: { kind: "any" }, methods: null, headers: [], ...match },
-    { path, authority: "a:80", request: head },
+    { path: "", authority: "a:80", request: head },
   );
 }
 
@@ -70,12 +70,37 @@ test("matchesRequest() reads any header as the text of its joined values", () =>
   );
 });
 
+test("matchesRequest() compares the path without its query, by text or pattern", () => {
+  const paths = ["/", "/a", "/a/", "/a/b", "/ab", "/%C3%A9", "/A"];
+  const values = [...paths, "", "/a?", "/a?/query", "/\u0161", "/a/b/c"];
+  for (const path of paths) {
+    const head = request("GET", [], path);
+    for (const value of values) {
+      const label = `${value} for ${path}`;
+      assert.equal(matches({ path: { kind: "exact", value } }, head), path === value, label);
+      assert.equal(matches({ path: { kind: "prefix", value } }, head), path.startsWith(value), label);
+      const pattern = compilePattern(`${value.replaceAll("?", "\\?")}.?`, "full");
+      const expected = path === value || (path.startsWith(value) && path.length === value.length + 1);
+      assert.equal(matches({ path: { kind: "regex", pattern } }, head), expected, label);
+    }
+  }
+});
+
+test("pathOf() makes the text of the path once", () => {
+  const x = { path: "", authority: "", request: request("GET", [], "/a") };
+  assert.equal(pathOf(x), "/a");
+  assert.equal(x.path, "/a");
+  x.request = request("GET", [], "/b");
+  assert.equal(pathOf(x), "/a");
+  assert.equal(pathOf({ path: "", authority: "", request: null }), "");
+});
+
 test("matchesRequest() asks for all parts", () => {
-  const head = request("GET", ["x: 1"]);
+  const head = request("GET", ["x: 1"], "/a/b");
   const header: HeaderMatch = { name: "x", kind: "exact", value: "1", pattern: null };
   const all: RequestMatch = { path: { kind: "prefix", value: "/a" }, methods: new Set(["GET"]), headers: [header] };
-  assert.equal(matches(all, head, "/a/b"), true);
-  assert.equal(matches(all, head, "/b"), false);
-  assert.equal(matches({ ...all, methods: new Set(["PUT"]) }, head, "/a"), false);
-  assert.equal(matches({ ...all, headers: [header, { ...header, value: "2" }] }, head, "/a"), false);
+  assert.equal(matches(all, head), true);
+  assert.equal(matches({ ...all, path: { kind: "prefix", value: "/b" } }, head), false);
+  assert.equal(matches({ ...all, methods: new Set(["PUT"]) }, head), false);
+  assert.equal(matches({ ...all, headers: [header, { ...header, value: "2" }] }, head), false);
 });

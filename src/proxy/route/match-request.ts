@@ -5,7 +5,8 @@ import { hasFieldValue, isFieldPresent, joinFieldValues } from "./field-values.t
 
 /** What a match may look at: the canonical path, never the raw one, so routing and access control see the same. */
 export interface MatchableRequest {
-  readonly path: string;
+  /** The text of it, once somebody asked `pathOf`; "" before. */
+  path: string;
   /** As the client wrote it, lower-case, without a trailing dot. */
   readonly authority: string;
   readonly request: Head | null;
@@ -13,7 +14,7 @@ export interface MatchableRequest {
 
 /** True when path, method and every header agree. */
 export function matchesRequest(match: RequestMatch, x: MatchableRequest): boolean {
-  if (match.path.kind !== "any" && !matchesPath(match.path, x.path)) return false;
+  if (match.path.kind !== "any" && !matchesPath(match.path, x)) return false;
   if (match.methods !== null && (x.request === null || !match.methods.has(methodOf(x.request)))) return false;
   for (let i = 0; i < match.headers.length; i += 1) {
     const header = match.headers[i];
@@ -22,17 +23,35 @@ export function matchesRequest(match: RequestMatch, x: MatchableRequest): boolea
   return true;
 }
 
-function matchesPath(match: PathMatch, path: string): boolean {
+function matchesPath(match: PathMatch, x: MatchableRequest): boolean {
   switch (match.kind) {
     case "any":
       return true;
     case "exact":
-      return path === match.value;
+      return (
+        x.request !== null &&
+        x.request.pathEnd - x.request.targetStart === match.value.length &&
+        startsWith(x.request, match.value)
+      );
     case "prefix":
-      return path.startsWith(match.value);
+      return x.request !== null && startsWith(x.request, match.value);
     case "regex":
-      return match.pattern.matches(path);
+      return match.pattern.matches(pathOf(x));
   }
+}
+
+/** The path's text for what cannot do without: it is made once per request. */
+export function pathOf(x: MatchableRequest): string {
+  if (x.path === "" && x.request !== null) x.path = x.request.pathText();
+  return x.path;
+}
+
+/** True when the path begins with these characters; makes no text. */
+function startsWith(request: Head, prefix: string): boolean {
+  const { bytes, targetStart } = request;
+  if (request.pathEnd - targetStart < prefix.length) return false;
+  for (let at = 0; at < prefix.length; at += 1) if (bytes[targetStart + at] !== prefix.charCodeAt(at)) return false;
+  return true;
 }
 
 /** No text is made for a method that is known. */
