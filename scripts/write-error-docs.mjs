@@ -16,7 +16,9 @@ const failures = FAILURES.slice(1).map(
   (row) =>
     `| \`${row.name}\` | ${row.httpStatus} | ${row.grpcStatus} | ${row.flag} | ${row.origin} | ${row.retry} | ${row.explanation} |`,
 );
-const details = [...DECODE_FAILURES, ...HEAD_FAILURES].map((row) => `| \`${row.detail}\` | ${row.status} | ${row.message} |`);
+const details = [...DECODE_FAILURES, ...HEAD_FAILURES].map(
+  (row) => `| \`${row.detail}\` | ${row.status} | ${row.message} |`,
+);
 
 let text = readFileSync(FILE, "utf8");
 text = replace(text, "failures", [

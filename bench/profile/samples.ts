@@ -57,10 +57,7 @@ function findCaller(frames: readonly Frame[], jitCode: JitCode | undefined): str
   return null;
 }
 
-function describe(
-  frame: Frame,
-  jitCode: JitCode | undefined,
-): Pick<Sample, "kind" | "symbol"> {
+function describe(frame: Frame, jitCode: JitCode | undefined): Pick<Sample, "kind" | "symbol"> {
   if (/kernel|vmlinux|\.ko\b/.test(frame.object)) return { kind: "kernel", symbol: `${frame.symbol} [kernel]` };
   const name = jitCode?.find(Number.parseInt(frame.ip, 16)) ?? null;
   if (name !== null) return { kind: "javascript", symbol: shorten(name) };
