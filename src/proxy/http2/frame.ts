@@ -77,7 +77,13 @@ export function errorName(code: number): string {
 }
 
 /** Writes the nine bytes before a payload of `length` bytes at `offset`. */
-export function writeFrameHeader(out: Uint8Array, offset: number, length: number, typeAndFlags: number, id: number): void {
+export function writeFrameHeader(
+  out: Uint8Array,
+  offset: number,
+  length: number,
+  typeAndFlags: number,
+  id: number,
+): void {
   out[offset] = length >>> 16;
   out[offset + 1] = length >>> 8;
   out[offset + 2] = length;
