@@ -26,7 +26,7 @@ import type {
   Transport,
 } from "./transport.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "./watermarks.ts";
-import { WriteArena } from "./write-queue.ts";
+import { MERGED_BYTES, WriteArena } from "./write-queue.ts";
 
 type Accept = (connection: Connection) => ConnectionHandler;
 
@@ -50,7 +50,7 @@ export class BunTransport implements Transport {
   readonly #bun: BunApi;
   readonly #clock: Clock;
   readonly #flusher: Flusher = new Flusher();
-  readonly #arena: WriteArena = new WriteArena();
+  readonly #arena: WriteArena = new WriteArena(MERGED_BYTES);
 
   constructor(bun: BunApi, clock: Clock) {
     this.#bun = bun;

@@ -13,7 +13,7 @@ import type { Flushable, Flusher } from "./flusher.ts";
 import { plainAddress } from "./plain-address.ts";
 import type { Connection, ConnectionHandler, Peer, TlsPeer, TransportFailure } from "./transport.ts";
 import { BATCH_BYTES, HIGH_MARK_BYTES, LOW_MARK_BYTES } from "./watermarks.ts";
-import { type WriteArena, WriteQueue } from "./write-queue.ts";
+import { COPIED_BYTES, type WriteArena, WriteQueue } from "./write-queue.ts";
 
 /**
  * One socket of Node, with or without TLS on it. Bytes wait in our own queue and go to the stream when the callback that
@@ -59,7 +59,10 @@ export class NodeConnection implements Connection, Flushable {
     if (this.#closed || this.#destroyed || this.#ended) return true;
     if (this.#batching) this.#queue.gather();
     this.#queue.append(bytes);
-    if (this.#batching && this.#queue.bytes <= BATCH_BYTES) this.#markTurn();
+    // Node shows a read of TLS record by record, each in a callback of its own. What a full record brought waits for the
+    // others of its read: one system call for all of them.
+    const waits = this.#batching || bytes.length > COPIED_BYTES;
+    if (waits && this.#queue.bytes < BATCH_BYTES) this.#markTurn();
     else this.#mark();
     // A stream that is not blocked holds less than its own mark, so most writes need not ask it.
     if (!this.#blocked && this.#queue.bytes <= LOW_MARK_BYTES) return true;

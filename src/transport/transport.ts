@@ -8,7 +8,8 @@
  * - Bytes given to `onData` belong to the receiver: the transport never writes to them again, so views may be kept.
  * - Bytes given to `write` must not be changed until they are sent; the transport copies what is small.
  * - All writes to one connection in one callback leave in one system call and one TLS record where possible: the
- *   transport flushes when the callback returns. Outside a callback it flushes at the end of the microtask queue.
+ *   transport flushes when the callback returns. Outside a callback it flushes at the end of the microtask queue. A
+ *   large write with nothing small behind it may wait until the end of the turn for more of its kind.
  * - No callback runs inside `write`, `end`, `destroy`, `pauseReads`, `resumeReads` or `connect`.
  */
 export interface Transport {
@@ -37,8 +38,8 @@ export interface ConnectionHandler {
 export interface Connection {
   readonly peer: Peer;
   /**
-   * Takes all bytes; before `onOpen` they wait for it. At most `COPIED_BYTES` (16 KiB, `write-queue.ts`) are copied before
-   * this returns; a larger buffer is kept by reference. False means the buffer is above the high mark: stop until `onDrain`. Does nothing
+   * Takes all bytes; before `onOpen` they wait for it. Up to `COPIED_BYTES` (12 KiB, `write-queue.ts`) are copied before
+   * this returns; a larger buffer may be kept by reference. False means the buffer is above the high mark: stop until `onDrain`. Does nothing
    * after `end`, `destroy` or close, and then returns true.
    */
   write(bytes: Uint8Array): boolean;

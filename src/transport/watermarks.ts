@@ -8,8 +8,8 @@ export const HIGH_MARK_BYTES: number = 256 * 1024;
 export const LOW_MARK_BYTES: number = HIGH_MARK_BYTES / 2;
 
 /**
- * With batched writes, more than this leaves at the end of the callback and not of the turn: four full TLS records, about
- * what one system call carries well; waiting for more would only take memory.
+ * What waits for the end of the turn leaves at the end of the callback once it is more than this: four full TLS records,
+ * one read of plain TCP, about what one system call carries well; waiting for more would only take memory.
  */
 export const BATCH_BYTES: number = 64 * 1024;
 

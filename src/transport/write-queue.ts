@@ -1,5 +1,11 @@
-/** Writes up to this size are copied before `write` returns; larger ones are kept by reference until they are sent. */
-export const COPIED_BYTES: number = 16 * 1024;
+/**
+ * Writes up to this size are copied before `write` returns; larger ones may be kept by reference until they are sent. Less
+ * than what a full TLS record brings, which is 16 KiB without a frame header, so that bulk passes without a copy.
+ */
+export const COPIED_BYTES: number = 12 * 1024;
+
+/** For a platform that sends each buffer by a system call of its own: a copy of this much is cheaper than the call. */
+export const MERGED_BYTES: number = 16 * 1024;
 
 /** What small writes are copied into. Large enough that a new one is rare, small enough to cost little when retained. */
 const SLAB_BYTES = 64 * 1024;
@@ -37,9 +43,15 @@ class Slab {
  * whose writes stay for a turn and would otherwise be cut into pieces by those of others.
  */
 export class WriteArena {
+  /** Writes up to this size are copied. */
+  readonly copiedBytes: number;
   readonly #lent: WriteArena[] = [];
   slab: Slab = new Slab();
   position: number = 0;
+
+  constructor(copiedBytes: number = COPIED_BYTES) {
+    this.copiedBytes = copiedBytes;
+  }
 
   /** Makes room for `count` more bytes behind `position`; when it returns, `slab` may be another one. */
   reserve(count: number): void {
@@ -50,7 +62,7 @@ export class WriteArena {
   }
 
   lend(): WriteArena {
-    return this.#lent.pop() ?? new WriteArena();
+    return this.#lent.pop() ?? new WriteArena(this.copiedBytes);
   }
 
   takeBack(arena: WriteArena): void {
@@ -100,7 +112,7 @@ export class WriteQueue {
     const count = bytes.length;
     if (count === 0) return;
     this.bytes += count;
-    if (count > COPIED_BYTES) {
+    if (count > this.#shared.copiedBytes) {
       this.#seal();
       this.#buffers.push(bytes);
       return;
