@@ -189,11 +189,11 @@ export class Mesh {
     return readMetric(admin, name);
   }
 
-  /** Waits until no proxy has a request in flight: whatever came in has ended, and was counted as ended. */
+  /** Waits until no running proxy has a request in flight: whatever came in has ended, and was counted as ended. */
   async waitUntilIdle(): Promise<void> {
     for (const proxy of await this.api().proxies()) {
-      const { admin } = proxy;
-      if (admin === undefined) continue;
+      const { admin, connected } = proxy;
+      if (admin === undefined || !connected) continue;
       await waitUntil(`${proxy.id} has no request in flight`, async () => {
         return (await readMetric(admin, "weft_exchange_active_count")) === 0;
       });

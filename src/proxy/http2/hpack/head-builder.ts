@@ -462,7 +462,7 @@ export class HeadBuilder {
     const both = SEEN_PATH | SEEN_SCHEME;
     if ((seen & both) !== both) this.refuse(HEAD_MALFORMED, failures.MISSING_PSEUDO);
     if ((seen & SEEN_PROTOCOL) !== 0) this.refuse(HEAD_MALFORMED, failures.EXTRA_PSEUDO);
-    if (head.authorityEnd === 0) this.refuse(HEAD_MALFORMED, failures.MISSING_AUTHORITY);
+    // Neither :authority nor Host: what an HTTP/1.0 request without Host is translated to (RFC 9113 section 8.3.1).
     if (this.out[head.targetStart] === ASTERISK && head.method !== METHOD_OPTIONS) {
       this.refuse(HEAD_MALFORMED, refusals.BAD_TARGET);
     }

@@ -51,6 +51,22 @@ const LINES = [
 const id = (index: number): string => `X-Request-Id: id-${(index * 7_919).toString(36)}`;
 
 describe("HeadEncoder writes", () => {
+  test("no :authority where an HTTP/1.0 request has no Host, again and again", () => {
+    const parser = new HeadParser(ROLE_REQUEST, DEFAULT_DECODER_LIMITS);
+    parser.reset(false);
+    assert.ok(parser.feed(Buffer.from("GET /a HTTP/1.0\r\nX-A: b\r\n\r\n", "latin1"), 0) > 0);
+    const link = new Link();
+    for (let repeat = 0; repeat < 3; repeat += 1) {
+      const fields = link.carry(parser.head);
+      assert.deepEqual(fields.slice(0, 3), [
+        [":method", "GET"],
+        [":scheme", "http"],
+        [":path", "/a"],
+      ]);
+      assert.deepEqual(fields.slice(3), [["x-a", "b"]]);
+    }
+  });
+
   test("pseudo-fields first, and names in lower case", () => {
     assert.deepEqual(new Link().carry(parse("GET /a?b", "X-A: B")), [
       [":method", "GET"],

@@ -136,7 +136,8 @@ export class HeadEncoder {
     const start = this.#writeTableSize(out, offset);
     const upgrade = head.upgrade && head.method !== METHOD_CONNECT ? head.find(FIELD_UPGRADE) : -1;
     if (head.method === METHOD_CONNECT || upgrade >= 0) return this.#writeConnect(head, upgrade, out, start);
-    const shape = shapeOf(head, true);
+    // A request without an authority (HTTP/1.0) gets none (RFC 9113 section 8.3.1); too rare for templates.
+    const shape = head.authorityEnd === head.authorityStart ? 0 : shapeOf(head, true);
     const template = this.#findTemplate(head, shape, true);
     let at = writeMethod(head, out, start);
     out[at++] = INDEXED_HTTP;
@@ -212,7 +213,9 @@ export class HeadEncoder {
     let authorityNumber = Number.NaN;
     const index = this.#index;
     index.beginHead();
-    if (isRequest) {
+    if (isRequest && head.authorityEnd === head.authorityStart) {
+      at = writePath(head, out, at);
+    } else if (isRequest) {
       index.prepare(AUTHORITY, 0, AUTHORITY.length, head.bytes, head.authorityStart, head.authorityEnd);
       authority = index.classify();
       if (authority === LINE_INDEXED) {

@@ -43,7 +43,7 @@ export const BAD_STATUS: DecodeFailure = define(
 );
 export const MISSING_AUTHORITY: DecodeFailure = define(
   "h2_missing_authority",
-  "The request has neither :authority nor Host, or an empty one",
+  "The request has an empty :authority or Host, or is a CONNECT without :authority",
 );
 export const HOST_MISMATCH: DecodeFailure = define("h2_host_mismatch", "Host is something other than :authority");
 export const CONNECT_LENGTH: DecodeFailure = define("h2_connect_length", "CONNECT has Content-Length");

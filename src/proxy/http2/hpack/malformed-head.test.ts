@@ -77,7 +77,6 @@ const MALFORMED: readonly (readonly [string, Buffer, string, Given?])[] = [
   ["no :method", without(":method"), "h2_missing_pseudo"],
   ["no :scheme", without(":scheme"), "h2_missing_pseudo"],
   ["no :path", without(":path"), "h2_missing_pseudo"],
-  ["no :authority and no Host", without(":authority"), "h2_missing_authority"],
   ["no :status", block([["x-a", "b"]]), "h2_missing_pseudo", { kind: KIND_RESPONSE }],
   ["an empty block", block([]), "h2_missing_pseudo"],
   ["an empty :path", replaced(":path", ""), "bad_target"],
