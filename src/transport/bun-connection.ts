@@ -106,6 +106,10 @@ export class BunConnection implements Connection, Flushable {
     if (!on && this.#inTurn) this.#mark();
   }
 
+  ownWrites(): void {
+    this.#queue.freesSent = true;
+  }
+
   bufferedBytes(): number {
     return this.#queue.bytes;
   }

@@ -103,6 +103,10 @@ export class MemoryConnection implements Connection, Flushable {
     if (!on && this.#inTurn) this.#mark();
   }
 
+  ownWrites(): void {
+    // The other side gets what was written itself, not a copy.
+  }
+
   bufferedBytes(): number {
     return this.#queue.bytes;
   }

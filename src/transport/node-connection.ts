@@ -10,6 +10,7 @@ import {
   toTransportFailure,
 } from "./failure.ts";
 import type { Flushable, Flusher } from "./flusher.ts";
+import { freeBytes } from "./free-bytes.ts";
 import { plainAddress } from "./plain-address.ts";
 import type { Connection, ConnectionHandler, Peer, TlsPeer, TransportFailure } from "./transport.ts";
 import { BATCH_BYTES, HIGH_MARK_BYTES, LOW_MARK_BYTES } from "./watermarks.ts";
@@ -47,6 +48,10 @@ export class NodeConnection implements Connection, Flushable {
   #blocked: boolean = false;
   #wantsDrain: boolean = false;
   #failure: TransportFailure | null = null;
+  /** Set by `ownWrites`: the stream's callback of a write. */
+  #written: ((error?: Error | null) => void) | null = null;
+  /** Written, to be freed when the stream is done with all of it. */
+  readonly #writing: Uint8Array[] = [];
 
   constructor(flusher: Flusher, arena: WriteArena, peer: Peer, remote: string) {
     this.#flusher = flusher;
@@ -99,6 +104,11 @@ export class NodeConnection implements Connection, Flushable {
     this.#batching = on;
     // What waits for the turn leaves with what comes now.
     if (!on && this.#inTurn) this.#mark();
+  }
+
+  ownWrites(): void {
+    this.#queue.freesSent = true;
+    this.#written ??= (error) => this.#freeWritten(error);
   }
 
   bufferedBytes(): number {
@@ -211,21 +221,35 @@ export class NodeConnection implements Connection, Flushable {
     if (queue.bytes === 0) return;
     const only = queue.onlyBuffer();
     if (only !== null) {
-      socket.write(only);
+      if (this.#written === null) socket.write(only);
+      else socket.write(only, this.#written);
       // The kernel took it all at once, as it usually does: nobody holds on to it, and its memory is used again.
       if (socket.writableLength === 0) {
         queue.consume(only.length);
         return;
       }
       queue.detach();
+      if (this.#written !== null) this.#writing.push(only);
     } else {
       // One writev, and under TLS one run of full records.
       socket.cork();
-      while (queue.bytes > 0) socket.write(queue.take());
+      while (queue.bytes > 0) {
+        const bytes = queue.take();
+        if (this.#written !== null) this.#writing.push(bytes);
+        if (this.#written === null || queue.bytes > 0) socket.write(bytes);
+        else socket.write(bytes, this.#written);
+      }
       socket.uncork();
     }
     // A write that the kernel took at once leaves nothing behind, and the stream may go on although it says "drain later".
     this.#blocked = socket.writableNeedDrain && socket.writableLength > 0;
+  }
+
+  #freeWritten(error: Error | null | undefined): void {
+    // A stream that failed may leave the platform with what it had begun to send.
+    const isDone = (error ?? null) === null && !this.#closed && this.#socket?.writableLength === 0;
+    if (isDone) for (const bytes of this.#writing) freeBytes(bytes);
+    if (isDone || this.#closed) this.#writing.length = 0;
   }
 
   #markTurn(): void {
@@ -270,6 +294,7 @@ export class NodeConnection implements Connection, Flushable {
     if (this.#closed) return;
     this.#closed = true;
     this.#queue.clear();
+    this.#writing.length = 0;
     const bothEnded = this.#peerEnded && this.#ended;
     const failure = this.#failure ?? (bothEnded ? null : createVanishedFailure(this.#remote, this.#phase));
     this.#flusher.enter();

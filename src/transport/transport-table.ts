@@ -241,13 +241,16 @@ export function testTransport({ name, create }: TransportTableOptions): void {
     assert.equal(called.text(), "early bird");
   });
 
-  fact("carries 10 MB both ways at once within its marks", async (bench) => {
-    const { caller, called } = await bench.openPair();
-    const transfers = [transfer(caller, called, 1), transfer(called, caller, 2)];
-    for (const { sent, received } of await Promise.all(transfers)) assert.equal(received, sent);
-    assert.equal(await caller.closed(), null);
-    assert.equal(await called.closed(), null);
-  });
+  for (const owns of [false, true]) {
+    fact(`carries 10 MB both ways at once within its marks${owns ? ", freeing what is sent" : ""}`, async (bench) => {
+      const { caller, called } = await bench.openPair();
+      if (owns) for (const { connection } of [caller, called]) connection?.ownWrites();
+      const transfers = [transfer(caller, called, 1), transfer(called, caller, 2)];
+      for (const { sent, received } of await Promise.all(transfers)) assert.equal(received, sent);
+      assert.equal(await caller.closed(), null);
+      assert.equal(await called.closed(), null);
+    });
+  }
 
   fact("stops the sender while reads are paused, and loses nothing", async (bench) => {
     const { caller, called } = await bench.openPair();

@@ -56,6 +56,11 @@ export interface Connection {
    * for one that a single request uses. Off at first.
    */
   batchWrites(on: boolean): void;
+  /**
+   * What is given to `write` from now on belongs to the transport, which may free its memory once it is sent: nobody may
+   * look at it again. For bytes that pass from the `onData` of one connection straight to another. Not undone.
+   */
+  ownWrites(): void;
   /** Bytes accepted by `write` and not yet handed to the kernel. */
   bufferedBytes(): number;
 }

@@ -1,3 +1,5 @@
+import { freeBytes } from "./free-bytes.ts";
+
 /**
  * Writes up to this size are copied before `write` returns; larger ones may be kept by reference until they are sent. Less
  * than what a full TLS record brings, which is 16 KiB without a frame header, so that bulk passes without a copy.
@@ -17,7 +19,8 @@ const MAX_KEPT_ARENAS = 16;
 const MAX_KEPT_VIEW_BYTES = 2 * 1024;
 
 class Slab {
-  readonly bytes: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  /** A byte longer than what is filled: no region is all of it, by which `freeBytes` knows that it must not be freed. */
+  readonly bytes: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES + 1);
   /** Regions given out and not given back. */
   live: number = 0;
   /** By length; made when the slab is filled from its start again, as only then they are of use. */
@@ -85,6 +88,8 @@ export class WriteArena {
 export class WriteQueue {
   /** All bytes in the queue. */
   bytes: number = 0;
+  /** Buffers kept by reference are freed when `consume` reaches their end. */
+  freesSent: boolean = false;
   /** The transport's. */
   readonly #shared: WriteArena;
   /** The shared one, or the one lent while writes are gathered. */
@@ -152,7 +157,9 @@ export class WriteQueue {
     const buffer = this.#buffers[this.#next];
     if (buffer !== undefined) {
       this.#sent += count;
-      if (this.#sent === buffer.length) this.#shift();
+      if (this.#sent < buffer.length) return;
+      this.#shift();
+      if (this.freesSent) freeBytes(buffer);
       return;
     }
     this.#start += count;

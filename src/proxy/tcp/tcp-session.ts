@@ -73,6 +73,7 @@ export class TcpSession implements ConnectionHandler, Drainable {
     this.#runtime.downstreams.add(this);
     this.#startedMs = this.#runtime.clock.nowMs();
     connection.pauseReads();
+    connection.ownWrites();
     const access = this.#config.access;
     if (access !== null && !isConnectionAllowed(access, this.#origin.peerId)) {
       if (access.enforced) {
@@ -140,6 +141,7 @@ export class TcpSession implements ConnectionHandler, Drainable {
       return;
     }
     this.#upstream = connection;
+    connection.ownWrites();
     for (const bytes of this.#early.splice(0)) connection.write(bytes);
     if (this.#downstreamEnded) connection.end();
     this.#downstream?.resumeReads();
