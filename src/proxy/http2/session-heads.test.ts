@@ -72,11 +72,12 @@ const MALFORMED_HEADS: readonly (readonly [string, readonly Field[]])[] = [
     ],
   ],
   [
-    "no authority",
+    "an empty authority",
     [
       [":method", "GET"],
       [":scheme", "http"],
       [":path", "/"],
+      [":authority", ""],
     ],
   ],
   [
