@@ -213,7 +213,10 @@ export class Exchange implements DeadlineOwner {
       this.downstream.sendEnd(null);
       return;
     }
-    if (this.grpc && trailers !== null) this.grpcStatus = readGrpcStatus(trailers);
+    if (trailers !== null) {
+      if (this.grpc) this.grpcStatus = readGrpcStatus(trailers);
+      this.stack?.acceptTrailers(this, trailers);
+    }
     // Before sendEnd, as that may start the next request on this same object.
     this.attempt = null;
     this.connected = false;

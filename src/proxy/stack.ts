@@ -85,7 +85,7 @@ export class Stack {
 
   /** Looks at a response head before it goes downstream. False when the answer is not used. */
   acceptResponse(x: Exchange, head: Head): boolean {
-    if (x.origin?.direction === "inbound" || x.cluster?.config.peerIdentities === null) dropFailureField(head);
+    if (!isFromPeer(x)) dropFailureField(head);
     const code = this.#retry.failureInAnswer(x, head);
     if (code === NO_FAILURE || !this.#retry.allows(x, code)) {
       // Events are sent for as long as anybody listens.
@@ -98,6 +98,11 @@ export class Stack {
     attempt?.discard();
     this.#again(x);
     return false;
+  }
+
+  /** Looks at the trailers that end a response before they go downstream. */
+  acceptTrailers(x: Exchange, trailers: Head): void {
+    if (!isFromPeer(x)) dropFailureField(trailers);
   }
 
   ended(x: Exchange): void {
@@ -207,4 +212,9 @@ export class Stack {
     // Inbound requests come from a proxy of ours, which has added the ids.
     if (x.origin.direction !== "inbound") addTraceIds(request, this.#runtime.random);
   }
+}
+
+/** Its answer is of another proxy of the mesh, and not of an app or of a stranger. */
+function isFromPeer(x: Exchange): boolean {
+  return x.origin?.direction !== "inbound" && x.cluster?.config.peerIdentities !== null;
 }
