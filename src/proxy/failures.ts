@@ -55,6 +55,15 @@ export const INTERNAL = 30;
 export const TUNNEL_IDLE = 31;
 export const DRAINED = 32;
 export const UPSTREAM_REFUSED = 33;
+export const RATE_LIMITED = 34;
+export const OVERLOADED = 35;
+export const CIRCUIT_OPEN = 36;
+export const DEADLINE_PASSED = 37;
+export const TRY_TIMEOUT = 38;
+export const STREAM_IDLE = 39;
+export const FAULT_ABORT = 40;
+export const FAULT_RESET = 41;
+export const NOT_CACHED = 42;
 
 export const FAILURES: readonly Failure[] = [
   row("none", "local", "never", 200, 0, "-", "Nothing failed."),
@@ -266,6 +275,63 @@ export const FAILURES: readonly Failure[] = [
     14,
     "UR",
     "The instance refused the request before it looked at it, as it is stopping or has too many.",
+  ),
+  row("rate_limited", "local", "never", 429, 8, "RL", "More requests came than a rate limit allows."),
+  row(
+    "overloaded",
+    "local",
+    "unsent",
+    503,
+    14,
+    "OV",
+    "The app has as many requests as it can work on, and this one had waited long enough or counted for less than others.",
+  ),
+  row(
+    "circuit_open",
+    "local",
+    "never",
+    503,
+    14,
+    "CB",
+    "The circuit breaker is open: too many of the last requests failed or were slow, and few are let through until that ends.",
+  ),
+  row(
+    "deadline_passed",
+    "downstream",
+    "never",
+    504,
+    4,
+    "DT",
+    "The time that the caller gave the request was over, so nobody waits for its answer.",
+  ),
+  row("try_timeout", "upstream", "reused", 504, 4, "UT", "The instance did not answer within the time of one attempt."),
+  row(
+    "stream_idle",
+    "upstream",
+    "never",
+    504,
+    4,
+    "SI",
+    "No byte of the response or the request came for as long as a quiet stream is kept.",
+  ),
+  row(
+    "fault_abort",
+    "local",
+    "never",
+    503,
+    14,
+    "FI",
+    "A fault that a TrafficPolicy asks for answered in the app's place.",
+  ),
+  row("fault_reset", "local", "never", 503, 14, "FI", "A fault that a TrafficPolicy asks for broke the request off."),
+  row(
+    "not_cached",
+    "local",
+    "never",
+    504,
+    14,
+    "NC",
+    "The request asks for a stored response only (only-if-cached), and there is none.",
   ),
 ];
 

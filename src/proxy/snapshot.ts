@@ -1,4 +1,6 @@
 import type { CompiledPattern } from "../lib/pattern.ts";
+import type { ClusterPolicy } from "./policy/cluster-policy.ts";
+import type { RoutePolicy } from "./policy/route-policy.ts";
 
 /**
  * One proxy's compiled, frozen configuration. A request reads the current snapshot once, when its head is complete, and
@@ -121,8 +123,7 @@ export interface Route {
   readonly name: string;
   readonly match: RequestMatch;
   readonly clusters: WeightedClusters;
-  /** Whole exchange, from complete request to complete response; 0 = none. */
-  readonly timeoutMs: number;
+  readonly policy: RoutePolicy;
 }
 
 export interface WeightedClusters {
@@ -145,6 +146,7 @@ export interface ClusterConfig {
   /** "<namespace>/<service>" for metrics; "" for local and egress clusters. */
   readonly service: string;
   readonly connectTimeoutMs: number;
+  readonly policy: ClusterPolicy;
   /** Ready endpoints only, in a stable order. */
   readonly endpoints: readonly EndpointConfig[];
 }
@@ -156,5 +158,10 @@ export interface EndpointConfig {
   readonly version: string;
   /** Workload name, for logs; "" when unknown. */
   readonly workload: string;
+  /** 1 or more. */
   readonly weight: number;
+  /** 0 is used first; a higher number as far as the lower ones cannot carry the load. */
+  readonly priority: number;
+  /** Where it runs, "" when unknown. */
+  readonly zone: string;
 }

@@ -64,7 +64,8 @@ export class Stack {
     this.#rewriteRequest(x);
     // The deadline covers all attempts. It starts with the first, not per try. A gRPC call lasts as long as its caller says:
     // a stream of it may be open for days.
-    const timeoutMs = x.grpc && x.request !== null ? readGrpcTimeoutMs(x.request) : (x.route?.timeoutMs ?? 0);
+    const timeoutMs =
+      x.grpc && x.request !== null ? readGrpcTimeoutMs(x.request) : (x.route?.policy.timeouts.requestMs ?? 0);
     if (timeoutMs > 0) this.#runtime.wheel.arm(x.deadline, timeoutMs, x.startedMs);
     this.#pick.dispatch(x);
   }

@@ -2,6 +2,7 @@ import type { google } from "#gen/protos.js";
 import { envoy } from "#gen/protos.js";
 import type { ClusterConfig, EndpointConfig } from "../snapshot.ts";
 import { IDENTITY_SECRET, TRUST_BUNDLE_SECRET } from "../../xds/names.ts";
+import { DEFAULT_CLUSTER_POLICY, LOCAL_CLUSTER_POLICY } from "../policy/cluster-policy.ts";
 import { toMilliseconds } from "./decode-routes.ts";
 import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
 
@@ -56,6 +57,7 @@ export function decodeCluster(wire: envoy.config.cluster.v3.Cluster): DecodedClu
       appProtocol: decodeAppProtocol(wire.typedExtensionProtocolOptions ?? {}),
       service: readMetadata(wire.metadata ?? null, "service") ?? "",
       connectTimeoutMs: wire.connectTimeout == null ? DEFAULT_CONNECT_TIMEOUT_MS : toMilliseconds(wire.connectTimeout),
+      policy: kind === "static" ? LOCAL_CLUSTER_POLICY : DEFAULT_CLUSTER_POLICY,
       endpoints: kind === "static" && wire.loadAssignment != null ? decodeEndpoints(wire.loadAssignment) : [],
     },
     edsName: kind === "eds" ? wire.edsClusterConfig?.serviceName || name : null,
@@ -91,6 +93,8 @@ function decodeEndpoint(wire: envoy.config.endpoint.v3.LbEndpoint, path: string)
     version: readMetadata(wire.metadata ?? null, "version") ?? "",
     workload: readMetadata(wire.metadata ?? null, "workload") ?? "",
     weight: wire.loadBalancingWeight?.value ?? 1,
+    priority: 0,
+    zone: "",
   };
 }
 

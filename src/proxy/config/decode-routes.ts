@@ -1,5 +1,6 @@
 import type { envoy, google } from "#gen/protos.js";
 import type { Route, RouteTable, VirtualHost, WeightedClusters } from "../snapshot.ts";
+import { DEFAULT_ROUTE_POLICY, LOCAL_ROUTE_POLICY, type RoutePolicy } from "../policy/route-policy.ts";
 import { decodeRouteMatch } from "./decode-match.ts";
 import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
 
@@ -86,8 +87,13 @@ function decodeRoute(wire: envoy.config.route.v3.Route, path: string): Route {
     name: wire.name ?? "",
     match: decodeRouteMatch(wire.match, `${path}.match`),
     clusters: decodeActionClusters(action, `${path}.route`),
-    timeoutMs: action.timeout == null ? DEFAULT_TIMEOUT_MS : toMilliseconds(action.timeout),
+    policy: decodePolicy(action.timeout == null ? DEFAULT_TIMEOUT_MS : toMilliseconds(action.timeout)),
   };
+}
+
+function decodePolicy(requestMs: number): RoutePolicy {
+  if (requestMs === 0) return LOCAL_ROUTE_POLICY;
+  return { ...DEFAULT_ROUTE_POLICY, timeouts: { ...DEFAULT_ROUTE_POLICY.timeouts, requestMs } };
 }
 
 function decodeActionClusters(action: envoy.config.route.v3.RouteAction, path: string): WeightedClusters {

@@ -83,7 +83,15 @@ export class ClusterState {
         this.#states.delete(oldest[0]);
       }
     }
-    const state = new EndpointState(this.runtime, this, { address, port, version: "", workload: "", weight: 1 });
+    const state = new EndpointState(this.runtime, this, {
+      address,
+      port,
+      version: "",
+      workload: "",
+      weight: 1,
+      priority: 0,
+      zone: "",
+    });
     this.#states.set(key, state);
     return state;
   }
