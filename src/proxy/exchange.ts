@@ -7,7 +7,9 @@ import type { ClusterState } from "./upstream/cluster-state.ts";
 import type { EndpointState } from "./upstream/endpoint-state.ts";
 import type { Stack } from "./stack.ts";
 import { NO_GRPC_STATUS, readGrpcStatus } from "./grpc-head.ts";
-import { DOWNSTREAM_CLOSED, NO_FAILURE, TIMEOUT } from "./failures.ts";
+import type { RequestTap, ResponsePacer, ResponseTap } from "./exchange-tap.ts";
+import type { Holder } from "./filters/filter.ts";
+import { DOWNSTREAM_CLOSED, type FailureReport, NO_FAILURE } from "./failures.ts";
 import { BODY_TUNNEL } from "./head.ts";
 import { HeldBytes } from "./held-bytes.ts";
 
@@ -27,6 +29,8 @@ export interface DownstreamStream {
   sendFailure(x: Exchange): void;
   /** The response cannot be completed: end the stream so that the caller can tell. Only after `sendHead`. */
   abort(): void;
+  /** Ends it without any answer, whatever was sent: a caller sees a reset. */
+  breakOff(): void;
   pauseReads(): void;
   resumeReads(): void;
 }
@@ -77,7 +81,10 @@ export const REPLAY_BYTES: number = 64 * 1024;
  */
 export class Exchange implements DeadlineOwner {
   readonly downstream: DownstreamStream;
+  /** Of the response, the whole exchange, or a quiet stream, whichever is next: `layers/deadline-layer.ts`. */
   readonly deadline: Deadline;
+  /** Of one attempt, or of the wait before the next; made when first needed. */
+  tryDeadline: Deadline | null = null;
   generation: number = 0;
   active: boolean = false;
   stack: Stack | null = null;
@@ -100,6 +107,35 @@ export class Exchange implements DeadlineOwner {
   /** The attempt's connection is open and its head was sent. */
   connected: boolean = false;
   requestEnded: boolean = false;
+  /** When nobody waits for the answer any more, in clock milliseconds; 0 = never. */
+  deadlineMs: number = 0;
+  /** The deadline is the caller's, and not one of this mesh's policies. */
+  deadlineIsCallers: boolean = false;
+  /** The response lasts for as long as somebody listens, however quiet it is. */
+  endless: boolean = false;
+  /** Which of the request's additions says how much time is left; -1 = none. */
+  deadlineLines: number = -1;
+  /** When the attempt under way was begun. */
+  attemptMs: number = 0;
+  /** `tryDeadline` is the end of the wait before the next attempt. */
+  backingOff: boolean = false;
+  /** What session affinity goes by; 0 = nothing. */
+  hash: number = 0;
+  /** Set-Cookie lines of an affinity that this request began; "" = none. */
+  affinityCookies: string = "";
+  /** Index of its class in the overload policy. */
+  priority: number = 0;
+  /** Where in the stack a request goes on after it was held. */
+  step: number = 0;
+  /** Who holds the request now. */
+  holder: Holder | null = null;
+  readonly taps: ResponseTap[] = [];
+  requestTap: RequestTap | null = null;
+  pacer: ResponsePacer | null = null;
+  /** Names of the faults that were injected, for the log; "" = none. */
+  faults: string = "";
+  /** The answer was made or stored by this proxy: "" = no; otherwise by what, for the log. */
+  answeredBy: string = "";
   /** The answer was 101: both ways carry bytes of another protocol, each until its sender ends. */
   tunnel: boolean = false;
   /** Of a tunnel whose other way is still open. */
@@ -119,6 +155,11 @@ export class Exchange implements DeadlineOwner {
   failure: number = NO_FAILURE;
   /** More about this one failure than the table knows; null when there is nothing to add. */
   failureDetail: string | null = null;
+  /** In place of the failure table's; 0 and -1 = the table's. */
+  failureStatus: number = 0;
+  failureGrpcStatus: number = -1;
+  /** More header lines for the failure's answer, each ended by CRLF. */
+  failureFields: string = "";
   startedMs: number = 0;
   endedMs: number = 0;
   requestBytes: number = 0;
@@ -141,6 +182,7 @@ export class Exchange implements DeadlineOwner {
     // What follows a refused upgrade belongs to nothing.
     if (this.requestEnded) return;
     this.requestBytes += bytes.length;
+    this.requestTap?.onRequestData(this, bytes);
     if (!this.connected || this.#isHeld()) {
       this.replay.push(bytes);
       this.downstream.pauseReads();
@@ -154,6 +196,7 @@ export class Exchange implements DeadlineOwner {
   onRequestEnd(trailers: Head | null): void {
     this.requestEnded = true;
     this.requestTrailers = trailers;
+    if (this.requestTap !== null) this.#endRequestTap(trailers);
     if (!this.connected || this.attempt === null || this.#isHeld()) return;
     this.attempt.sendEnd(trailers);
     if (!this.responseEnded) return;
@@ -163,7 +206,7 @@ export class Exchange implements DeadlineOwner {
   }
 
   onDownstreamDrain(): void {
-    this.attempt?.resumeReads();
+    if (this.pacer === null) this.attempt?.resumeReads();
   }
 
   /** The caller is gone, or its stream broke. */
@@ -199,12 +242,15 @@ export class Exchange implements DeadlineOwner {
     this.responseStarted = true;
     if (head.bodyKind === BODY_TUNNEL) this.#openTunnel();
     else if (this.#isHeld()) this.#refuseTunnel();
+    for (let i = 0; i < this.taps.length; i += 1) this.taps[i]?.onResponseHead(this, head);
     this.downstream.sendHead(this, head);
   }
 
   onResponseData(bytes: Uint8Array): void {
     this.responseBytes += bytes.length;
-    if (!this.downstream.sendData(bytes)) this.attempt?.pauseReads();
+    for (let i = 0; i < this.taps.length; i += 1) this.taps[i]?.onResponseData(this, bytes);
+    const goOn = this.pacer === null ? this.downstream.sendData(bytes) : this.pacer.onResponseData(this, bytes);
+    if (!goOn) this.attempt?.pauseReads();
   }
 
   onResponseEnd(trailers: Head | null): void {
@@ -217,11 +263,69 @@ export class Exchange implements DeadlineOwner {
       if (this.grpc) this.grpcStatus = readGrpcStatus(trailers);
       this.stack?.acceptTrailers(this, trailers);
     }
-    // Before sendEnd, as that may start the next request on this same object.
     this.attempt = null;
     this.connected = false;
+    if (this.taps.length > 0) this.#endTaps(trailers);
+    if (this.pacer === null) this.passEnd(trailers);
+    else this.pacer.onResponseEnd(this, trailers);
+  }
+
+  // What a pacer, a filter or a store does with the response.
+
+  /** Response bytes go downstream. False: downstream has enough for now. */
+  passData(bytes: Uint8Array): boolean {
+    return this.downstream.sendData(bytes);
+  }
+
+  passEnd(trailers: Head | null): void {
+    // Before sendEnd, as that may start the next request on this same object.
     this.#finish();
     this.downstream.sendEnd(trailers);
+  }
+
+  /** The pacer has room again. */
+  resumeResponse(): void {
+    this.attempt?.resumeReads();
+  }
+
+  addResponseTap(tap: ResponseTap): void {
+    this.taps.push(tap);
+  }
+
+  /** Ends the exchange with a whole answer that is no failure. `head` has the body's length; null = no body. */
+  answer(head: Head, body: Uint8Array | null): void {
+    if (!this.active) return;
+    this.#cancelAttempt();
+    this.response = head;
+    this.status = head.status;
+    this.responseStarted = true;
+    this.stack?.decorateAnswer(this, head);
+    this.downstream.sendHead(this, head);
+    if (body !== null && body.length > 0) {
+      this.responseBytes += body.length;
+      this.downstream.sendData(body);
+    }
+    this.passEnd(null);
+  }
+
+  /** Ends the exchange with a failure and without any answer. */
+  reset(code: number): void {
+    if (!this.active) return;
+    this.failure = code;
+    this.#cancelAttempt();
+    this.responseStarted = true;
+    this.#finish();
+    this.downstream.breakOff();
+  }
+
+  failureReport(): FailureReport {
+    return {
+      code: this.failure,
+      detail: this.failureDetail,
+      status: this.failureStatus,
+      grpcStatus: this.failureGrpcStatus,
+      fields: this.failureFields,
+    };
   }
 
   /** The attempt ended without a complete response; it makes no more calls. */
@@ -232,10 +336,19 @@ export class Exchange implements DeadlineOwner {
     this.fail(code, detail);
   }
 
-  onDeadline(): void {
+  onDeadline(deadline: Deadline): void {
     if (!this.active) return;
-    if (this.tunnel) this.stack?.checkTunnel(this);
-    else this.fail(TIMEOUT, null);
+    if (deadline === this.tryDeadline) this.stack?.onTryDeadline(this);
+    else this.stack?.onDeadline(this);
+  }
+
+  /** The attempt is given up; another may be made. */
+  failAttempt(code: number, detail: string | null): void {
+    const attempt = this.attempt;
+    this.attempt = null;
+    this.connected = false;
+    attempt?.cancel();
+    this.onAttemptFailed(code, detail);
   }
 
   /** Ends the exchange with a failure: an answer when none was begun, else a broken-off response. */
@@ -289,6 +402,22 @@ export class Exchange implements DeadlineOwner {
     this.tunnelBytes = 0;
     this.quietChecks = 0;
     this.websocketKey = null;
+    this.deadlineMs = 0;
+    this.deadlineIsCallers = false;
+    this.endless = false;
+    this.deadlineLines = -1;
+    this.attemptMs = 0;
+    this.backingOff = false;
+    this.hash = 0;
+    this.affinityCookies = "";
+    this.priority = 0;
+    this.step = 0;
+    this.holder = null;
+    if (this.taps.length > 0) this.taps.length = 0;
+    this.requestTap = null;
+    this.pacer = null;
+    this.faults = "";
+    this.answeredBy = "";
     this.requestTrailers = null;
     this.responseStarted = false;
     this.status = 0;
@@ -296,6 +425,9 @@ export class Exchange implements DeadlineOwner {
     this.grpcStatus = NO_GRPC_STATUS;
     this.failure = NO_FAILURE;
     this.failureDetail = null;
+    this.failureStatus = 0;
+    this.failureGrpcStatus = -1;
+    this.failureFields = "";
     this.endedMs = 0;
     this.requestBytes = 0;
     this.responseBytes = 0;
@@ -309,7 +441,34 @@ export class Exchange implements DeadlineOwner {
     if (!this.active) return;
     this.active = false;
     if (this.replay.bytes > 0) this.replay.clear();
+    if (this.#isWatched()) this.#releaseWatchers();
     this.stack?.ended(this);
+  }
+
+  #isWatched(): boolean {
+    return this.holder !== null || this.pacer !== null || this.taps.length > 0 || this.requestTap !== null;
+  }
+
+  /** Whoever follows this exchange learns that it is over. */
+  #releaseWatchers(): void {
+    const { holder, pacer, requestTap } = this;
+    this.holder = null;
+    this.pacer = null;
+    this.requestTap = null;
+    holder?.onEndedWhileHeld(this);
+    pacer?.onEnded(this);
+    requestTap?.onRequestAbort(this);
+    while (this.taps.length > 0) this.taps.pop()?.onResponseAbort(this);
+  }
+
+  #endTaps(trailers: Head | null): void {
+    for (const tap of this.taps.splice(0)) tap.onResponseEnd(this, trailers);
+  }
+
+  #endRequestTap(trailers: Head | null): void {
+    const tap = this.requestTap;
+    this.requestTap = null;
+    tap?.onRequestEnd(this, trailers);
   }
 
   #cancelAttempt(): void {

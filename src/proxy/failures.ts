@@ -21,6 +21,23 @@ export interface Failure {
   readonly explanation: string;
 }
 
+/** One failure as it is told to the caller. */
+export interface FailureReport {
+  readonly code: number;
+  /** More about this one than the table knows; null when there is nothing to add. */
+  readonly detail: string | null;
+  /** In place of the table's; 0 = the table's. */
+  readonly status: number;
+  /** In place of the table's; -1 = the table's. */
+  readonly grpcStatus: number;
+  /** More header lines, each ended by CRLF; "" = none. */
+  readonly fields: string;
+}
+
+export function reportFailure(code: number, detail: string | null): FailureReport {
+  return { code, detail, status: 0, grpcStatus: -1, fields: "" };
+}
+
 export const NO_FAILURE = 0;
 export const BAD_REQUEST = 1;
 export const HEADERS_TOO_LARGE = 2;

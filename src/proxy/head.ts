@@ -65,6 +65,8 @@ export const FIELD_PROXY_AUTHORIZATION = 29;
 export const FIELD_WEBSOCKET_KEY = 30; // sec-websocket-key
 export const FIELD_WEBSOCKET_ACCEPT = 31;
 export const FIELD_LOAD_METRICS = 32; // endpoint-load-metrics (ORCA)
+export const FIELD_REQUEST_TIMEOUT = 33; // x-request-timeout-ms
+export const FIELD_IDEMPOTENCY_KEY = 34;
 /** Set by `drop`: encoders skip the field. Also set by decoders for what `Connection` nominates. */
 export const FIELD_DROPPED = 255;
 
@@ -238,7 +240,7 @@ export class Head {
 }
 
 const EMPTY: Uint8Array = new Uint8Array(0);
-const NO_LINES: FieldLines = { bytes: EMPTY, spans: new Int32Array(0), count: 0 };
+export const NO_LINES: FieldLines = { bytes: EMPTY, spans: new Int32Array(0), count: 0 };
 
 /** The first `length` bytes, in memory of their own: `slice` of a Buffer would be a view. */
 function copyBytes(bytes: Uint8Array, length: number): Uint8Array {

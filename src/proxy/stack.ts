@@ -5,20 +5,20 @@ import type { HttpHandlerConfig, RouteTable } from "./snapshot.ts";
 import type { UpstreamRegistry } from "./upstream/upstream-registry.ts";
 import { checkAccess } from "./filters/access-filter.ts";
 import { dropFailureField, replaceForwardedFields } from "./filters/edge-headers.ts";
-import { ANSWERED } from "./filters/filter.ts";
+import { ANSWERED, CONTINUE } from "./filters/filter.ts";
 import { addTraceIds } from "./filters/trace-filter.ts";
 import {
   BAD_PATH,
   BAD_REQUEST,
   CONNECT_UNSUPPORTED,
   EGRESS_DENIED,
-  NO_FAILURE,
   NO_ROUTE,
   NOT_READY,
+  TRY_TIMEOUT,
 } from "./failures.ts";
-import { isEventStream } from "./event-stream.ts";
-import { isGrpcRequest, readGrpcTimeoutMs } from "./grpc-head.ts";
+import { isGrpcRequest } from "./grpc-head.ts";
 import { BODY_LENGTH, BODY_NONE, METHOD_CONNECT } from "./head.ts";
+import { DeadlineLayer } from "./layers/deadline-layer.ts";
 import { PickLayer } from "./layers/pick-layer.ts";
 import { RecordLayer } from "./layers/record-layer.ts";
 import { RetryLayer } from "./layers/retry-layer.ts";
@@ -27,12 +27,16 @@ import { canonicaliseTarget } from "./path.ts";
 import { AuthorityNames } from "./route/authority-names.ts";
 import { findRoute, findVirtualHost } from "./route/find-route.ts";
 
+/** What a request passes between its route and its first attempt: see `takeStep`. */
+const STEPS = 2;
+
 /**
  * The fixed order in which a request passes, outermost first. This page is the order; nothing else decides it.
  */
 export class Stack {
   readonly #runtime: ProxyRuntime;
   readonly #record: RecordLayer;
+  readonly #deadlines: DeadlineLayer;
   readonly #retry: RetryLayer;
   readonly #pick: PickLayer;
   readonly #tunnels: TunnelLayer;
@@ -41,6 +45,7 @@ export class Stack {
   constructor(runtime: ProxyRuntime, upstreams: UpstreamRegistry) {
     this.#runtime = runtime;
     this.#record = new RecordLayer(runtime);
+    this.#deadlines = new DeadlineLayer(runtime);
     this.#retry = new RetryLayer(runtime);
     this.#pick = new PickLayer(runtime, upstreams);
     this.#tunnels = new TunnelLayer(runtime);
@@ -62,12 +67,30 @@ export class Stack {
     if (access !== null && checkAccess(access, x, this.#runtime.counters) === ANSWERED) return;
     if (!this.#route(x)) return;
     this.#rewriteRequest(x);
-    // The deadline covers all attempts. It starts with the first, not per try. A gRPC call lasts as long as its caller says:
-    // a stream of it may be open for days.
-    const timeoutMs =
-      x.grpc && x.request !== null ? readGrpcTimeoutMs(x.request) : (x.route?.policy.timeouts.requestMs ?? 0);
-    if (timeoutMs > 0) this.#runtime.wheel.arm(x.deadline, timeoutMs, x.startedMs);
-    this.#pick.dispatch(x);
+    x.step = 0;
+    this.resume(x);
+  }
+
+  /** Goes on with a request that no step holds any more. */
+  resume(x: Exchange): void {
+    x.holder = null;
+    while (x.step < STEPS) {
+      x.step += 1;
+      if (this.#takeStep(x, x.step) !== CONTINUE) return;
+    }
+    this.#send(x);
+  }
+
+  /** What a route's policy asks for, in this order. Most routes ask for little: each line is one look at a field. */
+  #takeStep(x: Exchange, step: number): number {
+    switch (step) {
+      case 1:
+        // It covers all attempts, and the time a request waits here.
+        return this.#deadlines.begin(x);
+      default:
+        this.#rewriteRequest(x);
+        return CONTINUE;
+    }
   }
 
   /** A request that never was to be routed ends with `code`, counted like any other. */
@@ -77,28 +100,46 @@ export class Stack {
     x.fail(code, detail);
   }
 
-  /** An attempt failed before any of its response went downstream. True when another attempt was begun. */
+  /** An attempt failed before any of its response went downstream. True when another attempt follows. */
   retry(x: Exchange, code: number): boolean {
-    if (!this.#retry.allows(x, code)) return false;
-    this.#again(x);
+    this.#retry.unwatch(x);
+    const delayMs = this.#retry.delayAfterFailure(x, code);
+    if (delayMs < 0) return false;
+    this.#again(x, delayMs);
     return true;
   }
 
   /** Looks at a response head before it goes downstream. False when the answer is not used. */
   acceptResponse(x: Exchange, head: Head): boolean {
+    this.#retry.unwatch(x);
     if (!isFromPeer(x)) dropFailureField(head);
-    const code = this.#retry.failureInAnswer(x, head);
-    if (code === NO_FAILURE || !this.#retry.allows(x, code)) {
-      // Events are sent for as long as anybody listens.
-      if (isEventStream(head)) this.#runtime.wheel.clear(x.deadline);
+    const delayMs = head.status < 400 && !x.grpc ? -1 : this.#retry.delayAfterAnswer(x, head);
+    if (delayMs < 0) {
+      this.#deadlines.responseBegan(x, head);
       return true;
     }
     const attempt = x.attempt;
     x.attempt = null;
     x.connected = false;
     attempt?.discard();
-    this.#again(x);
+    this.#again(x, delayMs);
     return false;
+  }
+
+  /** A whole answer that this proxy makes itself goes downstream. */
+  decorateAnswer(_x: Exchange, _head: Head): void {
+    // Nothing is added to it yet.
+  }
+
+  onDeadline(x: Exchange): void {
+    if (x.tunnel) this.#tunnels.check(x);
+    else this.#deadlines.onDeadline(x);
+  }
+
+  /** An attempt took too long, or the wait before the next is over. */
+  onTryDeadline(x: Exchange): void {
+    if (x.backingOff) this.#send(x);
+    else if (!x.responseStarted) x.failAttempt(TRY_TIMEOUT, `No response head came within ${tryLimit(x)} ms`);
   }
 
   /** Looks at the trailers that end a response before they go downstream. */
@@ -108,6 +149,7 @@ export class Stack {
 
   ended(x: Exchange): void {
     this.#runtime.wheel.clear(x.deadline);
+    if (x.tryDeadline !== null) this.#runtime.wheel.clear(x.tryDeadline);
     if (x.tunnel) this.#tunnels.ended(x);
     this.#record.end(x);
   }
@@ -116,10 +158,6 @@ export class Stack {
   tunnelOpened(x: Exchange): void {
     this.#runtime.wheel.clear(x.deadline);
     this.#tunnels.opened(x);
-  }
-
-  checkTunnel(x: Exchange): void {
-    this.#tunnels.check(x);
   }
 
   /** A new snapshot is in force: tunnels that its policies do not allow are cut. */
@@ -132,10 +170,23 @@ export class Stack {
     this.#tunnels.endAll();
   }
 
-  #again(x: Exchange): void {
+  #again(x: Exchange, delayMs: number): void {
     x.avoided = x.endpoint;
     x.endpoint = null;
     x.status = 0;
+    if (delayMs > 0) this.#retry.wait(x, delayMs);
+    else this.#send(x);
+  }
+
+  /** One attempt. */
+  #send(x: Exchange): void {
+    x.backingOff = false;
+    if (x.deadlineMs > 0) {
+      const nowMs = this.#runtime.clock.nowMs();
+      if (!this.#deadlines.hasTime(x, nowMs)) return;
+      this.#deadlines.passOn(x, nowMs);
+    }
+    this.#retry.watchAttempt(x);
     this.#pick.dispatch(x);
   }
 
@@ -218,4 +269,8 @@ export class Stack {
 /** Its answer is of another proxy of the mesh, and not of an app or of a stranger. */
 function isFromPeer(x: Exchange): boolean {
   return x.origin?.direction !== "inbound" && x.cluster?.config.peerIdentities !== null;
+}
+
+function tryLimit(x: Exchange): number {
+  return x.route?.policy.timeouts.perTryMs ?? 0;
 }

@@ -1,3 +1,4 @@
+import { MessageChannel } from "node:worker_threads";
 import { systemClock } from "../time/system-clock.ts";
 
 /** How long a test waits for something that should come at once: far above what two busy cores need. */
@@ -9,7 +10,13 @@ export function within<T>(label: string | (() => string), promise: Promise<T>): 
     const timer = systemClock.after(LIMIT_MS, expire, () => {
       reject(new Error(`waited ${LIMIT_MS} ms for: ${typeof label === "string" ? label : label()}`));
     });
-    promise.then(resolve, reject).finally(() => timer.clear());
+    // Timers of weft keep no process alive, and a test in memory may wait for nothing else.
+    const hold = new MessageChannel();
+    hold.port1.on("message", () => undefined);
+    promise.then(resolve, reject).finally(() => {
+      timer.clear();
+      hold.port1.close();
+    });
   });
 }
 

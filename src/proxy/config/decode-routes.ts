@@ -93,7 +93,7 @@ function decodeRoute(wire: envoy.config.route.v3.Route, path: string): Route {
 
 function decodePolicy(requestMs: number): RoutePolicy {
   if (requestMs === 0) return LOCAL_ROUTE_POLICY;
-  return { ...DEFAULT_ROUTE_POLICY, timeouts: { ...DEFAULT_ROUTE_POLICY.timeouts, requestMs } };
+  return { ...DEFAULT_ROUTE_POLICY, timeouts: { ...DEFAULT_ROUTE_POLICY.timeouts, requestMs, responseMs: 0 } };
 }
 
 function decodeActionClusters(action: envoy.config.route.v3.RouteAction, path: string): WeightedClusters {

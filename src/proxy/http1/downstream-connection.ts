@@ -9,7 +9,7 @@ import type { Stack } from "../stack.ts";
 import type { DecodeFailure, Http1Sink } from "./decoder-contract.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
 import { Exchange } from "../exchange.ts";
-import { BAD_REQUEST, DOWNSTREAM_TIMEOUT, toDecodeFailureCode } from "../failures.ts";
+import { BAD_REQUEST, DOWNSTREAM_TIMEOUT, reportFailure, toDecodeFailureCode } from "../failures.ts";
 import { BODY_CHUNKED, BODY_NONE, BODY_TUNNEL, BODY_UNTIL_CLOSE, METHOD_CONNECT } from "../head.ts";
 import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
 import { DEFAULT_DECODER_LIMITS } from "./decoder-contract.ts";
@@ -291,13 +291,15 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
     const request = x.request;
     // A client may have sent ahead what was meant for the tunnel: it must not be read as requests.
     if (request?.method === METHOD_CONNECT) this.#closeAfter = true;
-    this.#connection?.write(
-      renderFailure({ code: x.failure, detail: x.failureDetail, request, close: this.#closeAfter }),
-    );
+    this.#connection?.write(renderFailure({ report: x.failureReport(), request, close: this.#closeAfter }));
     this.#endResponse();
   }
 
   abort(): void {
+    this.breakOff();
+  }
+
+  breakOff(): void {
     this.#state = CLOSING;
     this.#connection?.destroy();
   }
@@ -425,7 +427,7 @@ export class Http1DownstreamConnection implements ConnectionHandler, DownstreamS
 
   /** An answer to what never became an exchange. */
   #answer(code: number, detail: string): void {
-    this.#connection?.write(renderFailure({ code, detail, request: null, close: true }));
+    this.#connection?.write(renderFailure({ report: reportFailure(code, detail), request: null, close: true }));
     this.#close();
   }
 

@@ -15,6 +15,7 @@ import {
   FIELD_FORWARDED_PROTO,
   FIELD_GRPC_STATUS,
   FIELD_GRPC_TIMEOUT,
+  FIELD_IDEMPOTENCY_KEY,
   FIELD_HOST,
   FIELD_KEEP_ALIVE,
   FIELD_LOAD_METRICS,
@@ -22,6 +23,7 @@ import {
   FIELD_PROXY_AUTHORIZATION,
   FIELD_PROXY_CONNECTION,
   FIELD_REQUEST_ID,
+  FIELD_REQUEST_TIMEOUT,
   FIELD_RETRY_AFTER,
   FIELD_SERVER,
   FIELD_TE,
@@ -68,6 +70,8 @@ export const KNOWN_FIELDS: ReadonlyMap<string, number> = new Map([
   ["sec-websocket-key", FIELD_WEBSOCKET_KEY],
   ["sec-websocket-accept", FIELD_WEBSOCKET_ACCEPT],
   ["endpoint-load-metrics", FIELD_LOAD_METRICS],
+  ["x-request-timeout-ms", FIELD_REQUEST_TIMEOUT],
+  ["idempotency-key", FIELD_IDEMPOTENCY_KEY],
 ]);
 
 /** FIELD_* of a field name, in any case. The span must hold token bytes only and not be empty. */

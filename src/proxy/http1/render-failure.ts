@@ -1,37 +1,40 @@
 import type { Head } from "../head.ts";
-import { ACCESS_DENIED, getFailure } from "../failures.ts";
+import { ACCESS_DENIED, type FailureReport, getFailure } from "../failures.ts";
 import { METHOD_HEAD } from "../head.ts";
 import { encodeLocalResponse } from "./encoder.ts";
 import { renderField } from "./field-line.ts";
 
 export interface FailureAnswer {
-  readonly code: number;
-  readonly detail: string | null;
+  readonly report: FailureReport;
   /** Null when the request could not be read. */
   readonly request: Head | null;
   readonly close: boolean;
 }
 
 /** What weft says about a failure, whatever the protocol: status, field lines and a body that says it in words. */
-export function describeFailure(
-  code: number,
-  detail: string | null,
-): { readonly status: number; readonly fields: string; readonly body: string } {
+export function describeFailure(report: FailureReport): {
+  readonly status: number;
+  readonly fields: string;
+  readonly body: string;
+} {
+  const { code, detail } = report;
   const failure = getFailure(code);
   const more = detail === null ? "" : `\n${detail}\n`;
   return {
-    status: failure.httpStatus,
-    fields: `content-type: text/plain; charset=utf-8\r\nx-weft-failure: ${failure.name}\r\n`,
+    status: report.status === 0 ? failure.httpStatus : report.status,
+    fields: `content-type: text/plain; charset=utf-8\r\nx-weft-failure: ${failure.name}\r\n${report.fields}`,
     body: `weft: ${failure.name}: ${failure.explanation}\n${more}${hint(code)}`,
   };
 }
 
 /** The whole HTTP/1.1 answer that weft makes for a failure. */
 export function renderFailure(answer: FailureAnswer): Uint8Array {
-  const { status, body } = describeFailure(answer.code, answer.detail);
+  const { report } = answer;
+  const { status, body } = describeFailure(report);
+  const name = failureField(report.code);
   return encodeLocalResponse({
     status,
-    fields: [failureField(answer.code)],
+    fields: report.fields === "" ? [name] : [name, Buffer.from(report.fields, "latin1")],
     body,
     close: answer.close,
     toHead: answer.request?.method === METHOD_HEAD,

@@ -6,7 +6,14 @@ import type { Stack } from "../stack.ts";
 import type { Http2Session } from "./session.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
 import { Exchange } from "../exchange.ts";
-import { DOWNSTREAM_CLOSED, DOWNSTREAM_TIMEOUT, OVERFLOW, toDecodeFailureCode } from "../failures.ts";
+import {
+  DOWNSTREAM_CLOSED,
+  DOWNSTREAM_TIMEOUT,
+  type FailureReport,
+  OVERFLOW,
+  reportFailure,
+  toDecodeFailureCode,
+} from "../failures.ts";
 import { BODY_LENGTH, BODY_NONE, type Head, METHOD_HEAD } from "../head.ts";
 import { describeFailure } from "../http1/render-failure.ts";
 import { CANCEL, INTERNAL_ERROR, NOT_TAKEN, NO_ERROR } from "./frame.ts";
@@ -80,7 +87,7 @@ export class Http2DownstreamStream extends Http2Stream implements DownstreamStre
     const { runtime } = this.#owner;
     runtime.counters.malformed += 1;
     this.#requestEnded = this.remoteClosed;
-    this.#answer(toDecodeFailureCode(failure?.status ?? 431), failure?.message ?? null, false);
+    this.#answer(reportFailure(toDecodeFailureCode(failure?.status ?? 431), failure?.message ?? null), false);
   }
 
   override onInterim(): void {
@@ -171,7 +178,7 @@ export class Http2DownstreamStream extends Http2Stream implements DownstreamStre
   }
 
   sendFailure(x: Exchange): void {
-    this.#answer(x.failure, x.failureDetail, x.grpc);
+    this.#answer(x.failureReport(), x.grpc);
   }
 
   abort(): void {
@@ -180,7 +187,7 @@ export class Http2DownstreamStream extends Http2Stream implements DownstreamStre
     const x = this.#exchange;
     if (x.grpc && this.pendingBytes === 0) {
       // A gRPC client learns more from a status than from a reset.
-      session.sendEnd(this, renderGrpcTrailers(x.failure, x.failureDetail));
+      session.sendEnd(this, renderGrpcTrailers(x.failureReport()));
       if (this.localClosed) this.#linger();
       return;
     }
@@ -198,13 +205,18 @@ export class Http2DownstreamStream extends Http2Stream implements DownstreamStre
     this.#owner.session.resumeStream(this);
   }
 
-  #answer(code: number, detail: string | null, grpc: boolean): void {
+  breakOff(): void {
+    this.#responseEnded = true;
+    this.#owner.session.sendReset(this, INTERNAL_ERROR);
+  }
+
+  #answer(report: FailureReport, grpc: boolean): void {
     const { session } = this.#owner;
     this.#responseEnded = true;
     if (grpc) {
-      session.sendResponse(this, renderGrpcFailure(code, detail), true);
+      session.sendResponse(this, renderGrpcFailure(report), true);
     } else {
-      const answer = describeFailure(code, detail);
+      const answer = describeFailure(report);
       const body = Buffer.from(answer.body, "utf8");
       const toHead = this.head.method === METHOD_HEAD;
       session.sendResponse(this, toLocalHead(answer.status, answer.fields, body.length), toHead);

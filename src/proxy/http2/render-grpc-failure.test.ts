@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FIELD_CONTENT_TYPE, FIELD_GRPC_STATUS, FIELD_WEFT_FAILURE, type Head } from "../head.ts";
-import { ACCESS_DENIED, FAILURES, NO_ENDPOINT, TIMEOUT } from "../failures.ts";
+import { ACCESS_DENIED, FAILURES, NO_ENDPOINT, TIMEOUT, reportFailure } from "../failures.ts";
 import { encodeGrpcMessage, renderGrpcFailure, renderGrpcTrailers } from "./render-grpc-failure.ts";
 
 test("renderGrpcFailure() answers every failure of the table with its gRPC status and its name", () => {
   for (const [code, failure] of FAILURES.entries()) {
     if (code === 0) continue;
-    const head = renderGrpcFailure(code, null);
+    const head = renderGrpcFailure(reportFailure(code, null));
     assert.equal(head.status, 200);
     assert.deepEqual(fieldsOf(head).slice(0, 2), [
       "content-type: application/grpc",
@@ -20,22 +20,28 @@ test("renderGrpcFailure() answers every failure of the table with its gRPC statu
 });
 
 test("renderGrpcTrailers() has what a head has but the content-type, which trailers may not have", () => {
-  assert.deepEqual(fieldsOf(renderGrpcTrailers(TIMEOUT, "x")), fieldsOf(renderGrpcFailure(TIMEOUT, "x")).slice(1));
+  assert.deepEqual(
+    fieldsOf(renderGrpcTrailers(reportFailure(TIMEOUT, "x"))),
+    fieldsOf(renderGrpcFailure(reportFailure(TIMEOUT, "x"))).slice(1),
+  );
 });
 
-test("renderGrpcFailure() knows its fields as decoders do", () => {
-  const head = renderGrpcFailure(TIMEOUT, null);
+test("renderGrpcFailure(reportFailure()) knows its fields as decoders do", () => {
+  const head = renderGrpcFailure(reportFailure(TIMEOUT, null));
   assert.equal(head.valueText(head.find(FIELD_CONTENT_TYPE)), "application/grpc");
   assert.equal(head.valueText(head.find(FIELD_GRPC_STATUS)), "4");
 });
 
-test("renderGrpcFailure() says the detail, and to the denied what would tell them more", () => {
-  assert.match(messageOf(renderGrpcFailure(NO_ENDPOINT, "reviews has 3 instances, none ready")), /none ready$/);
-  assert.match(messageOf(renderGrpcFailure(ACCESS_DENIED, null)), /weft get traffictargets$/);
+test("renderGrpcFailure(reportFailure()) says the detail, and to the denied what would tell them more", () => {
+  assert.match(
+    messageOf(renderGrpcFailure(reportFailure(NO_ENDPOINT, "reviews has 3 instances, none ready"))),
+    /none ready$/,
+  );
+  assert.match(messageOf(renderGrpcFailure(reportFailure(ACCESS_DENIED, null))), /weft get traffictargets$/);
 });
 
-test("renderGrpcFailure() lets no detail make a field of its own", () => {
-  const head = renderGrpcFailure(NO_ENDPOINT, "a\r\nx-evil: 1\r\n");
+test("renderGrpcFailure(reportFailure()) lets no detail make a field of its own", () => {
+  const head = renderGrpcFailure(reportFailure(NO_ENDPOINT, "a\r\nx-evil: 1\r\n"));
   assert.equal(head.count, 4);
   assert.match(messageOf(head), /a%0D%0Ax-evil: 1$/);
 });

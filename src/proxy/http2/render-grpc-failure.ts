@@ -1,4 +1,4 @@
-import { ACCESS_DENIED, getFailure } from "../failures.ts";
+import { ACCESS_DENIED, type FailureReport, getFailure } from "../failures.ts";
 import type { Head } from "../head.ts";
 import { toLocalHead } from "./local-head.ts";
 
@@ -10,20 +10,21 @@ const MAX_MESSAGE_CHARACTERS = 1_000;
  * gRPC over HTTP/2), which clients report as the table's gRPC status with a message in words. `x-weft-failure` has the
  * code's name, as for other requests.
  */
-export function renderGrpcFailure(code: number, detail: string | null): Head {
-  return toLocalHead(200, `content-type: application/grpc\r\n${renderStatus(code, detail)}`, 0);
+export function renderGrpcFailure(report: FailureReport): Head {
+  return toLocalHead(200, `content-type: application/grpc\r\n${report.fields}${renderStatus(report)}`, 0);
 }
 
 /** The trailers that end a response which weft breaks off. */
-export function renderGrpcTrailers(code: number, detail: string | null): Head {
-  return toLocalHead(200, renderStatus(code, detail), 0);
+export function renderGrpcTrailers(report: FailureReport): Head {
+  return toLocalHead(200, renderStatus(report), 0);
 }
 
-function renderStatus(code: number, detail: string | null): string {
+function renderStatus(report: FailureReport): string {
+  const { code, detail } = report;
   const failure = getFailure(code);
   const message = `weft: ${failure.name}: ${failure.explanation}${detail === null ? "" : ` ${detail}`}${hint(code)}`;
   return (
-    `grpc-status: ${failure.grpcStatus}\r\n` +
+    `grpc-status: ${report.grpcStatus < 0 ? failure.grpcStatus : report.grpcStatus}\r\n` +
     `grpc-message: ${encodeGrpcMessage(message)}\r\n` +
     `x-weft-failure: ${failure.name}\r\n`
   );
