@@ -90,13 +90,12 @@ export function testProxyLink({ name, create }: ProxyTableOptions): void {
 
     /** Time goes on until it is so: waits before retries are random. */
     async function inTime<T>(awaited: Promise<T>): Promise<T> {
-      let settled = false;
-      const done = (): void => {
-        settled = true;
-      };
-      awaited.then(done, done);
-      for (let turn = 0; turn < 2_000 && !settled; turn += 1) {
-        await turns(10);
+      const over = awaited.then(
+        () => true,
+        () => true,
+      );
+      for (let turn = 0; turn < 2_000; turn += 1) {
+        if ((await Promise.race([over, turns(10)])) === true) break;
         clock.advance(20);
       }
       return awaited;
