@@ -18,6 +18,10 @@ export interface LoggedExchange {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly attemptCount: number;
+  /** Names of injected faults; "" = none. */
+  readonly faults: string;
+  /** "cache", "redirect"…: what answered in an instance's place; "" = nothing did. */
+  readonly answeredBy: string;
   readonly origin: { readonly peerAddress: string; readonly source: string } | null;
   readonly endpoint: {
     readonly config: { readonly address: string; readonly port: number; readonly workload: string };
@@ -81,6 +85,8 @@ export class AccessLog {
       upstream: x.endpoint === null ? null : `${x.endpoint.config.address}:${x.endpoint.config.port}`,
       upstreamWorkload: x.endpoint?.config.workload || null,
       route: x.route?.name || null,
+      ...(x.faults === "" ? {} : { faults: x.faults }),
+      ...(x.answeredBy === "" ? {} : { answeredBy: x.answeredBy }),
       ...(x.shadowDenied ? { strictWouldDeny: true } : {}),
       traceId: this.#readId(x, this.#options.traceField, "x-b3-traceid"),
       requestId: this.#readId(x, this.#options.requestIdField, "x-request-id"),
