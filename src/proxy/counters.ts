@@ -20,4 +20,22 @@ export class ProxyCounters {
   activeExchanges: number = 0;
   /** Workers that ended on their own and were started again. */
   workersReplaced: number = 0;
+  /** Instances that outlier detection took out, and that it would have but for the sake of the others. */
+  ejections: number = 0;
+  ejectionsWithheld: number = 0;
+  ejectedNow: number = 0;
+  /** Circuits that opened, of services and instances; and those that are not closed now. */
+  trips: number = 0;
+  circuitsOpenNow: number = 0;
+  /** What limits of a cluster did not let through, by kind. */
+  overflowConnections: number = 0;
+  overflowPending: number = 0;
+  overflowRequests: number = 0;
+  overflowRetries: number = 0;
+  /** Active health checks by what they found. */
+  checksPassed: number = 0;
+  checksFailed: number = 0;
+  checksUnknown: number = 0;
+  /** Instances that fail their active checks. */
+  unhealthyNow: number = 0;
 }

@@ -87,7 +87,9 @@ export interface OutlierPolicy {
 
 /** What is beyond a limit fails at once with `overflow`. Of one caller's proxy. 0 = no limit. */
 export interface LimitPolicy {
+  /** An instance's first connection is always allowed; requests wait for one of those there are. Default 1,024. */
   readonly connections: number;
+  /** That wait for a connection. Default 16,384, and 1,024 for one instance over HTTP/1.1. */
   readonly pendingRequests: number;
   readonly requests: number;
   readonly retries: number;
@@ -158,7 +160,7 @@ export const DEFAULT_OUTLIERS: OutlierPolicy = {
 
 export const DEFAULT_LIMITS: LimitPolicy = {
   connections: 1_024,
-  pendingRequests: 1_024,
+  pendingRequests: 16_384,
   requests: 10_000,
   retries: 0,
   instanceConnections: 0,

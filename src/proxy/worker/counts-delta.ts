@@ -26,7 +26,10 @@ type CounterName = keyof ProxyCounters;
 
 const COUNTER_NAMES = Object.keys(new ProxyCounters()) as readonly CounterName[];
 /** What a worker holds and takes with it when it ends. */
-const GAUGES: readonly CounterName[] = ["downstreamOpen", "upstreamOpen", "activeExchanges"];
+const GAUGES: readonly CounterName[] = [
+  ...(["downstreamOpen", "upstreamOpen", "activeExchanges"] as const),
+  ...(["ejectedNow", "circuitsOpenNow", "unhealthyNow"] as const),
+];
 /** Every worker takes the same configuration; the main process counts it once. */
 const COUNTED_BY_MAIN: ReadonlySet<string> = new Set(["xdsAccepted", "xdsRejected", "workersReplaced"]);
 
