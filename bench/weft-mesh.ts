@@ -184,6 +184,7 @@ export class WeftMesh {
         address: inbound.address,
         port: inbound.port,
         portName: "",
+        zone: "",
         ready: true,
         terminating: false,
       }),

@@ -20,6 +20,7 @@ interface RunFlags {
   readonly protocol?: AppProtocol;
   readonly servicePort?: number;
   readonly workers?: number | "auto";
+  readonly zone?: string;
 }
 
 export function registerRunCommand(program: Command, context: CliContext): void {
@@ -56,6 +57,11 @@ export function registerRunCommand(program: Command, context: CliContext): void 
         parseWorkers,
       ),
     )
+    .addOption(
+      new Option("--zone <zone>", "where it runs: callers of the same zone prefer it (default: unknown)").argParser(
+        parseLabel,
+      ),
+    )
     .addHelpText("after", EXAMPLES)
     .action(async (service: string, [command = "", ...parameters]: readonly string[], flags: RunFlags) => {
       const { runService } = await import("../runner/run.ts");
@@ -66,6 +72,7 @@ export function registerRunCommand(program: Command, context: CliContext): void 
         protocol: flags.protocol ?? null,
         servicePort: flags.servicePort ?? null,
         workers: flags.workers ?? 1,
+        zone: flags.zone ?? "",
         command,
         parameters,
       });

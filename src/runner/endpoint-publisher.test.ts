@@ -42,6 +42,7 @@ function slices(ready: boolean, version = ""): readonly Resource[] {
     address: "127.0.0.1",
     port: 30_000,
     portName: "",
+    zone: "",
     ready,
     terminating: false,
   });

@@ -16,6 +16,8 @@ export interface InstanceEndpoint {
   readonly port: number;
   /** Name of the Service's port; "" when it has none. */
   readonly portName: string;
+  /** Where it runs; "" = unknown. */
+  readonly zone: string;
   readonly ready: boolean;
   /** True while it drains: calls already made may end. */
   readonly terminating: boolean;
@@ -29,7 +31,7 @@ export function toEndpointSlices(endpoint: InstanceEndpoint): readonly Resource[
 }
 
 function toSlice(service: string, endpoint: InstanceEndpoint): Resource {
-  const { workload, serviceAccount, version, address, port, portName, protocol, ready, terminating } = endpoint;
+  const { workload, serviceAccount, version, address, port, portName, protocol, zone, ready, terminating } = endpoint;
   const labels = {
     "kubernetes.io/service-name": service,
     "weft.dev/service-account": serviceAccount,
@@ -42,7 +44,13 @@ function toSlice(service: string, endpoint: InstanceEndpoint): Resource {
     // With a dot, so that no two (service, workload) pairs make one name and each part may be as long as a label.
     metadata: createMeta(`${service}.${workload}`, labels),
     addressType: "IPv4",
-    endpoints: [{ addresses: [address], conditions: { ready, serving: ready, terminating } }],
+    endpoints: [
+      {
+        addresses: [address],
+        conditions: { ready, serving: ready, terminating },
+        ...(zone === "" ? {} : { zone }),
+      },
+    ],
     ports: [{ name: portName, port, protocol: "TCP", appProtocol: protocol }],
   };
 }

@@ -54,6 +54,7 @@ function createWorld(
     version: "",
     protocol: "http",
     portName: "",
+    zone: "",
     backendWaitsFor: options.backendWaitsFor ?? "listening",
     createSidecar: (events) =>
       new Sidecar({
@@ -187,6 +188,7 @@ test("Instance is published when its proxy serves and its app accepts, not befor
       address: "127.0.0.1",
       port: 30_002,
       portName: "",
+      zone: "",
       ready: true,
       terminating: false,
     },

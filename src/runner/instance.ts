@@ -11,6 +11,8 @@ export interface InstanceOptions {
   readonly protocol: AppProtocol;
   /** Name of the Service's port; "" when it has none. */
   readonly portName: string;
+  /** Where it runs; "" = unknown. */
+  readonly zone: string;
   /** When the backend starts: as soon as the sidecar's ports are known, or once it serves. */
   readonly backendWaitsFor: "listening" | "ready";
   readonly createSidecar: (events: SidecarEvents) => Sidecar;
@@ -123,7 +125,7 @@ export class Instance {
   #publish(): void {
     const inbound = this.#sidecar.ports()?.inbound;
     if (inbound === undefined || inbound === null) return;
-    const { workload, service, version, protocol, portName } = this.#options;
+    const { workload, service, version, protocol, portName, zone } = this.#options;
     const endpoint: InstanceEndpoint = {
       workload,
       service,
@@ -133,6 +135,7 @@ export class Instance {
       address: inbound.address,
       port: inbound.port,
       portName,
+      zone,
       ready: this.isReady(),
       terminating: this.#isStopping,
     };

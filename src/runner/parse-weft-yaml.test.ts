@@ -46,6 +46,7 @@ test("parseWeftYaml() reads the example of the design with every default", () =>
     certificateLifetime: "24h",
     ingress: [{ port: 8080, bind: "127.0.0.1", service: "web", servicePort: 80, passthrough: [] }],
     ingressWorkers: 1,
+    zone: "",
     services: [
       {
         name: "web",
@@ -53,7 +54,7 @@ test("parseWeftYaml() reads the example of the design with every default", () =>
         protocol: "http",
         workers: 1,
         allow: [],
-        versions: [{ name: "", source: { ...command, command: "node web.mjs" } }],
+        versions: [{ name: "", source: { ...command, command: "node web.mjs" }, zone: "" }],
       },
       {
         name: "reviews",
@@ -62,8 +63,8 @@ test("parseWeftYaml() reads the example of the design with every default", () =>
         workers: 1,
         allow: null,
         versions: [
-          { name: "v1", source: { ...command, replicas: 2 } },
-          { name: "v2", source: { ...command, env: { STARS: "yes" } } },
+          { name: "v1", source: { ...command, replicas: 2 }, zone: "" },
+          { name: "v2", source: { ...command, env: { STARS: "yes" } }, zone: "" },
         ],
       },
       {
@@ -72,7 +73,7 @@ test("parseWeftYaml() reads the example of the design with every default", () =>
         protocol: "tcp",
         workers: 1,
         allow: null,
-        versions: [{ name: "", source: { kind: "address", host: "127.0.0.1", port: 5432 } }],
+        versions: [{ name: "", source: { kind: "address", host: "127.0.0.1", port: 5432 }, zone: "" }],
       },
     ],
     resources: ["policies/*.yaml"],
@@ -228,4 +229,21 @@ services:
   assert.match(problemsOf(yaml("tcp", "{ port: 8443 }")).join(), /neither service nor passthrough/);
   const bad = '{ port: 8443, passthrough: { "*": db } }';
   assert.match(problemsOf(yaml("tcp", bad)).join(), /host name like db\.example\.com/);
+});
+
+test("parseWeftYaml() gives each version the nearest zone that is written", () => {
+  const text = `
+mesh: m
+zone: a
+services:
+  web: { command: node web.mjs }
+  api:
+    zone: b
+    versions:
+      v1: { command: node api.mjs }
+      v2: { command: node api.mjs, zone: c }
+`;
+  const { config } = parseWeftYaml(text, "weft.yaml");
+  const zones = config?.services.flatMap(({ versions }) => versions.map(({ zone }) => zone));
+  assert.deepEqual([config?.zone, zones], ["a", ["a", "b", "c"]]);
 });

@@ -80,7 +80,9 @@ class Problems {
 }
 
 function toConfig(written: WrittenWeftYaml, problems: Problems): WeftYaml {
-  const services = Object.entries(written.services).map(([name, service]) => toService(name, service, problems));
+  const services = Object.entries(written.services).map(([name, service]) =>
+    toService(name, service, { zone: written.zone ?? "", problems }),
+  );
   return {
     mesh: written.mesh,
     trustDomain: written.trustDomain ?? `${written.mesh}.mesh`,
@@ -89,6 +91,7 @@ function toConfig(written: WrittenWeftYaml, problems: Problems): WeftYaml {
     certificateLifetime: written.certificateLifetime,
     ingress: written.ingress.map((entry) => toIngress(entry, services)),
     ingressWorkers: written.ingressWorkers ?? 1,
+    zone: written.zone ?? "",
     services,
     resources: written.resources,
   };
@@ -105,12 +108,19 @@ function toIngress(written: WrittenIngress, services: readonly ServiceEntry[]): 
   return { port, bind, service, servicePort: service === "" ? 0 : portOf(service), passthrough };
 }
 
-function toService(name: string, written: WrittenService, problems: Problems): ServiceEntry {
+interface ServiceContext {
+  readonly zone: string;
+  readonly problems: Problems;
+}
+
+function toService(name: string, written: WrittenService, context: ServiceContext): ServiceEntry {
+  const { problems } = context;
   const path = ["services", name];
+  const zone = written.zone ?? context.zone;
   const versions: VersionEntry[] = [];
   if (written.versions === undefined) {
     const source = toSource(written, {}, path, problems);
-    if (source !== null) versions.push({ name: "", source });
+    if (source !== null) versions.push({ name: "", source, zone });
   } else {
     for (const field of ["command", "address", "replicas", "appPort"] as const) {
       if (written[field] === undefined) continue;
@@ -118,7 +128,7 @@ function toService(name: string, written: WrittenService, problems: Problems): S
     }
     for (const [version, instances] of Object.entries(written.versions)) {
       const source = toSource(instances, written.env ?? {}, [...path, "versions", version], problems);
-      if (source !== null) versions.push({ name: version, source });
+      if (source !== null) versions.push({ name: version, source, zone: instances.zone ?? zone });
     }
     if (Object.keys(written.versions).length === 0) {
       problems.add([...path, "versions"], "an empty object", "at least one version");

@@ -37,6 +37,8 @@ export interface RunOptions {
   readonly servicePort: number | null;
   /** Processes that carry the sidecar's traffic. */
   readonly workers: number | "auto";
+  /** Where it runs; "" = unknown. */
+  readonly zone: string;
   readonly command: string;
   readonly parameters: readonly string[];
 }
@@ -116,6 +118,7 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
     version: options.version,
     protocol,
     portName: existing?.name ?? "",
+    zone: options.zone,
     backendWaitsFor: "ready",
     createSidecar: (events) =>
       new Sidecar({
@@ -127,6 +130,7 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
         app: { address: "127.0.0.1", port, protocol },
         ingress: [],
         workers: options.workers,
+        zone: options.zone,
         stateDir,
         logFile: openLog(home, `run-${options.service}`),
         accessLog: openLog(home, `run-${options.service}.access`),

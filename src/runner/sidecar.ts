@@ -31,6 +31,8 @@ export interface SidecarOptions {
   readonly drainMs: number;
   /** Processes that carry its traffic; default 1. */
   readonly workers?: number | "auto";
+  /** Where it runs; default "" (unknown). */
+  readonly zone?: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly runtimes: RuntimeChoice;
   /** Waits until the control plane is there, the first time. Later: rejects soon when it is not. */
@@ -152,7 +154,7 @@ export class Sidecar {
   }
 
   #createBootstrap(grant: JoinGrant, joinCredential: string | null): ProxyBootstrap {
-    const { workload, serviceAccount, app, ingress, stateDir, accessLog, drainMs, workers } = this.#options;
+    const { workload, serviceAccount, app, ingress, stateDir, accessLog, drainMs, workers, zone = "" } = this.#options;
     const known = this.#failedStarts < SAME_PORT_ATTEMPTS ? this.#ports : null;
     return {
       workload,
@@ -175,6 +177,7 @@ export class Sidecar {
       logLevel: "info",
       drainMs,
       ...(workers === undefined ? {} : { workers }),
+      ...(zone === "" ? {} : { zone }),
     };
   }
 

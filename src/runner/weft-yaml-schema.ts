@@ -15,6 +15,7 @@ export interface WrittenWeftYaml {
   readonly certificateLifetime: string;
   readonly ingress: readonly WrittenIngress[];
   readonly ingressWorkers?: number | "auto";
+  readonly zone?: string;
   readonly services: Readonly<Record<string, WrittenService>>;
   readonly resources: readonly string[];
 }
@@ -40,6 +41,7 @@ export interface WrittenInstances {
   readonly replicas?: number;
   readonly appPort?: number;
   readonly env?: Readonly<Record<string, string>>;
+  readonly zone?: string;
 }
 
 export interface WrittenAddress {
@@ -89,6 +91,7 @@ const instances = {
   replicas: z.int(REPLICAS_RULE).min(1, REPLICAS_RULE).max(MAX_REPLICAS, REPLICAS_RULE).exactOptional(),
   appPort: portNumber.exactOptional(),
   env: env.exactOptional(),
+  zone: dnsLabel.exactOptional(),
 };
 
 /** Each is a process; a proxy that needs more wants another replica beside it. */
@@ -142,6 +145,7 @@ export const weftYamlSchema: z.ZodType<WrittenWeftYaml> = strictObject<WrittenWe
   certificateLifetime: lifetime.default(DEFAULT_CERTIFICATE_LIFETIME),
   ingress: z.array(ingress, "a list of ingress listeners").default([]),
   ingressWorkers: workers.exactOptional(),
+  zone: dnsLabel.exactOptional(),
   services: z.preprocess((value) => value ?? {}, z.record(dnsLabel, service, "services by name")),
   resources: z.array(z.string("a path or glob").min(1, "a path or glob"), "a list of paths and globs").default([]),
 });

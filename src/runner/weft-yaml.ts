@@ -18,6 +18,8 @@ export interface WeftYaml {
   readonly ingress: readonly IngressEntry[];
   /** Processes that carry the ingress's traffic; default 1. */
   readonly ingressWorkers: number | "auto";
+  /** Where everything runs that does not say otherwise; default "" (unknown). */
+  readonly zone: string;
   readonly services: readonly ServiceEntry[];
   /** Paths and globs of resource files, relative to the folder of the file. */
   readonly resources: readonly string[];
@@ -64,6 +66,8 @@ export interface VersionEntry {
   /** "" when the service has no versions. */
   readonly name: string;
   readonly source: CommandSource | AddressSource;
+  /** Where its instances run; "" = unknown. */
+  readonly zone: string;
 }
 
 export interface CommandSource {

@@ -81,6 +81,7 @@ export class WorkloadFactory {
       version: version.name,
       protocol: service.protocol,
       portName: "",
+      zone: version.zone,
       backendWaitsFor: "listening",
       createSidecar: (events) =>
         this.#createSidecar(workload, {
@@ -88,6 +89,7 @@ export class WorkloadFactory {
           app: { address, port, protocol: service.protocol },
           ingress: [],
           workers: service.workers,
+          zone: version.zone,
           ...events,
         }),
       createBackend: (events) => this.#createBackend(place, events),
@@ -143,6 +145,7 @@ export class WorkloadFactory {
       app: null,
       ingress,
       workers: this.#settings.loaded.config.ingressWorkers,
+      zone: this.#settings.loaded.config.zone,
       onListening: () => undefined,
       onReadyChange: () => undefined,
     });
@@ -152,7 +155,7 @@ export class WorkloadFactory {
     workload: string,
     own: Pick<
       ConstructorParameters<typeof Sidecar>[0],
-      "serviceAccount" | "app" | "ingress" | "workers" | "onListening" | "onReadyChange"
+      "serviceAccount" | "app" | "ingress" | "workers" | "zone" | "onListening" | "onReadyChange"
     >,
   ): Sidecar {
     const { clock, hasAccessLog, home, loaded, runtimes, spawn } = this.#settings;
