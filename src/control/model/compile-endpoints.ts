@@ -31,7 +31,7 @@ export function compilePortEndpoints(slices: readonly EndpointSlice[], name: str
       serviceAccounts.add(serviceAccount);
       if (!endpoint.conditions.ready) continue;
       const version = slice.metadata.labels?.[VERSION_LABEL] ?? "";
-      const candidate = { address, port, version, workload: nameWorkload(slice, endpoint) };
+      const candidate = { address, port, version, workload: nameWorkload(slice, endpoint), zone: endpoint.zone ?? "" };
       const key = `${address} ${port}`;
       const known = endpoints.get(key);
       if (known === undefined || compareEndpoints(candidate, known) < 0) endpoints.set(key, candidate);

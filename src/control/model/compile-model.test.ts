@@ -47,7 +47,7 @@ test("compileModel() takes only ready endpoints, with identity and version", () 
     null,
   );
   const port = findPort(model, "default/reviews", 80);
-  assert.deepEqual(port.endpoints, [{ address: "127.0.0.1", port: 9001, version: "v1", workload: "r-1" }]);
+  assert.deepEqual(port.endpoints, [{ address: "127.0.0.1", port: 9001, version: "v1", workload: "r-1", zone: "" }]);
   // An instance that is not ready now may be in a moment: its identity is expected all the while.
   assert.deepEqual(port.serviceAccounts, ["reviews-a", "reviews-b"]);
 });

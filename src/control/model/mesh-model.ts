@@ -55,6 +55,8 @@ export interface EndpointModel {
   readonly version: string;
   /** "" when unknown. */
   readonly workload: string;
+  /** Where it runs; "" when unknown. */
+  readonly zone: string;
 }
 
 /** A TrafficSplit as it applies to one port of its root. */
