@@ -377,8 +377,8 @@ export class Exchange implements DeadlineOwner {
     if (!responseEnded) this.downstream.sendEnd(null);
   }
 
-  /** Ready for the next request of the same connection. */
-  begin(stack: Stack, origin: HttpOrigin, request: Head): void {
+  /** Ready for the next request of the same connection. Without a stack it is one attempt that no layer sees. */
+  begin(stack: Stack | null, origin: HttpOrigin | null, request: Head): void {
     this.generation += 1;
     this.active = true;
     this.stack = stack;

@@ -157,7 +157,8 @@ class CheckTask<H extends HealthHost> implements DeadlineOwner, ProbeListener {
     this.#checks.started();
     const probe = this.#checks.probe(this);
     // The result may have come already, and even have closed this task.
-    if (this.#isUnderWay()) this.#probe = probe;
+    if (this.#isClosed()) probe.cancel();
+    else this.#probe = probe;
   }
 
   onDeadline(): void {
@@ -173,7 +174,6 @@ class CheckTask<H extends HealthHost> implements DeadlineOwner, ProbeListener {
     if (!this.#isUnderWay()) return;
     const { clock, random } = this.#context;
     const { intervalMs, jitterPercent } = this.policy;
-    this.#probe = null;
     const nextMs = intervalMs * (1 + (jitterPercent / 100) * random.next()) - (clock.nowMs() - this.#startedMs);
     this.wait(Math.max(0, nextMs));
     if (result.verdict === "unknown") this.#checks.tellUnknown(this, result.detail);
@@ -189,6 +189,10 @@ class CheckTask<H extends HealthHost> implements DeadlineOwner, ProbeListener {
     this.#probe = null;
     this.#recover();
     if (wasUnderWay) this.#checks.ended();
+  }
+
+  #isClosed(): boolean {
+    return this.#state === "closed";
   }
 
   #isUnderWay(): boolean {

@@ -13,9 +13,9 @@ export interface ProbeListener {
   onProbeResult(result: ProbeResult): void;
 }
 
-/** A check under way. */
+/** A check under way, or one whose answer is still being read to its end. */
 export interface Probe {
-  /** Gives it up: nothing more is heard of it. Does nothing when it is over. */
+  /** Gives it up: nothing more is heard of it, and no timer of it is left. May be called more than once. */
   cancel(): void;
 }
 
