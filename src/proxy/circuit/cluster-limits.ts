@@ -76,26 +76,19 @@ export class ClusterLimits {
     this.connections -= 1;
   }
 
-  /** `waiting`: requests that wait for the same endpoint; `http1`: over HTTP/1.1. */
-  tryPending(waiting: number, http1: boolean): boolean {
+  /** May one more wait? `waiting`: those for the same endpoint; `http1`: over HTTP/1.1. Who is let in adds itself. */
+  hasPendingRoom(waiting: number, http1: boolean): boolean {
     const limit = this.policy.pendingRequests;
-    const isFull = limit > 0 && (this.pendingRequests >= limit || (http1 && waiting >= this.pendingLimit(true)));
-    if (isFull) {
-      this.#counters.overflowPending += 1;
-      return false;
-    }
-    this.pendingRequests += 1;
-    return true;
+    if (limit > 0 && this.pendingRequests >= limit) return false;
+    return !http1 || limit !== DEFAULT_LIMITS.pendingRequests || waiting < HTTP1_PENDING;
   }
 
-  /** For messages. */
-  pendingLimit(http1: boolean): number {
-    const limit = this.policy.pendingRequests;
-    return http1 && limit === DEFAULT_LIMITS.pendingRequests ? HTTP1_PENDING : limit;
+  countPendingOverflow(): void {
+    this.#counters.overflowPending += 1;
   }
 
-  releasePending(count: number): void {
-    this.pendingRequests -= count;
+  releasePending(): void {
+    this.pendingRequests -= 1;
   }
 
   /** `inFlight`: requests that the instance works on for this proxy. Nothing to release. */

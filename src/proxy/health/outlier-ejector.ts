@@ -190,6 +190,7 @@ export class OutlierEjector<H extends HealthHost> implements DeadlineOwner {
 }
 
 function addTime(health: HostHealth, latencyMs: number): void {
+  if (latencyMs < 0) return;
   health.timed += 1;
   health.latencySumMs += latencyMs;
 }

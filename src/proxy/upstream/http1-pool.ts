@@ -1,24 +1,24 @@
 import type { Exchange } from "../exchange.ts";
+import type { ClusterLimits } from "../circuit/cluster-limits.ts";
 import type { EndpointState } from "./endpoint-state.ts";
 import { OVERFLOW } from "../failures.ts";
 import { Http1UpstreamConnection } from "../http1/upstream-connection.ts";
-import { WaitingLine } from "./waiting-line.ts";
+import { WaitingLine, describeOverflow } from "./waiting-line.ts";
 
-/** Per endpoint. Envoy's per-cluster default for both is 1024; a JavaScript proxy meets its own limits before. */
-const MAX_CONNECTIONS = 1024;
-const MAX_WAITING = 1024;
-
-/** The HTTP/1.1 connections to one endpoint, one exchange each, and the exchanges that wait for one. */
+/** The HTTP/1.1 connections to one endpoint, one exchange each, and the exchanges that wait for one, within the cluster's limits. */
 export class Http1Pool {
   readonly #endpoint: EndpointState;
   /** Idle connections, the most recently used last. */
   readonly #idle: Http1UpstreamConnection[] = [];
-  readonly #waiting: WaitingLine = new WaitingLine();
+  readonly #limits: ClusterLimits;
+  readonly #waiting: WaitingLine;
   #connections: number = 0;
   #connecting: number = 0;
 
   constructor(endpoint: EndpointState) {
     this.#endpoint = endpoint;
+    this.#limits = endpoint.cluster.health.limits;
+    this.#waiting = new WaitingLine(this.#limits);
   }
 
   /** Gives `x` a connection now or when one is free; a failure arrives as `x.onAttemptFailed`, maybe at once. */
@@ -28,11 +28,10 @@ export class Http1Pool {
       idle.assign(x);
       return;
     }
-    if (this.#waiting.length() >= MAX_WAITING) {
-      x.onAttemptFailed(OVERFLOW, `${MAX_WAITING} requests already wait for ${this.#endpoint.name()}`);
+    if (!this.#waiting.add(x, true)) {
+      x.onAttemptFailed(OVERFLOW, describeOverflow(this.#endpoint, this.#waiting.length()));
       return;
     }
-    this.#waiting.add(x);
     this.#openWanted();
   }
 
@@ -52,7 +51,7 @@ export class Http1Pool {
   /** A connection that was never usable: one waiter shares its fate, so that each learns of a dead endpoint at once. */
   onOpenFailed(code: number, detail: string): void {
     this.#connecting -= 1;
-    this.#connections -= 1;
+    this.#release();
     this.#waiting.next()?.onAttemptFailed(code, detail);
     if (this.#connecting === 0) this.#openWanted();
   }
@@ -64,7 +63,7 @@ export class Http1Pool {
   }
 
   onClosed(connection: Http1UpstreamConnection): void {
-    this.#connections -= 1;
+    this.#release();
     this.onClosing(connection);
     this.#openWanted();
   }
@@ -77,13 +76,20 @@ export class Http1Pool {
     return this.#connections;
   }
 
+  #release(): void {
+    this.#connections -= 1;
+    this.#limits.releaseConnection();
+  }
+
   #openWanted(): void {
-    if (this.#connecting >= this.#waiting.length() || this.#connections >= MAX_CONNECTIONS) return;
+    if (this.#connecting >= this.#waiting.length()) return;
     const credentials = this.#endpoint.dialCredentials();
     if (credentials === undefined) {
       this.#waiting.failNext();
       return;
     }
+    // Beyond the limit requests wait for one of those there are.
+    if (!this.#limits.tryConnection(this.#connections)) return;
     this.#connections += 1;
     this.#connecting += 1;
     new Http1UpstreamConnection(this.#endpoint, this).connect(credentials);

@@ -1,25 +1,28 @@
 import type { Exchange } from "../exchange.ts";
+import type { ClusterLimits } from "../circuit/cluster-limits.ts";
 import type { EndpointState } from "./endpoint-state.ts";
 import { OVERFLOW } from "../failures.ts";
 import { type Http2Pool, Http2UpstreamConnection } from "../http2/upstream-connection.ts";
-import { WaitingLine } from "./waiting-line.ts";
+import { WaitingLine, describeOverflow } from "./waiting-line.ts";
 
-/** One is enough but for servers that allow few streams on each. */
+/** To one endpoint, whatever the cluster's limits allow. One is enough but for servers that allow few streams on each. */
 const MAX_CONNECTIONS = 128;
-/** While the first connection opens, or all are at the server's limit of streams. */
-const MAX_WAITING = 16_384;
 
 /** The HTTP/2 connections to one endpoint: one that all requests share, and more when the server limits its streams. */
 export class Http2Links implements Http2Pool {
   readonly #endpoint: EndpointState;
   readonly #usable: Http2UpstreamConnection[] = [];
-  readonly #waiting: WaitingLine = new WaitingLine();
+  readonly #limits: ClusterLimits;
+  /** While the first connection opens, or all are at the server's limit of streams. */
+  readonly #waiting: WaitingLine;
   #connections: number = 0;
   #connecting: number = 0;
   #retired: boolean = false;
 
   constructor(endpoint: EndpointState) {
     this.#endpoint = endpoint;
+    this.#limits = endpoint.cluster.health.limits;
+    this.#waiting = new WaitingLine(this.#limits);
   }
 
   /** Sends `x` on a connection now or when one is there; a failure arrives as `x.onAttemptFailed`, maybe at once. */
@@ -29,17 +32,16 @@ export class Http2Links implements Http2Pool {
       connection.assign(x);
       return;
     }
-    if (this.#waiting.length() >= MAX_WAITING) {
-      x.onAttemptFailed(OVERFLOW, `${MAX_WAITING} requests already wait for ${this.#endpoint.name()}`);
+    if (!this.#waiting.add(x, false)) {
+      x.onAttemptFailed(OVERFLOW, describeOverflow(this.#endpoint, this.#waiting.length()));
       return;
     }
-    this.#waiting.add(x);
     this.#openWanted();
   }
 
   /** Opens a connection ahead of need, when there is none. */
   warm(): void {
-    if (this.#connections === 0 && !this.#retired) this.#open();
+    if (this.#connections === 0 && !this.#retired && this.#limits.hasConnectionRoom()) this.#open();
   }
 
   onUsable(connection: Http2UpstreamConnection): void {
@@ -62,7 +64,7 @@ export class Http2Links implements Http2Pool {
 
   onOpenFailed(_connection: Http2UpstreamConnection, code: number, detail: string): void {
     this.#connecting -= 1;
-    this.#connections -= 1;
+    this.#release();
     // All wait for the one connection, so all share its fate: they go to another instance, or learn why not. Taken out
     // before the first learns, as those that try this one again wait for another connection.
     const failed: Exchange[] = [];
@@ -74,7 +76,7 @@ export class Http2Links implements Http2Pool {
     const index = this.#usable.indexOf(connection);
     if (index < 0) return;
     this.#usable.splice(index, 1);
-    this.#connections -= 1;
+    this.#release();
     this.#openWanted();
   }
 
@@ -106,12 +108,19 @@ export class Http2Links implements Http2Pool {
     if (this.#waiting.length() > 0 && this.#connecting === 0 && this.#connections < MAX_CONNECTIONS) this.#open();
   }
 
+  #release(): void {
+    this.#connections -= 1;
+    this.#limits.releaseConnection();
+  }
+
   #open(): void {
     const credentials = this.#endpoint.dialCredentials();
     if (credentials === undefined) {
       this.#waiting.failNext();
       return;
     }
+    // Beyond the limit requests wait for a stream of one of those there are.
+    if (!this.#limits.tryConnection(this.#connections)) return;
     this.#connections += 1;
     this.#connecting += 1;
     new Http2UpstreamConnection(this.#endpoint, this).connect(credentials);
