@@ -19,11 +19,17 @@ export interface RequestTap {
   onRequestAbort(x: Exchange): void;
 }
 
-/** Stands between a response's body and downstream, and passes it on with `x.passData` and `x.passEnd` in its own time. */
+/**
+ * Stands between a response's body and downstream, and passes it on with `x.passData` and `x.passEnd` in its own time. Once
+ * `x.passData` said false it waits for `onDownstreamDrain`.
+ */
 export interface ResponsePacer {
   /** Bytes are valid during the call only. False: stop reading until `x.resumeResponse()`. */
   onResponseData(x: Exchange, bytes: Uint8Array): boolean;
+  /** Trailers are valid during the call only. */
   onResponseEnd(x: Exchange, trailers: Head | null): void;
+  /** Downstream has room again. */
+  onDownstreamDrain(x: Exchange): void;
   /** The exchange is over: nothing more may be passed on. */
   onEnded(x: Exchange): void;
 }

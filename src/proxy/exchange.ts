@@ -1,7 +1,7 @@
 import type { Deadline, DeadlineOwner } from "../time/timer-wheel.ts";
 import { Deadline as WheelDeadline } from "../time/timer-wheel.ts";
 import type { EdgeStats } from "../observe/edge-stats.ts";
-import type { Head } from "./head.ts";
+import type { FieldLines, Head } from "./head.ts";
 import type { HttpHandlerConfig, Route, Snapshot } from "./snapshot.ts";
 import type { ClusterState } from "./upstream/cluster-state.ts";
 import type { EndpointState } from "./upstream/endpoint-state.ts";
@@ -160,6 +160,8 @@ export class Exchange implements DeadlineOwner {
   failureGrpcStatus: number = -1;
   /** More header lines for the failure's answer, each ended by CRLF. */
   failureFields: string = "";
+  /** What the response says about the rate limits that the request passed; null = it passed none. */
+  limitLines: FieldLines | null = null;
   startedMs: number = 0;
   endedMs: number = 0;
   requestBytes: number = 0;
@@ -207,6 +209,7 @@ export class Exchange implements DeadlineOwner {
 
   onDownstreamDrain(): void {
     if (this.pacer === null) this.attempt?.resumeReads();
+    else this.pacer.onDownstreamDrain(this);
   }
 
   /** The caller is gone, or its stream broke. */
@@ -428,6 +431,7 @@ export class Exchange implements DeadlineOwner {
     this.failureStatus = 0;
     this.failureGrpcStatus = -1;
     this.failureFields = "";
+    this.limitLines = null;
     this.endedMs = 0;
     this.requestBytes = 0;
     this.responseBytes = 0;
