@@ -28,6 +28,8 @@ export class ProxyRuntime {
   /** "<namespace>/<service account>" of this proxy. */
   readonly self: string;
   readonly namespace: string;
+  /** Where this proxy runs; "" = unknown. Instances of the same zone are preferred. */
+  readonly zone: string;
   /** Replaced as a whole by the configuration side; requests read it once. Null until the first one. */
   snapshot: Snapshot | null = null;
   /** Current SVID and roots; null until the first certificate. */
@@ -54,6 +56,7 @@ export class ProxyRuntime {
     this.log = options.log;
     this.self = options.self;
     this.namespace = options.namespace;
+    this.zone = options.zone ?? "";
   }
 
   /** An open downstream has closed. */
@@ -98,4 +101,6 @@ export interface ProxyRuntimeOptions {
   readonly log: Log;
   readonly self: string;
   readonly namespace: string;
+  /** Default "". */
+  readonly zone?: string;
 }

@@ -27,7 +27,7 @@ export class PickLayer {
       this.#dialHost(x);
       return;
     }
-    const endpoint = cluster.pick(x.avoided);
+    const endpoint = cluster.pick(x.hash, x.avoided);
     if (endpoint === null) {
       x.fail(NO_ENDPOINT, `Service "${cluster.config.service}" has no ready instance`);
       return;

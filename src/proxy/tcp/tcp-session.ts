@@ -22,6 +22,7 @@ import {
 import { pickWeighted } from "../layers/pick-layer.ts";
 import { parseDialTarget } from "../route/dial-target.ts";
 import { findInboundHandler } from "../listener/find-inbound-handler.ts";
+import { OUTCOME_ABANDONED, OUTCOME_OK, OUTCOME_RESET, OUTCOME_TIMEOUT } from "../upstream/attempt-outcome.ts";
 import { describeDialFailure, refusePeer, toDialFailureCode } from "../upstream/dial.ts";
 import { recordConnection } from "./record-connection.ts";
 
@@ -32,7 +33,7 @@ const DRAIN_MS = 10_000;
 
 /**
  * One opaque TCP connection carried to an endpoint: bytes pass as they come, both ways, with half-close kept and each side
- * paused while the other cannot take more. The endpoint is chosen per connection: the one with the fewest open ones. There
+ * paused while the other cannot take more. The endpoint is chosen per connection, by open ones. There
  * is no limit to how long it may be silent; the transport's keep-alive finds peers that are gone.
  *
  *   denied or unreachable <-- connecting --connected--> open --both sides ended, reset, policy withdrawn--> ended
@@ -132,19 +133,21 @@ export class TcpSession implements ConnectionHandler, Drainable {
 
   // Upstream, by way of UpstreamAttempt.
 
-  onConnected(attempt: UpstreamAttempt, connection: Connection): void {
-    if (attempt !== this.#attempt) return;
+  /** False: the endpoint is not who it should be. */
+  onConnected(attempt: UpstreamAttempt, connection: Connection): boolean {
+    if (attempt !== this.#attempt) return true;
     const cluster = this.#cluster;
     const refusal = cluster === null ? null : refusePeer(cluster.config, connection);
     if (refusal !== null) {
       this.#retryOrFail(PEER_IDENTITY, refusal);
-      return;
+      return false;
     }
     this.#upstream = connection;
     connection.ownWrites();
     for (const bytes of this.#early.splice(0)) connection.write(bytes);
     if (this.#downstreamEnded) connection.end();
     this.#downstream?.resumeReads();
+    return true;
   }
 
   onUpstreamData(bytes: Uint8Array): void {
@@ -178,7 +181,7 @@ export class TcpSession implements ConnectionHandler, Drainable {
     const cluster = this.#chooseCluster();
     if (cluster === null) return;
     this.#attempts += 1;
-    const endpoint = cluster.config.kind === "dynamic" ? this.#findHost(cluster) : cluster.pickLeastOpen(avoided);
+    const endpoint = cluster.config.kind === "dynamic" ? this.#findHost(cluster) : cluster.pick(0, avoided);
     if (endpoint === null) {
       this.#fail(NO_ENDPOINT, `service "${cluster.config.service}" has no ready instance`);
       return;
@@ -270,15 +273,19 @@ class UpstreamAttempt implements ConnectionHandler {
   readonly #session: TcpSession;
   readonly #endpoint: EndpointState;
   connection: Connection | null = null;
+  #answered: boolean = false;
 
   constructor(session: TcpSession, endpoint: EndpointState) {
     this.#session = session;
     this.#endpoint = endpoint;
-    endpoint.openSessions += 1;
+    endpoint.attemptBegan();
   }
 
   onOpen(connection: Connection): void {
-    this.#session.onConnected(this, connection);
+    this.#answered = true;
+    const accepted = this.#session.onConnected(this, connection);
+    // How long it took to connect says nothing about how busy the app is.
+    this.#endpoint.attemptAnswered(accepted ? OUTCOME_OK : OUTCOME_RESET, -1);
   }
 
   onData(bytes: Uint8Array): void {
@@ -294,9 +301,16 @@ class UpstreamAttempt implements ConnectionHandler {
   }
 
   onClose(failure: TransportFailure | null): void {
-    this.#endpoint.openSessions -= 1;
+    if (!this.#answered) this.#endpoint.attemptAnswered(toOutcome(failure), -1);
+    this.#endpoint.attemptEnded();
     this.#session.onUpstreamClosed(this, failure);
   }
+}
+
+/** Of a connection that was never open; without a failure it was given up here. */
+function toOutcome(failure: TransportFailure | null): number {
+  if (failure === null) return OUTCOME_ABANDONED;
+  return failure.kind === "timeout" ? OUTCOME_TIMEOUT : OUTCOME_RESET;
 }
 
 function describeDenial(access: AccessPolicy, origin: HttpOrigin): string {

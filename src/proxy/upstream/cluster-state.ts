@@ -1,6 +1,10 @@
+import type { Balancer } from "../balance/host.ts";
 import type { ProxyRuntime } from "../runtime.ts";
 import type { ClusterConfig, EndpointConfig } from "../snapshot.ts";
 import type { DialTarget } from "../route/dial-target.ts";
+import { createBalancer } from "../balance/create-balancer.ts";
+import { ClusterHealth } from "../health/cluster-health.ts";
+import { EndpointProber } from "../health/endpoint-prober.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { EndpointState } from "./endpoint-state.ts";
 
@@ -9,15 +13,19 @@ const WARM_ENDPOINTS = 16;
 /** Hosts outside the mesh that keep their connections; the least recently used goes first. */
 const MAX_DYNAMIC_ENDPOINTS = 256;
 
-/** What is remembered of one cluster, across snapshots: its endpoints with their connections, and where round robin is. */
+/** What is remembered of one cluster, across snapshots: its endpoints with their connections, and who is to be picked. */
 export class ClusterState {
   readonly runtime: ProxyRuntime;
   config: ClusterConfig;
   readonly retryBudget: RetryBudget;
+  readonly health: ClusterHealth<EndpointState>;
   /** By "address:port". */
   readonly #states: Map<string, EndpointState> = new Map();
   #endpoints: EndpointState[] = [];
-  #next: number = 0;
+  /** Of EDS clusters; the app beside this proxy and hosts outside the mesh leave nothing to choose. */
+  #balancer: Balancer<EndpointState> | null = null;
+  /** The only endpoint there is, when it may be used in any state. */
+  #only: EndpointState | null = null;
   #used: boolean = false;
   /** The most recently used host outside the mesh, which is usually the next one too. */
   #newest: { readonly target: DialTarget; readonly state: EndpointState } | null = null;
@@ -25,37 +33,32 @@ export class ClusterState {
   constructor(runtime: ProxyRuntime, config: ClusterConfig) {
     this.runtime = runtime;
     this.config = config;
-    this.retryBudget = new RetryBudget(runtime.clock);
+    this.retryBudget = new RetryBudget(runtime.clock, config.policy.retryBudget);
+    const { clock, wheel, random, log, counters } = runtime;
+    this.health = new ClusterHealth<EndpointState>({
+      ...{ service: config.name, clock, wheel, random, log, counters, policy: config.policy },
+      onChange: () => this.#balancer?.healthChanged(),
+      // Hosts outside the mesh are nobody's to check.
+      prober: config.kind === "dynamic" ? null : new EndpointProber(),
+    });
+    this.#balancer = this.#createBalancer(config);
     this.update(config);
-    // Where round robin starts is random, so that many proxies do not hit the same endpoint at once.
-    this.#next = this.#endpoints.length > 0 ? runtime.random.below(this.#endpoints.length) : 0;
-  }
-
-  /** Round robin over ready endpoints; passes `avoided` over when there is another. Null when there is none. */
-  pick(avoided: EndpointState | null): EndpointState | null {
-    const count = this.#endpoints.length;
-    if (count === 0) return null;
-    if (!this.#used) this.#warm();
-    let endpoint = this.#advance(count);
-    if (endpoint === avoided && count > 1) endpoint = this.#advance(count);
-    return endpoint;
   }
 
   /**
-   * For connections, which last: the endpoint with the fewest open ones; among equals round robin. Passes `avoided` over
-   * when there is another. Null when there is none.
+   * As the cluster's balancing policy has it, by requests (for opaque bytes, connections) in flight. `hash` 0 = any;
+   * `avoided` is passed over when there is another. Null when there is none.
    */
-  pickLeastOpen(avoided: EndpointState | null): EndpointState | null {
-    const count = this.#endpoints.length;
-    let best: EndpointState | null = null;
-    for (let i = 0; i < count; i += 1) {
-      const endpoint = this.#advance(count);
-      if (endpoint === null || (endpoint === avoided && count > 1)) continue;
-      if (best === null || endpoint.openSessions < best.openSessions) best = endpoint;
-    }
-    // The next search starts behind the one taken, so that equals take turns.
-    if (best !== null) this.#next = this.#endpoints.indexOf(best);
-    return best;
+  pick(hash: number, avoided: EndpointState | null): EndpointState | null {
+    if (!this.#used) this.#warm();
+    if (this.#only !== null) return this.#only;
+    return this.#balancer === null ? null : this.#balancer.pick(hash, avoided, this.runtime.clock.nowMs());
+  }
+
+  /** An attempt at `endpoint` was answered, or failed. */
+  observe(endpoint: EndpointState, outcome: number, latencyMs: number): void {
+    if (this.#balancer === null || this.#only !== null) return;
+    this.#balancer.observe(endpoint, outcome, latencyMs, this.runtime.clock.nowMs());
   }
 
   /** For the dynamic cluster: the endpoint of a host outside the mesh. */
@@ -96,13 +99,32 @@ export class ClusterState {
     return state;
   }
 
-  /** Endpoints that stay keep their connections and counters; those that left finish what they have. */
+  /**
+   * Endpoints that stay keep their connections, counters and health; those that left finish what they have. Another
+   * balancing policy begins with what is known of the endpoints.
+   */
   update(config: ClusterConfig): void {
-    const identitiesChanged = !sameSet(this.config.peerIdentities, config.peerIdentities);
+    const before = this.config;
+    const identitiesChanged = !sameSet(before.peerIdentities, config.peerIdentities);
     this.config = config;
+    if (config.kind !== before.kind || config.policy.balancing !== before.policy.balancing)
+      this.#balancer = this.#createBalancer(config);
+    this.retryBudget.setPolicy(config.policy.retryBudget);
+    this.health.setPolicy(config.policy);
     if (config.kind === "dynamic") return;
+    this.#setEndpoints(config.endpoints, identitiesChanged);
+    const [first] = this.#endpoints;
+    const isOnly =
+      this.#endpoints.length === 1 && (config.kind === "static" || config.policy.balancing.panicPercent > 0);
+    this.#only = isOnly ? (first ?? null) : null;
+    this.#balancer?.update(this.#endpoints);
+    this.health.update(this.#endpoints);
+    if (this.#used) this.#warm();
+  }
+
+  #setEndpoints(wantedEndpoints: readonly EndpointConfig[], identitiesChanged: boolean): void {
     const wanted = new Map<string, EndpointConfig>();
-    for (const endpoint of config.endpoints) wanted.set(`${endpoint.address}:${endpoint.port}`, endpoint);
+    for (const endpoint of wantedEndpoints) wanted.set(`${endpoint.address}:${endpoint.port}`, endpoint);
     for (const [key, state] of this.#states) {
       const endpoint = wanted.get(key);
       // A changed version or workload on the same address is another instance: its connections are not ours to keep.
@@ -121,27 +143,29 @@ export class ClusterState {
       if (state === undefined) {
         state = new EndpointState(this.runtime, this, endpoint);
         this.#states.set(key, state);
-      }
+      } else state.config = endpoint;
       endpoints.push(state);
     }
     this.#endpoints = endpoints;
-    if (this.#used) this.#warm();
   }
 
   retire(): void {
+    this.health.close();
     this.#newest = null;
     for (const state of this.#states.values()) state.retire();
     this.#states.clear();
     this.#endpoints = [];
+    this.#only = null;
+    this.#balancer?.update([]);
   }
 
   endpoints(): readonly EndpointState[] {
     return this.#endpoints;
   }
 
-  #advance(count: number): EndpointState | null {
-    this.#next = (this.#next + 1) % count;
-    return this.#endpoints[this.#next] ?? null;
+  #createBalancer(config: ClusterConfig): Balancer<EndpointState> | null {
+    if (config.kind === "dynamic") return null;
+    return createBalancer<EndpointState>(config.policy.balancing, this.runtime);
   }
 
   #warm(): void {

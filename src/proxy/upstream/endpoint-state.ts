@@ -2,31 +2,40 @@ import type { EdgeStats } from "../../observe/edge-stats.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Credentials, ProxyRuntime } from "../runtime.ts";
 import type { EndpointConfig } from "../snapshot.ts";
+import type { Host } from "../balance/host.ts";
 import type { ClusterState } from "./cluster-state.ts";
+import { HostStats } from "../balance/host-stats.ts";
+import { HostHealth } from "../health/host-health.ts";
 import { EndpointLoad } from "../load/endpoint-load.ts";
 import { Http1Pool } from "./http1-pool.ts";
 import { Http2Links } from "./http2-pool.ts";
 
 /**
- * What is remembered of one endpoint: its connections and its load. It outlives snapshots that keep the endpoint; `retire`
- * lets open exchanges finish and closes the rest.
+ * What is remembered of one endpoint: its connections, its load and its health. It outlives snapshots that keep the
+ * endpoint; `retire` lets open exchanges finish and closes the rest.
  */
-export class EndpointState {
+export class EndpointState implements Host {
   readonly runtime: ProxyRuntime;
   readonly cluster: ClusterState;
-  readonly config: EndpointConfig;
-  readonly load: EndpointLoad = new EndpointLoad();
+  /** The same address, version and workload for life; weight, zone and priority may change. */
+  config: EndpointConfig;
+  /** Requests of this proxy that it works on, and TCP sessions. */
+  inFlight: number = 0;
+  readonly load: EndpointLoad;
+  readonly stats: HostStats = new HostStats();
+  readonly health: HostHealth = new HostHealth();
+  readonly addedMs: number;
   readonly #http1: Http1Pool;
   readonly #http2: Http2Links;
   #retired: boolean = false;
-  /** TCP sessions that go to it now. */
-  openSessions: number = 0;
   edge: EdgeStats | null = null;
 
   constructor(runtime: ProxyRuntime, cluster: ClusterState, config: EndpointConfig) {
     this.runtime = runtime;
     this.cluster = cluster;
     this.config = config;
+    this.load = new EndpointLoad(runtime.clock, this);
+    this.addedMs = runtime.clock.nowMs();
     this.#http1 = new Http1Pool(this);
     this.#http2 = new Http2Links(this);
   }
@@ -35,6 +44,24 @@ export class EndpointState {
   checkout(x: Exchange): void {
     if (this.#speaksHttp2(x)) this.#http2.checkout(x);
     else this.#http1.checkout(x);
+  }
+
+  /** An attempt, or a session, begins. `attemptEnded` follows once, and before it `attemptAnswered` at most once. */
+  attemptBegan(): void {
+    this.inFlight += 1;
+  }
+
+  /**
+   * A response head came, or the attempt failed. `outcome`: see `attempt-outcome.ts`; `latencyMs` since it began, -1 = it
+   * says nothing.
+   */
+  attemptAnswered(outcome: number, latencyMs: number): void {
+    this.cluster.observe(this, outcome, latencyMs);
+  }
+
+  /** The response has ended, or will never come. */
+  attemptEnded(): void {
+    this.inFlight -= 1;
   }
 
   /** Opens the link ahead of need. */

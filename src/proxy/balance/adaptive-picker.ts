@@ -1,0 +1,101 @@
+import type { Host } from "./host.ts";
+import type { HostSet } from "./host-set.ts";
+import type { Strategy, StrategyContext } from "./picker.ts";
+import { InFlightQuantile } from "./in-flight-quantile.ts";
+import { type Comparison, TwoChoicesPicker } from "./two-choices-picker.ts";
+
+/** What an instance's proxy said is believed for so long. Prequal's age limit. */
+const REPORT_VALID_MS = 1_000;
+/** An instance that fails by so much more of its answers than another gets nothing where there is the other. */
+const MORE_FAILURES = 0.25;
+/** A latency must be lower by this factor, beyond a floor, to count: what is alike shares the load evenly. */
+const CLEARLY_FASTER = 0.8;
+const LATENCY_FLOOR_MS = 0.5;
+/** An idle instance of which nothing was heard for so long is tried again, however slow it was. */
+const FORGET_MS = 5_000;
+
+/**
+ * Of two instances the better one after Prequal (Wydrowski et al., NSDI 2024), whose rule is: an instance with more
+ * requests in flight than most is hot; a cold one comes before a hot one; of two cold ones the faster, of two hot ones the
+ * one with fewer in flight. In place of probes, instances report what they have in flight, from all callers, and how fast
+ * they answer, on responses; what this proxy sent and got back since then is added.
+ *
+ * Where one of the two has no report of the last second (an app without a proxy, a quiet one), both are compared by what
+ * this proxy measured itself: latency times requests in flight. Before all that, one that clearly fails more often than the
+ * other gets nothing: errors are fast, and would else draw all traffic into a broken instance. Where all fail alike it
+ * does not count.
+ */
+export function createAdaptivePicker<H extends Host>({ random }: StrategyContext): Strategy<H> {
+  const comparison = new HotColdComparison();
+  return {
+    observes: true,
+    startsSlowly: true,
+    createPicker: (set) => new TwoChoicesPicker(set, comparison, random),
+  };
+}
+
+class HotColdComparison implements Comparison {
+  readonly #quantile: InFlightQuantile = new InFlightQuantile();
+
+  isSecondBetter(set: HostSet<Host>, first: number, second: number, nowMs: number): boolean {
+    const one = set.at(first);
+    const other = set.at(second);
+    if (one.stats.failureRatio !== 0 || other.stats.failureRatio !== 0) {
+      const more = one.stats.failureRatioNow(nowMs) - other.stats.failureRatioNow(nowMs);
+      if (more > MORE_FAILURES) return true;
+      if (more < -MORE_FAILURES) return false;
+    }
+    const oneCapacity = set.capacities[first] as number; // one for each host
+    const otherCapacity = set.capacities[second] as number;
+    if (isReported(one, nowMs) && isReported(other, nowMs))
+      return this.#byReports(one, oneCapacity, other, otherCapacity);
+    return isBetterMeasured(other, otherCapacity, one, oneCapacity, nowMs);
+  }
+
+  #byReports(one: Host, oneCapacity: number, other: Host, otherCapacity: number): boolean {
+    const quantile = this.#quantile;
+    const oneInFlight = estimateInFlight(one) / oneCapacity;
+    const otherInFlight = estimateInFlight(other) / otherCapacity;
+    quantile.add(oneInFlight);
+    quantile.add(otherInFlight);
+    const isOneHot = oneInFlight > quantile.threshold;
+    if (isOneHot !== otherInFlight > quantile.threshold) return isOneHot;
+    if (isOneHot) return otherInFlight < oneInFlight;
+    const oneMs = one.load.latencyMs + LATENCY_FLOOR_MS;
+    const otherMs = other.load.latencyMs + LATENCY_FLOOR_MS;
+    if (otherMs < oneMs * CLEARLY_FASTER) return true;
+    if (oneMs < otherMs * CLEARLY_FASTER) return false;
+    return otherInFlight < oneInFlight;
+  }
+}
+
+function isReported(host: Host, nowMs: number): boolean {
+  return host.load.inFlight >= 0 && nowMs - host.load.reportedMs <= REPORT_VALID_MS;
+}
+
+/** What all callers have in flight: as reported, and what this proxy has begun and finished since. */
+function estimateInFlight(host: Host): number {
+  const { load, inFlight } = host;
+  return Math.max(inFlight, load.inFlight + inFlight - load.ownInFlight);
+}
+
+function isBetterMeasured(one: Host, oneCapacity: number, other: Host, otherCapacity: number, nowMs: number): boolean {
+  const oneMs = measuredMs(one, nowMs);
+  const otherMs = measuredMs(other, nowMs);
+  const oneWaiting = one.inFlight / oneCapacity;
+  const otherWaiting = other.inFlight / otherCapacity;
+  // Unknown ones count as alike; each is given one request to show how fast it is.
+  if (oneMs < 0 && otherMs < 0) return oneWaiting < otherWaiting;
+  if (oneMs < 0) return one.inFlight === 0;
+  if (otherMs < 0) return other.inFlight > 0;
+  return (
+    (oneMs + LATENCY_FLOOR_MS) * (oneWaiting + 1) < (otherMs + LATENCY_FLOOR_MS) * (otherWaiting + 1) * CLEARLY_FASTER
+  );
+}
+
+/** -1 = nothing is known, or it is too old. */
+function measuredMs(host: Host, nowMs: number): number {
+  const { stats } = host;
+  if (host.inFlight === 0 && nowMs - stats.answeredMs > FORGET_MS) return -1;
+  return stats.latencyNow(nowMs);
+}
