@@ -1,5 +1,6 @@
 import type { EdgeStats } from "../../observe/edge-stats.ts";
 import type { MetricFamily, MetricSample } from "../../observe/prometheus-text.ts";
+import type { ProxyCounters } from "../counters.ts";
 import type { ProxyRuntime } from "../runtime.ts";
 import type { WorkerFacts } from "../worker/worker-pool.ts";
 import { LATENCY_BOUNDS_MS } from "../../observe/latency-buckets.ts";
@@ -22,6 +23,7 @@ export function collectMetrics(runtime: ProxyRuntime, facts: ProxyFacts): readon
   return [
     ...collectEdges([...runtime.edges.all()]),
     ...collectProcess(runtime, facts),
+    ...collectHealth(runtime.counters),
     ...collectWorkers(runtime, facts.workers ?? []),
   ];
 }
@@ -132,6 +134,33 @@ function collectProcess(runtime: ProxyRuntime, facts: ProxyFacts): MetricFamily[
     family("weft_build_info", "gauge", "1, with the version and the runtime.", [
       sample({ version: WEFT_VERSION, runtime: facts.runtimeName }, 1),
     ]),
+  ];
+}
+
+function collectHealth(counters: ProxyCounters): MetricFamily[] {
+  return [
+    one("weft_ejection_total", "counter", "Instances ejected as outliers.", counters.ejections),
+    one(
+      "weft_ejection_withheld_total",
+      "counter",
+      "Ejections not made, as too few instances would have been left.",
+      counters.ejectionsWithheld,
+    ),
+    one("weft_ejected_count", "gauge", "Instances ejected now.", counters.ejectedNow),
+    one("weft_circuit_trip_total", "counter", "Circuits that opened.", counters.trips),
+    one("weft_circuit_open_count", "gauge", "Circuits that are open or half open.", counters.circuitsOpenNow),
+    family("weft_overflow_total", "counter", "What the limits of a service did not let through, by limit.", [
+      sample({ limit: "connections" }, counters.overflowConnections),
+      sample({ limit: "pendingRequests" }, counters.overflowPending),
+      sample({ limit: "requests" }, counters.overflowRequests),
+      sample({ limit: "retries" }, counters.overflowRetries),
+    ]),
+    family("weft_health_check_total", "counter", "Active health checks by what they found.", [
+      sample({ result: "passed" }, counters.checksPassed),
+      sample({ result: "failed" }, counters.checksFailed),
+      sample({ result: "unknown" }, counters.checksUnknown),
+    ]),
+    one("weft_unhealthy_count", "gauge", "Instances that fail their active health checks.", counters.unhealthyNow),
   ];
 }
 
