@@ -38,4 +38,27 @@ export class ProxyCounters {
   checksUnknown: number = 0;
   /** Instances that fail their active checks. */
   unhealthyNow: number = 0;
+  /** Answers of the response cache: fresh ones, stale ones, and those that an instance said still hold. */
+  cacheHits: number = 0;
+  cacheStaleHits: number = 0;
+  cacheRevalidated: number = 0;
+  /** Of all of these, and of what was fetched: requests that waited for another's answer. */
+  cacheCollapsed: number = 0;
+  /** GET and HEAD requests that the cache sent on. */
+  cacheMisses: number = 0;
+  cacheStored: number = 0;
+  /** Thrown out to make room. */
+  cacheEvicted: number = 0;
+  /** Thrown out by a request that changes what they show. */
+  cacheInvalidated: number = 0;
+  cacheBytesNow: number = 0;
+  cacheEntriesNow: number = 0;
+  /** Rate buckets that were not full and made room for those of other callers. */
+  rateBucketsForgotten: number = 0;
+  faultDelays: number = 0;
+  faultAborts: number = 0;
+  faultResets: number = 0;
+  faultSlowBodies: number = 0;
+  /** Requests that a delay was meant for and that went on, as too many were held already. */
+  faultDelaysOverLimit: number = 0;
 }

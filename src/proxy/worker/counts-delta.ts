@@ -29,6 +29,7 @@ const COUNTER_NAMES = Object.keys(new ProxyCounters()) as readonly CounterName[]
 const GAUGES: readonly CounterName[] = [
   ...(["downstreamOpen", "upstreamOpen", "activeExchanges"] as const),
   ...(["ejectedNow", "circuitsOpenNow", "unhealthyNow"] as const),
+  ...(["cacheBytesNow", "cacheEntriesNow"] as const),
 ];
 /** Every worker takes the same configuration; the main process counts it once. */
 const COUNTED_BY_MAIN: ReadonlySet<string> = new Set(["xdsAccepted", "xdsRejected", "workersReplaced"]);
