@@ -106,6 +106,19 @@ function collectProcess(runtime: ProxyRuntime, facts: ProxyFacts): MetricFamily[
       "Requests that access control denied, or under permissive access would have.",
       [sample({ mode: "strict" }, counters.accessDenied), sample({ mode: "permissive" }, counters.accessShadowDenied)],
     ),
+    one(
+      "weft_rate_bucket_forgotten_total",
+      "counter",
+      "Rate limit buckets that were not full and made room for those of other callers.",
+      counters.rateBucketsForgotten,
+    ),
+    family("weft_fault_total", "counter", "Faults injected, by kind; over_limit: delays that were left out.", [
+      sample({ kind: "delay" }, counters.faultDelays),
+      sample({ kind: "abort" }, counters.faultAborts),
+      sample({ kind: "reset" }, counters.faultResets),
+      sample({ kind: "slow_body" }, counters.faultSlowBodies),
+      sample({ kind: "over_limit" }, counters.faultDelaysOverLimit),
+    ]),
     one("weft_egress_total", "counter", "Requests to hosts outside the mesh.", counters.egress),
     one(
       "weft_malformed_total",
