@@ -274,6 +274,8 @@ export class Proxy {
           body: `${JSON.stringify({
             counters: this.runtime.counters,
             timers: this.runtime.wheel.armedCount(),
+            // With workers, theirs are not known here: the counters are, which sum them up.
+            clusters: this.#upstreams.describe(),
             workers: this.#facts().workers,
           })}\n`,
         };

@@ -134,8 +134,9 @@ export class ClusterHealth<H extends HealthHost = HealthHost> implements HealthC
 
   /** No timer is left, and no check under way. */
   close(): void {
-    this.update([]);
+    // First, so that no place that is given up goes to another check.
     this.#checks?.close();
+    this.update([]);
     this.#ejector?.close();
     this.#circuits?.close();
     this.#useTrip(null);

@@ -1,3 +1,4 @@
+import type { ClusterHealthView } from "../health/cluster-health.ts";
 import type { ProxyRuntime } from "../runtime.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { ClusterState } from "./cluster-state.ts";
@@ -34,6 +35,11 @@ export class UpstreamRegistry {
   close(): void {
     for (const state of this.#clusters.values()) state.retire();
     this.#clusters.clear();
+  }
+
+  /** The health of each cluster's instances, its circuit and its limits, by the cluster's name. */
+  describe(): Readonly<Record<string, ClusterHealthView>> {
+    return Object.fromEntries(Array.from(this.#clusters, ([name, { health }]) => [name, health.describe()]));
   }
 
   all(): Iterable<ClusterState> {
