@@ -93,7 +93,7 @@ export type PathMatch =
   | { readonly kind: "regex"; readonly pattern: CompiledPattern };
 
 export interface HeaderMatch {
-  /** Lower-case; ":authority" for the host. */
+  /** Lower-case; ":authority" for the host, ":path" for the canonical path without its query. */
   readonly name: string;
   readonly kind: "exact" | "regex" | "present";
   /** For exact. */

@@ -150,7 +150,7 @@ export function createInboundListener(fixture: InboundFixture): Uint8Array {
     filters: [any("filters.network.rbac.v3.RBAC", opaqueRbac), tcpProxy(fixture.cluster)],
     transportSocket,
   };
-  const routes = { routeConfig: routeConfig("local", { "*": fixture.cluster }, 0) };
+  const routes = { routeConfig: localRoutes(fixture.cluster) };
   const http = { filters: [httpManager(routes, toRbac(fixture.policies))], transportSocket };
   return envoy.config.listener.v3.Listener.encode({
     name: fixture.name,
@@ -199,6 +199,14 @@ function routeConfig(
       routes: [{ match: { prefix: "/" }, route: { ...toTarget(target), timeout } }],
     })),
   };
+}
+
+/** Marked as the way to the app, which has no limits of its own. */
+function localRoutes(cluster: string): envoy.config.route.v3.RouteConfiguration {
+  const fields = { policy: { structValue: { fields: { local: { boolValue: true } } } } };
+  const metadata = { filterMetadata: { "weft.dev": { fields } } };
+  const route = { match: { prefix: "/" }, route: { cluster, timeout: { seconds: 0, nanos: 0 } }, metadata };
+  return { name: "local", virtualHosts: [{ name: "*", domains: ["*"], routes: [route] }] };
 }
 
 function toTarget(target: string | Readonly<Record<string, number>>): envoy.config.route.v3.RouteAction {

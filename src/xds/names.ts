@@ -25,6 +25,21 @@ export const EMPTY_CLUSTER = "none";
 /** The metadata filter under which clusters carry `service`, and endpoints `version` and `workload`. */
 export const WEFT_METADATA = "weft.dev";
 
+/** What a TrafficPolicy says for which Envoy has no word: an object under this key in weft's metadata of routes and clusters. */
+export const POLICY_METADATA = "policy";
+
+/** Balancers of weft's own are TypedStructs of these types; who does not know them takes the next policy of the list. */
+export const BALANCER_TYPES: Readonly<Record<"adaptive" | "peakEwma", string>> = {
+  adaptive: `${TYPE_PREFIX}weft.dev.adaptive`,
+  peakEwma: `${TYPE_PREFIX}weft.dev.peak_ewma`,
+};
+
+/** Retriable request headers, any of which must be there: requests that may be sent twice. A null regex = present. */
+export const IDEMPOTENT_REQUEST_HEADERS: readonly { readonly name: string; readonly regex: string | null }[] = [
+  { name: ":method", regex: "GET|HEAD|OPTIONS|TRACE|PUT|DELETE" },
+  { name: "idempotency-key", regex: null },
+];
+
 /** The protocol (ALPN) of a mutual TLS connection that carries one app connection's opaque bytes, and nothing else. */
 export const TCP_ALPN = "weft-tcp";
 

@@ -99,9 +99,11 @@ test("requests for other hosts go out where the mesh allows it", () => {
   assert.equal(outbound([...REVIEWS, sampleMesh({ egress: "deny" })], "default").has("egress"), false);
 });
 
-test("a route gives a request 15 s", () => {
+test("a route without a policy says nothing but that there is no limit for a whole exchange", () => {
   const routes = outbound(REVIEWS, "default").get("default/reviews:80")?.routes;
-  assert.equal(routes?.[0]?.route?.timeout?.seconds, 15);
+  const action = routes?.[0]?.route;
+  assert.deepEqual([action?.timeout?.seconds, action?.timeout?.nanos], [0, 0]);
+  assert.deepEqual([action?.retryPolicy ?? null, routes?.[0]?.metadata ?? null], [null, null]);
 });
 
 test("an ingress sends everything to its Service, split as inside", () => {

@@ -6,6 +6,8 @@ import {
   formatIngressRoutes,
   formatOutboundRoutes,
   formatServiceCluster,
+  POLICY_METADATA,
+  WEFT_METADATA,
 } from "../../xds/names.ts";
 import type { MeshModel, ServiceModel, ServicePortModel } from "../model/mesh-model.ts";
 import { toDuration } from "./to-duration.ts";
@@ -21,10 +23,10 @@ const { RouteConfiguration } = envoy.config.route.v3;
 const ANY: envoy.config.route.v3.RouteMatch = { prefix: "/" };
 
 /**
- * For a whole exchange, from the complete request to the complete response. Envoy's default; Istio has none. A caller
- * that waits for longer has usually gone, and its request still costs.
+ * No limit for a whole exchange. Where Envoy is the proxy that is all there is to it; ours limits the time until a response
+ * begins, which Envoy has no word for.
  */
-const REQUEST_TIMEOUT_MS = 15_000;
+const NO_TIMEOUT = toDuration(0);
 
 /** What the proxies of one namespace may call, by every name they may use. */
 export function listOutboundRoutes(model: MeshModel, namespace: string): ResourceRecipe[] {
@@ -60,9 +62,18 @@ export function listIngressRoutes(model: MeshModel, entries: readonly IngressPor
 
 /** Everything to one cluster and no time limit: the caller's proxy has one. */
 export function createLocalRoutes(name: string, cluster: string): envoy.config.route.v3.RouteConfiguration {
-  const routes = [{ match: ANY, route: { cluster, timeout: toDuration(0) } }];
+  const routes = [{ match: ANY, route: { cluster, timeout: NO_TIMEOUT }, metadata: LOCAL }];
   return { name, virtualHosts: [{ name, domains: ["*"], routes }] };
 }
+
+/** The mark by which the defaults of a caller's routes do not hold for these. */
+const LOCAL: envoy.config.core.v3.Metadata = {
+  filterMetadata: {
+    [WEFT_METADATA]: {
+      fields: { [POLICY_METADATA]: { structValue: { fields: { local: { boolValue: true } } } } },
+    },
+  },
+};
 
 const NOTHING: readonly ClusterShare[] = [{ cluster: EMPTY_CLUSTER, weight: 1 }];
 
@@ -101,7 +112,7 @@ function createServiceRoutes(service: ServiceModel, port: ServicePortModel): Rou
 }
 
 function createRoute(name: string, match: envoy.config.route.v3.RouteMatch, shares: readonly ClusterShare[]): Route {
-  const timeout = toDuration(REQUEST_TIMEOUT_MS);
+  const timeout = NO_TIMEOUT;
   const [first, ...rest] = shares;
   if (first !== undefined && rest.length === 0) return { name, match, route: { cluster: first.cluster, timeout } };
   const clusters = shares.map(({ cluster, weight }) => ({ name: cluster, weight: { value: weight } }));

@@ -1,10 +1,14 @@
 import type { google } from "#gen/protos.js";
 import { envoy } from "#gen/protos.js";
-import type { ClusterConfig, EndpointConfig } from "../snapshot.ts";
+import type { ClusterConfig } from "../snapshot.ts";
 import { IDENTITY_SECRET, TRUST_BUNDLE_SECRET } from "../../xds/names.ts";
 import { DEFAULT_CLUSTER_POLICY, LOCAL_CLUSTER_POLICY } from "../policy/cluster-policy.ts";
-import { toMilliseconds } from "./decode-routes.ts";
+import { decodeClusterPolicy } from "./decode-cluster-policy.ts";
+import { decodeEndpoints } from "./decode-endpoints.ts";
+import { PolicyPool } from "./policy-pool.ts";
+import { readMetadata } from "./read-metadata.ts";
 import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
+import { requireDuration, SOME_DURATION } from "./require-number.ts";
 
 /** Envoy's default. */
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
@@ -12,8 +16,6 @@ const UPSTREAM_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls
 const RAW_BUFFER = "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
 const HTTP_PROTOCOL_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const DYNAMIC_CLUSTER = "envoy.clusters.dynamic_forward_proxy";
-/** Metadata of weft's own, on clusters (`service`) and endpoints (`version`, `workload`). */
-const METADATA = "weft.dev";
 
 /** A cluster without its endpoints, which come by EDS under `edsName`; null for the other kinds. */
 export interface DecodedCluster {
@@ -21,7 +23,11 @@ export interface DecodedCluster {
   readonly edsName: string | null;
 }
 
-export function decodeCluster(wire: envoy.config.cluster.v3.Cluster): DecodedCluster {
+/** Policies that an earlier version of the cluster had, and `pool` knows, keep their objects. */
+export function decodeCluster(
+  wire: envoy.config.cluster.v3.Cluster,
+  pool: PolicyPool = new PolicyPool(),
+): DecodedCluster {
   refuseUnknownFields(
     wire,
     [
@@ -32,6 +38,11 @@ export function decodeCluster(wire: envoy.config.cluster.v3.Cluster): DecodedClu
       "edsClusterConfig",
       "connectTimeout",
       "lbPolicy",
+      "loadBalancingPolicy",
+      "commonLbConfig",
+      "healthChecks",
+      "outlierDetection",
+      "circuitBreakers",
       "loadAssignment",
       "typedExtensionProtocolOptions",
       "dnsLookupFamily",
@@ -45,56 +56,25 @@ export function decodeCluster(wire: envoy.config.cluster.v3.Cluster): DecodedClu
   );
   const name = wire.name ?? "";
   if (name === "") throw new ConfigRefusal("name", "an empty name", "a name");
-  if ((wire.lbPolicy ?? 0) !== 0 && wire.clusterType == null) {
-    throw new ConfigRefusal("lb_policy", `policy ${wire.lbPolicy}`, "ROUND_ROBIN");
-  }
   const kind = decodeKind(wire);
+  const { appProtocol, idleMs } = decodeProtocolOptions(wire.typedExtensionProtocolOptions ?? {});
+  const { connectTimeout } = wire;
+  const base = kind === "static" ? LOCAL_CLUSTER_POLICY : DEFAULT_CLUSTER_POLICY;
   return {
     config: {
       name,
       kind,
       peerIdentities: decodeTransportSocket(wire.transportSocket ?? null),
-      appProtocol: decodeAppProtocol(wire.typedExtensionProtocolOptions ?? {}),
+      appProtocol,
       service: readMetadata(wire.metadata ?? null, "service") ?? "",
-      connectTimeoutMs: wire.connectTimeout == null ? DEFAULT_CONNECT_TIMEOUT_MS : toMilliseconds(wire.connectTimeout),
-      policy: kind === "static" ? LOCAL_CLUSTER_POLICY : DEFAULT_CLUSTER_POLICY,
+      connectTimeoutMs:
+        connectTimeout == null
+          ? DEFAULT_CONNECT_TIMEOUT_MS
+          : requireDuration(connectTimeout, SOME_DURATION, "connect_timeout"),
+      policy: decodeClusterPolicy(wire, base, { idleMs, pool }),
       endpoints: kind === "static" && wire.loadAssignment != null ? decodeEndpoints(wire.loadAssignment) : [],
     },
     edsName: kind === "eds" ? wire.edsClusterConfig?.serviceName || name : null,
-  };
-}
-
-/** Usable endpoints (health UNKNOWN or HEALTHY) of priority 0, in the order of the wire. */
-export function decodeEndpoints(wire: envoy.config.endpoint.v3.ClusterLoadAssignment): readonly EndpointConfig[] {
-  refuseUnknownFields(wire, ["clusterName", "endpoints"], "");
-  const endpoints: EndpointConfig[] = [];
-  (wire.endpoints ?? []).forEach((locality, i) => {
-    refuseUnknownFields(locality, ["locality", "lbEndpoints", "metadata", "loadBalancingWeight"], `endpoints[${i}]`);
-    (locality.lbEndpoints ?? []).forEach((endpoint, j) => {
-      const decoded = decodeEndpoint(endpoint, `endpoints[${i}].lb_endpoints[${j}]`);
-      if (decoded !== null) endpoints.push(decoded);
-    });
-  });
-  return endpoints;
-}
-
-function decodeEndpoint(wire: envoy.config.endpoint.v3.LbEndpoint, path: string): EndpointConfig | null {
-  refuseUnknownFields(wire, ["endpoint", "healthStatus", "metadata", "loadBalancingWeight", "hostIdentifier"], path);
-  const { UNKNOWN, HEALTHY } = envoy.config.core.v3.HealthStatus;
-  const health = wire.healthStatus ?? UNKNOWN;
-  if (health !== UNKNOWN && health !== HEALTHY) return null;
-  const socket = wire.endpoint?.address?.socketAddress;
-  if (socket == null || !socket.address || !socket.portValue) {
-    throw new ConfigRefusal(`${path}.endpoint.address`, "no socket address", "an IP address and a port");
-  }
-  return {
-    address: socket.address,
-    port: socket.portValue,
-    version: readMetadata(wire.metadata ?? null, "version") ?? "",
-    workload: readMetadata(wire.metadata ?? null, "workload") ?? "",
-    weight: wire.loadBalancingWeight?.value ?? 1,
-    priority: 0,
-    zone: "",
   };
 }
 
@@ -109,24 +89,39 @@ function decodeKind(wire: envoy.config.cluster.v3.Cluster): ClusterConfig["kind"
   throw new ConfigRefusal("type", `type ${wire.type}`, "EDS or STATIC");
 }
 
+interface ProtocolOptions {
+  readonly appProtocol: ClusterConfig["appProtocol"];
+  /** Null = not said. */
+  readonly idleMs: number | null;
+}
+
 /** Envoy takes HTTP/1.1 where nothing is said; we do too, except for gRPC, which HTTP/1.1 cannot carry. */
-function decodeAppProtocol(options: Readonly<Record<string, google.protobuf.Any>>): ClusterConfig["appProtocol"] {
-  let protocol: ClusterConfig["appProtocol"] = "auto";
+function decodeProtocolOptions(options: Readonly<Record<string, google.protobuf.Any>>): ProtocolOptions {
+  let decoded: ProtocolOptions = { appProtocol: "auto", idleMs: null };
   for (const [name, any] of Object.entries(options)) {
     const path = `typed_extension_protocol_options["${name}"]`;
     if (any.typeUrl !== HTTP_PROTOCOL_OPTIONS) {
       throw new ConfigRefusal(path, `"${any.typeUrl ?? ""}"`, `"${HTTP_PROTOCOL_OPTIONS}"`);
     }
     const wire = envoy.extensions.upstreams.http.v3.HttpProtocolOptions.decode(any.value ?? new Uint8Array());
-    refuseUnknownFields(wire, ["explicitHttpConfig", "upstreamProtocolOptions"], path);
+    refuseUnknownFields(wire, ["commonHttpProtocolOptions", "explicitHttpConfig", "upstreamProtocolOptions"], path);
     const explicit = wire.explicitHttpConfig;
     // An empty message is one that is set, which a field without bytes does not tell apart.
     if (explicit == null || wire.useDownstreamProtocolConfig != null || wire.autoConfig != null) {
       throw new ConfigRefusal(path, wire.upstreamProtocolOptions ?? "no protocol", "explicit_http_config");
     }
-    protocol = decodeExplicitProtocol(explicit, `${path}.explicit_http_config`);
+    decoded = {
+      appProtocol: decodeExplicitProtocol(explicit, `${path}.explicit_http_config`),
+      idleMs: decodeIdle(wire.commonHttpProtocolOptions ?? null, `${path}.common_http_protocol_options`),
+    };
   }
-  return protocol;
+  return decoded;
+}
+
+function decodeIdle(wire: envoy.config.core.v3.HttpProtocolOptions | null, path: string): number | null {
+  if (wire === null) return null;
+  refuseUnknownFields(wire, ["idleTimeout"], path);
+  return wire.idleTimeout == null ? null : requireDuration(wire.idleTimeout, SOME_DURATION, `${path}.idle_timeout`);
 }
 
 function decodeExplicitProtocol(
@@ -199,9 +194,4 @@ export function requireMeshSecrets(
   if (roots !== TRUST_BUNDLE_SECRET) {
     throw new ConfigRefusal(path, `roots secret "${roots ?? ""}"`, `"${TRUST_BUNDLE_SECRET}"`);
   }
-}
-
-function readMetadata(metadata: envoy.config.core.v3.Metadata | null, key: string): string | null {
-  const struct: google.protobuf.Struct | undefined = metadata?.filterMetadata?.[METADATA];
-  return struct?.fields?.[key]?.stringValue ?? null;
 }

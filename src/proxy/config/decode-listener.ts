@@ -10,6 +10,7 @@ import type {
 import { decodeAccess } from "./decode-access.ts";
 import { requireMeshSecrets } from "./decode-cluster.ts";
 import { decodeRouteTable, decodeWeights } from "./decode-routes.ts";
+import { PolicyPool } from "./policy-pool.ts";
 import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
 
 const PREFIX = "type.googleapis.com/";
@@ -28,8 +29,22 @@ const LISTENER_FILTERS: readonly string[] = [
 const DEFAULT_DETECT_MS = 300;
 const DOWNSTREAM_TLS = `${PREFIX}envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext`;
 
-/** `self` is "<namespace>/<service account>" of this proxy, for explanations of access rules. */
-export function decodeListener(wire: envoy.config.listener.v3.Listener, self: string): ListenerConfig {
+/** What the chains of one listener are decoded with. */
+interface ChainContext {
+  readonly self: string;
+  readonly pool: PolicyPool;
+}
+
+/**
+ * `self` is "<namespace>/<service account>" of this proxy, for explanations of access rules. Policies that an earlier version
+ * of the listener had, and `pool` knows, keep their objects.
+ */
+export function decodeListener(
+  wire: envoy.config.listener.v3.Listener,
+  self: string,
+  pool: PolicyPool = new PolicyPool(),
+): ListenerConfig {
+  const context: ChainContext = { self, pool };
   refuseUnknownFields(
     wire,
     [
@@ -55,10 +70,13 @@ export function decodeListener(wire: envoy.config.listener.v3.Listener, self: st
   if (socket == null || !socket.address || !socket.portValue) {
     throw new ConfigRefusal("address", "no socket address", "an IP address and a port");
   }
-  const chains = (wire.filterChains ?? []).map((chain, index) => decodeChain(chain, self, `filter_chains[${index}]`));
+  const chains = (wire.filterChains ?? []).map((chain, index) =>
+    decodeChain(chain, context, `filter_chains[${index}]`),
+  );
   const named = chains.filter(isSelective);
   const unnamed = chains.filter((chain) => !isSelective(chain));
-  if (wire.defaultFilterChain != null) unnamed.push(decodeChain(wire.defaultFilterChain, self, "default_filter_chain"));
+  if (wire.defaultFilterChain != null)
+    unnamed.push(decodeChain(wire.defaultFilterChain, context, "default_filter_chain"));
   if (unnamed.length > 1) throw new ConfigRefusal("filter_chains", "several chains that match everything", "one");
   const defaultChain = unnamed[0] ?? null;
   for (const [index, { handler }] of chains.entries()) {
@@ -111,7 +129,11 @@ export function namedRoutes(listener: ListenerConfig): readonly string[] {
   return names;
 }
 
-function decodeChain(wire: envoy.config.listener.v3.FilterChain, self: string, path: string): FilterChainConfig {
+function decodeChain(
+  wire: envoy.config.listener.v3.FilterChain,
+  context: ChainContext,
+  path: string,
+): FilterChainConfig {
   refuseUnknownFields(wire, ["filterChainMatch", "filters", "transportSocket", "name", "metadata"], path);
   const match = wire.filterChainMatch;
   if (match != null) {
@@ -128,7 +150,7 @@ function decodeChain(wire: envoy.config.listener.v3.FilterChain, self: string, p
     transportProtocol,
     applicationProtocols: match?.applicationProtocols ?? [],
     mutualTls: decodeDownstreamTls(wire.transportSocket ?? null, `${path}.transport_socket`),
-    handler: decodeFilters(wire.filters ?? [], self, `${path}.filters`),
+    handler: decodeFilters(wire.filters ?? [], context, `${path}.filters`),
   };
 }
 
@@ -152,7 +174,7 @@ function decodeDownstreamTls(socket: envoy.config.core.v3.TransportSocket | null
 /** Access filters first, then one terminal filter. */
 function decodeFilters(
   filters: readonly envoy.config.listener.v3.Filter[],
-  self: string,
+  context: ChainContext,
   path: string,
 ): HttpHandlerConfig | TcpHandlerConfig {
   let access: AccessPolicy | null = null;
@@ -161,13 +183,13 @@ function decodeFilters(
     const { typeUrl, value } = requireAny(filter.typedConfig ?? null, at);
     if (typeUrl === NETWORK_RBAC) {
       const rbac = envoy.extensions.filters.network.rbac.v3.RBAC.decode(value);
-      access = decodeAccess(rbac, self, at);
+      access = decodeAccess(rbac, context.self, at);
     } else if (typeUrl === TCP_PROXY) {
       return decodeTcp(envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.decode(value), access, at);
     } else if (typeUrl === HTTP_MANAGER) {
       return decodeHttp(
         envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.decode(value),
-        self,
+        context,
         at,
       );
     } else {
@@ -196,7 +218,7 @@ function decodeTcp(
 
 function decodeHttp(
   wire: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager,
-  self: string,
+  { self, pool }: ChainContext,
   path: string,
 ): HttpHandlerConfig {
   refuseUnknownFields(
@@ -239,7 +261,7 @@ function decodeHttp(
   return {
     kind: "http",
     routeName: wire.rds?.routeConfigName ?? null,
-    inlineRoutes: wire.routeConfig == null ? null : decodeRouteTable(wire.routeConfig),
+    inlineRoutes: wire.routeConfig == null ? null : decodeRouteTable(wire.routeConfig, pool),
     access,
   };
 }

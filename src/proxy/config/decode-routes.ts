@@ -1,13 +1,47 @@
-import type { envoy, google } from "#gen/protos.js";
+import type { envoy } from "#gen/protos.js";
 import type { Route, RouteTable, VirtualHost, WeightedClusters } from "../snapshot.ts";
-import { DEFAULT_ROUTE_POLICY, LOCAL_ROUTE_POLICY, type RoutePolicy } from "../policy/route-policy.ts";
+import { EMPTY_CLUSTER } from "../../xds/names.ts";
 import { decodeRouteMatch } from "./decode-match.ts";
+import { decodeRoutePolicy, type RoutePolicyOptions } from "./decode-route-policy.ts";
+import { PolicyPool } from "./policy-pool.ts";
 import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
 
-/** Envoy's default for a route that does not say. */
-const DEFAULT_TIMEOUT_MS = 15_000;
+const ROUTE_FIELDS: readonly string[] = [
+  "name",
+  "match",
+  "route",
+  "redirect",
+  "action",
+  "metadata",
+  "decorator",
+  "statPrefix",
+  "requestHeadersToAdd",
+  "requestHeadersToRemove",
+  "responseHeadersToAdd",
+  "responseHeadersToRemove",
+];
+const ACTION_FIELDS: readonly string[] = [
+  "cluster",
+  "weightedClusters",
+  "clusterSpecifier",
+  "clusterNotFoundResponseCode",
+  "metadataMatch",
+  "timeout",
+  "idleTimeout",
+  "retryPolicy",
+  "hashPolicy",
+  "requestMirrorPolicies",
+  "prefixRewrite",
+  "regexRewrite",
+  "hostRewriteLiteral",
+  "hostRewriteSpecifier",
+];
 
-export function decodeRouteTable(config: envoy.config.route.v3.RouteConfiguration): RouteTable {
+/** Policies that an earlier version of the table had, and `pool` knows, keep their objects. */
+export function decodeRouteTable(
+  config: envoy.config.route.v3.RouteConfiguration,
+  pool: PolicyPool = new PolicyPool(),
+): RouteTable {
   const name = config.name ?? "";
   refuseUnknownFields(config, ["name", "virtualHosts", "validateClusters", "metadata"], "");
   const exact = new Map<string, VirtualHost>();
@@ -15,7 +49,7 @@ export function decodeRouteTable(config: envoy.config.route.v3.RouteConfiguratio
   let fallback: VirtualHost | null = null;
   (config.virtualHosts ?? []).forEach((wire, index) => {
     const path = `virtual_hosts[${index}]`;
-    const host = decodeVirtualHost(wire, path);
+    const host = decodeVirtualHost(wire, pool, path);
     for (const domain of wire.domains ?? []) {
       const lower = domain.toLowerCase();
       if (lower === "*") {
@@ -54,46 +88,33 @@ export function decodeWeights(
   return { names, cumulative };
 }
 
-export function toMilliseconds(duration: google.protobuf.Duration): number {
-  return (duration.seconds ?? 0) * 1000 + (duration.nanos ?? 0) / 1_000_000;
-}
-
-function decodeVirtualHost(wire: envoy.config.route.v3.VirtualHost, path: string): VirtualHost {
+function decodeVirtualHost(wire: envoy.config.route.v3.VirtualHost, pool: PolicyPool, path: string): VirtualHost {
   refuseUnknownFields(wire, ["name", "domains", "routes", "metadata"], path);
   if ((wire.domains ?? []).length === 0) throw new ConfigRefusal(`${path}.domains`, "none", "at least one");
-  const routes = (wire.routes ?? []).map((route, index) => decodeRoute(route, `${path}.routes[${index}]`));
-  return { name: wire.name ?? "", routes };
+  const name = wire.name ?? "";
+  const routes = (wire.routes ?? []).map((route, index) => {
+    return decodeRoute(route, { pool, scope: name }, `${path}.routes[${index}]`);
+  });
+  return { name, routes };
 }
 
-function decodeRoute(wire: envoy.config.route.v3.Route, path: string): Route {
-  refuseUnknownFields(wire, ["name", "match", "route", "metadata", "decorator", "action", "statPrefix"], path);
+function decodeRoute(wire: envoy.config.route.v3.Route, options: RoutePolicyOptions, path: string): Route {
+  refuseUnknownFields(wire, ROUTE_FIELDS, path);
   if (wire.match == null) throw new ConfigRefusal(`${path}.match`, "nothing", "a match");
-  if (wire.route == null) throw new ConfigRefusal(path, "no route action", "route");
-  const action = wire.route;
-  refuseUnknownFields(
-    action,
-    [
-      "cluster",
-      "weightedClusters",
-      "timeout",
-      "metadataMatch",
-      "clusterSpecifier",
-      "hostRewriteSpecifier",
-      "clusterNotFoundResponseCode",
-    ],
-    `${path}.route`,
-  );
   return {
     name: wire.name ?? "",
     match: decodeRouteMatch(wire.match, `${path}.match`),
-    clusters: decodeActionClusters(action, `${path}.route`),
-    policy: decodePolicy(action.timeout == null ? DEFAULT_TIMEOUT_MS : toMilliseconds(action.timeout)),
+    clusters: decodeTarget(wire, path),
+    policy: decodeRoutePolicy(wire, options, path),
   };
 }
 
-function decodePolicy(requestMs: number): RoutePolicy {
-  if (requestMs === 0) return LOCAL_ROUTE_POLICY;
-  return { ...DEFAULT_ROUTE_POLICY, timeouts: { ...DEFAULT_ROUTE_POLICY.timeouts, requestMs, responseMs: 0 } };
+function decodeTarget(wire: envoy.config.route.v3.Route, path: string): WeightedClusters {
+  if (wire.route == null && wire.redirect == null) throw new ConfigRefusal(path, "no action", "route or redirect");
+  // A redirect leads to no instance.
+  if (wire.route == null) return { names: [EMPTY_CLUSTER], cumulative: [1] };
+  refuseUnknownFields(wire.route, ACTION_FIELDS, `${path}.route`);
+  return decodeActionClusters(wire.route, `${path}.route`);
 }
 
 function decodeActionClusters(action: envoy.config.route.v3.RouteAction, path: string): WeightedClusters {

@@ -9,9 +9,11 @@ import {
   SECRET_TYPE,
   TRUST_BUNDLE_SECRET,
 } from "../../xds/names.ts";
-import { decodeCluster, decodeEndpoints } from "./decode-cluster.ts";
+import { decodeCluster } from "./decode-cluster.ts";
+import { decodeEndpoints } from "./decode-endpoints.ts";
 import { decodeListener, namedRoutes } from "./decode-listener.ts";
 import { decodeRouteTable } from "./decode-routes.ts";
+import { PolicyPool } from "./policy-pool.ts";
 import { ConfigRefusal } from "./refuse.ts";
 
 /**
@@ -26,6 +28,8 @@ export class SnapshotBuilder {
   readonly #endpoints: Map<string, readonly EndpointConfig[]> = new Map();
   /** Clusters joined with their endpoints, and what they were joined from. */
   readonly #joined: Map<string, JoinedCluster> = new Map();
+  /** The policies of each resource, by type and name. */
+  readonly #policies: Map<string, ReadonlyMap<string, unknown>> = new Map();
   #trustBundlePem: string | null = null;
   #generation: number = 0;
 
@@ -36,8 +40,12 @@ export class SnapshotBuilder {
 
   /** Takes one resource; returns why it is refused, or null. */
   upsert(typeUrl: string, name: string, bytes: Uint8Array): string | null {
+    const key = `${typeUrl} ${name}`;
+    const pool = new PolicyPool(this.#policies.get(key));
     try {
-      this.#decode(typeUrl, name, bytes);
+      this.#decode(typeUrl, name, bytes, pool);
+      if (pool.kept.size > 0) this.#policies.set(key, pool.kept);
+      else this.#policies.delete(key);
       return null;
     } catch (error) {
       // Decoders and protobuf throw for what a control plane got wrong: that is expected here, and said to it.
@@ -46,6 +54,7 @@ export class SnapshotBuilder {
   }
 
   remove(typeUrl: string, name: string): void {
+    this.#policies.delete(`${typeUrl} ${name}`);
     switch (typeUrl) {
       case LISTENER_TYPE:
         this.#listeners.delete(name);
@@ -111,16 +120,16 @@ export class SnapshotBuilder {
     return config;
   }
 
-  #decode(typeUrl: string, name: string, bytes: Uint8Array): void {
+  #decode(typeUrl: string, name: string, bytes: Uint8Array, pool: PolicyPool): void {
     switch (typeUrl) {
       case LISTENER_TYPE:
-        this.#listeners.set(name, decodeListener(envoy.config.listener.v3.Listener.decode(bytes), this.#self));
+        this.#listeners.set(name, decodeListener(envoy.config.listener.v3.Listener.decode(bytes), this.#self, pool));
         return;
       case ROUTE_TYPE:
-        this.#routes.set(name, decodeRouteTable(envoy.config.route.v3.RouteConfiguration.decode(bytes)));
+        this.#routes.set(name, decodeRouteTable(envoy.config.route.v3.RouteConfiguration.decode(bytes), pool));
         return;
       case CLUSTER_TYPE:
-        this.#clusters.set(name, decodeCluster(envoy.config.cluster.v3.Cluster.decode(bytes)));
+        this.#clusters.set(name, decodeCluster(envoy.config.cluster.v3.Cluster.decode(bytes), pool));
         return;
       case ENDPOINT_TYPE:
         this.#endpoints.set(name, decodeEndpoints(envoy.config.endpoint.v3.ClusterLoadAssignment.decode(bytes)));

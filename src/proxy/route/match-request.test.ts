@@ -82,6 +82,10 @@ test("matchesRequest() compares the path without its query, by text or pattern",
       const pattern = compilePattern(`${value.replaceAll("?", "\\?")}.?`, "full");
       const expected = path === value || (path.startsWith(value) && path.length === value.length + 1);
       assert.equal(matches({ path: { kind: "regex", pattern } }, head), expected, label);
+      const field: HeaderMatch = { name: ":path", kind: "regex", value: "", pattern };
+      assert.equal(matches({ headers: [field] }, head), expected, label);
+      assert.equal(matches({ headers: [{ ...field, kind: "exact", value }] }, head), path === value, label);
+      assert.equal(matches({ headers: [{ ...field, kind: "present" }] }, head), true, label);
     }
   }
 });

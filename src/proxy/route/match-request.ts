@@ -28,11 +28,7 @@ function matchesPath(match: PathMatch, x: MatchableRequest): boolean {
     case "any":
       return true;
     case "exact":
-      return (
-        x.request !== null &&
-        x.request.pathEnd - x.request.targetStart === match.value.length &&
-        startsWith(x.request, match.value)
-      );
+      return x.request !== null && isPath(x.request, match.value);
     case "prefix":
       return x.request !== null && startsWith(x.request, match.value);
     case "regex":
@@ -44,6 +40,11 @@ function matchesPath(match: PathMatch, x: MatchableRequest): boolean {
 export function pathOf(x: MatchableRequest): string {
   if (x.path === "" && x.request !== null) x.path = x.request.pathText();
   return x.path;
+}
+
+/** True when the path is these characters; makes no text. */
+function isPath(request: Head, path: string): boolean {
+  return request.pathEnd - request.targetStart === path.length && startsWith(request, path);
 }
 
 /** True when the path begins with these characters; makes no text. */
@@ -65,6 +66,7 @@ function matchesHeader(match: HeaderMatch, x: MatchableRequest): boolean {
   if (match.name === ":authority" || match.name === "host") return matchesText(match, x.authority);
   const request = x.request;
   if (request === null) return false;
+  if (match.name === ":path") return matchesPathField(match, request, x);
   switch (match.kind) {
     case "present":
       return isFieldPresent(request, match.name);
@@ -74,6 +76,18 @@ function matchesHeader(match: HeaderMatch, x: MatchableRequest): boolean {
       const value = joinFieldValues(request, match.name);
       return value !== null && matchesText(match, value);
     }
+  }
+}
+
+/** A second condition on the canonical path, without its query. */
+function matchesPathField(match: HeaderMatch, request: Head, x: MatchableRequest): boolean {
+  switch (match.kind) {
+    case "present":
+      return true;
+    case "exact":
+      return isPath(request, match.value);
+    case "regex":
+      return match.pattern !== null && match.pattern.matches(pathOf(x));
   }
 }
 
