@@ -57,6 +57,7 @@ export class ClusterState {
 
   /** An attempt at `endpoint` was answered, or failed. */
   observe(endpoint: EndpointState, outcome: number, latencyMs: number): void {
+    this.health.record(endpoint, outcome, latencyMs);
     if (this.#balancer === null || this.#only !== null) return;
     this.#balancer.observe(endpoint, outcome, latencyMs, this.runtime.clock.nowMs());
   }
