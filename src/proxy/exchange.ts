@@ -117,6 +117,19 @@ export class Exchange implements DeadlineOwner {
   deadlineLines: number = -1;
   /** When the attempt under way was begun. */
   attemptMs: number = 0;
+  /** When its response head came, where only the end says how it went; 0 = not yet. */
+  headMs: number = 0;
+  /** An instance works on it. */
+  attemptOpen: boolean = false;
+  /** Balancing knows how it went. */
+  attemptJudged: boolean = false;
+  /** How the last attempt went: `upstream/attempt-outcome.ts`. */
+  outcome: number = 0;
+  /** It is one of the requests, or of the retries, under way in its cluster. */
+  isCounted: boolean = false;
+  isRetryCounted: boolean = false;
+  /** It has waited in this proxy. */
+  wasHeld: boolean = false;
   /** `tryDeadline` is the end of the wait before the next attempt. */
   backingOff: boolean = false;
   /** What session affinity goes by; 0 = nothing. */
@@ -163,6 +176,10 @@ export class Exchange implements DeadlineOwner {
   /** What the response says about the rate limits that the request passed; null = it passed none. */
   limitLines: FieldLines | null = null;
   startedMs: number = 0;
+  /** When the request was complete; 0 = not yet, or it had no body. */
+  requestEndMs: number = 0;
+  /** Of an inbound request: how many others the app was working on when it came. */
+  met: number = 0;
   endedMs: number = 0;
   requestBytes: number = 0;
   responseBytes: number = 0;
@@ -198,6 +215,7 @@ export class Exchange implements DeadlineOwner {
   onRequestEnd(trailers: Head | null): void {
     this.requestEnded = true;
     this.requestTrailers = trailers;
+    if (this.requestBytes > 0) this.stack?.requestEnded(this);
     if (this.requestTap !== null) this.#endRequestTap(trailers);
     if (!this.connected || this.attempt === null || this.#isHeld()) return;
     this.attempt.sendEnd(trailers);
@@ -410,6 +428,13 @@ export class Exchange implements DeadlineOwner {
     this.endless = false;
     this.deadlineLines = -1;
     this.attemptMs = 0;
+    this.headMs = 0;
+    this.attemptOpen = false;
+    this.attemptJudged = false;
+    this.outcome = 0;
+    this.isCounted = false;
+    this.isRetryCounted = false;
+    this.wasHeld = false;
     this.backingOff = false;
     this.hash = 0;
     this.affinityCookies = "";
@@ -432,6 +457,7 @@ export class Exchange implements DeadlineOwner {
     this.failureGrpcStatus = -1;
     this.failureFields = "";
     this.limitLines = null;
+    this.requestEndMs = 0;
     this.endedMs = 0;
     this.requestBytes = 0;
     this.responseBytes = 0;

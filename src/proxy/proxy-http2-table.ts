@@ -51,7 +51,7 @@ export function testProxyHttp2({ name, create }: ProxyTableOptions): void {
       applyOne(edge.proxy, CLUSTER_TYPE, "app", createLocalCluster("app", app.port));
       const listener = formatIngressListener(edge.ingressPort);
       applyOne(edge.proxy, LISTENER_TYPE, listener, createOutboundListener(listener, edge.ingressPort, "routes"));
-      applyOne(edge.proxy, ROUTE_TYPE, "routes", createRoutes("routes", { app: "app" }, 0));
+      applyOne(edge.proxy, ROUTE_TYPE, "routes", createRoutes("routes", { app: "app" }, 3_600_000));
     });
 
     afterEach(async () => {

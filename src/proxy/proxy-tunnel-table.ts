@@ -343,7 +343,7 @@ export function testProxyTunnels({ name, create }: ProxyTableOptions): void {
     });
 
     it("carries a request and its answer piece by piece, each waiting for the other", async () => {
-      const routes = createRoutes("outbound/default", { app: "app" }, 0);
+      const routes = createRoutes("outbound/default", { app: "app" }, 3_600_000);
       applyOne(web.proxy, ROUTE_TYPE, "outbound/default", routes);
       const client = dial("POST /talk HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n");
       const app = await server.next();

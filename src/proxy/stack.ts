@@ -12,12 +12,14 @@ import {
   BAD_REQUEST,
   CONNECT_UNSUPPORTED,
   EGRESS_DENIED,
+  NO_FAILURE,
   NO_ROUTE,
   NOT_READY,
   TRY_TIMEOUT,
 } from "./failures.ts";
 import { isGrpcRequest } from "./grpc-head.ts";
 import { BODY_LENGTH, BODY_NONE, METHOD_CONNECT } from "./head.ts";
+import { AttemptLayer } from "./layers/attempt-layer.ts";
 import { DeadlineLayer } from "./layers/deadline-layer.ts";
 import { PickLayer } from "./layers/pick-layer.ts";
 import { RecordLayer } from "./layers/record-layer.ts";
@@ -38,6 +40,7 @@ export class Stack {
   readonly #record: RecordLayer;
   readonly #deadlines: DeadlineLayer;
   readonly #retry: RetryLayer;
+  readonly #attempts: AttemptLayer;
   readonly #pick: PickLayer;
   readonly #tunnels: TunnelLayer;
   readonly #authorities: AuthorityNames = new AuthorityNames();
@@ -47,7 +50,8 @@ export class Stack {
     this.#record = new RecordLayer(runtime);
     this.#deadlines = new DeadlineLayer(runtime);
     this.#retry = new RetryLayer(runtime);
-    this.#pick = new PickLayer(runtime, upstreams);
+    this.#attempts = new AttemptLayer(runtime);
+    this.#pick = new PickLayer(runtime, upstreams, this.#attempts);
     this.#tunnels = new TunnelLayer(runtime);
   }
 
@@ -73,6 +77,7 @@ export class Stack {
 
   /** Goes on with a request that no step holds any more. */
   resume(x: Exchange): void {
+    x.wasHeld ||= x.step > 0;
     x.holder = null;
     while (x.step < STEPS) {
       x.step += 1;
@@ -105,6 +110,7 @@ export class Stack {
     this.#retry.unwatch(x);
     const delayMs = this.#retry.delayAfterFailure(x, code);
     if (delayMs < 0) return false;
+    this.#attempts.ended(x, code);
     this.#again(x, delayMs);
     return true;
   }
@@ -113,6 +119,7 @@ export class Stack {
   acceptResponse(x: Exchange, head: Head): boolean {
     this.#retry.unwatch(x);
     if (!isFromPeer(x)) dropFailureField(head);
+    this.#attempts.answered(x, head);
     const delayMs = head.status < 400 && !x.grpc ? -1 : this.#retry.delayAfterAnswer(x, head);
     if (delayMs < 0) {
       this.#deadlines.responseBegan(x, head);
@@ -122,8 +129,14 @@ export class Stack {
     x.attempt = null;
     x.connected = false;
     attempt?.discard();
+    this.#attempts.ended(x, NO_FAILURE);
     this.#again(x, delayMs);
     return false;
+  }
+
+  /** The body of the request is complete. */
+  requestEnded(x: Exchange): void {
+    x.requestEndMs = this.#runtime.clock.nowMs();
   }
 
   /** A whole answer that this proxy makes itself goes downstream. */
@@ -151,7 +164,9 @@ export class Stack {
     this.#runtime.wheel.clear(x.deadline);
     if (x.tryDeadline !== null) this.#runtime.wheel.clear(x.tryDeadline);
     if (x.tunnel) this.#tunnels.ended(x);
+    this.#attempts.ended(x, x.failure);
     this.#record.end(x);
+    this.#attempts.finished(x);
   }
 
   /** The answer is 101: what follows is ruled by the tunnel's limits instead of the route's. */

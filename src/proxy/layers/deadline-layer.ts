@@ -3,7 +3,7 @@ import { DEADLINE_PASSED, STREAM_IDLE, TIMEOUT } from "../failures.ts";
 import { ANSWERED, CONTINUE } from "../filters/filter.ts";
 import { isEventStream } from "../event-stream.ts";
 import { readGrpcTimeoutMs } from "../grpc-head.ts";
-import { FIELD_GRPC_TIMEOUT, FIELD_REQUEST_TIMEOUT, type Head, NO_LINES } from "../head.ts";
+import { BODY_NONE, FIELD_GRPC_TIMEOUT, FIELD_REQUEST_TIMEOUT, type Head, NO_LINES } from "../head.ts";
 import type { Exchange } from "../exchange.ts";
 import type { ProxyRuntime } from "../runtime.ts";
 
@@ -88,7 +88,7 @@ export class DeadlineLayer {
     if (timeouts === undefined) return;
     if (x.deadlineMs > 0 && nowMs >= x.deadlineMs) {
       this.#pass(x);
-    } else if (!x.responseStarted && this.#waitsForHead(x) && nowMs - x.startedMs >= timeouts.responseMs) {
+    } else if (!x.responseStarted && this.#waitsForHead(x) && nowMs >= headDueMs(x, nowMs)) {
       x.fail(TIMEOUT, `No response head came within ${timeouts.responseMs} ms`);
     } else if (x.responseStarted && !x.grpc && !x.endless && this.#isQuiet(x)) {
       x.fail(STREAM_IDLE, `No byte came for ${timeouts.streamIdleMs} ms`);
@@ -112,7 +112,7 @@ export class DeadlineLayer {
     const timeouts = x.route?.policy.timeouts;
     if (timeouts === undefined) return;
     let due = x.deadlineMs > 0 ? x.deadlineMs : Infinity;
-    if (!x.responseStarted && this.#waitsForHead(x)) due = Math.min(due, x.startedMs + timeouts.responseMs);
+    if (!x.responseStarted && this.#waitsForHead(x)) due = Math.min(due, headDueMs(x, nowMs));
     else if (!x.grpc && !x.endless && timeouts.streamIdleMs > 0)
       due = Math.min(due, nowMs + timeouts.streamIdleMs / QUIET_CHECKS);
     if (due !== Infinity) this.#runtime.wheel.arm(x.deadline, due - nowMs, nowMs);
@@ -125,6 +125,16 @@ export class DeadlineLayer {
     x.tunnelBytes = bytes;
     return x.quietChecks >= QUIET_CHECKS;
   }
+}
+
+/** When its response head is due: the time runs from the complete request, whose own pace is limited elsewhere. */
+function headDueMs(x: Exchange, nowMs: number): number {
+  const from = x.requestEndMs > 0 ? x.requestEndMs : x.requestEnded || isEmpty(x) ? x.startedMs : nowMs;
+  return from + (x.route?.policy.timeouts.responseMs ?? 0);
+}
+
+function isEmpty(x: Exchange): boolean {
+  return x.request?.bodyKind === BODY_NONE;
 }
 
 /** Milliseconds that the caller gives the request, at least 1 (for 0 too); 0 when it does not say, or not in digits. */

@@ -1,6 +1,7 @@
 import type { Exchange } from "../exchange.ts";
 import type { ProxyRuntime } from "../runtime.ts";
 import type { WeightedClusters } from "../snapshot.ts";
+import type { AttemptLayer } from "./attempt-layer.ts";
 import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
 import { DialTargets } from "../route/dial-target.ts";
 import { EvenDraw } from "../route/even-draw.ts";
@@ -10,9 +11,11 @@ import { LOOP_DETECTED, NO_CLUSTER, NO_ENDPOINT, NO_ROUTE } from "../failures.ts
 export class PickLayer {
   readonly #runtime: ProxyRuntime;
   readonly #upstreams: UpstreamRegistry;
+  readonly #attempts: AttemptLayer;
   readonly #targets: DialTargets = new DialTargets();
 
-  constructor(runtime: ProxyRuntime, upstreams: UpstreamRegistry) {
+  constructor(runtime: ProxyRuntime, upstreams: UpstreamRegistry, attempts: AttemptLayer) {
+    this.#attempts = attempts;
     this.#runtime = runtime;
     this.#upstreams = upstreams;
   }
@@ -21,6 +24,7 @@ export class PickLayer {
     if (x.cluster === null && !this.#chooseCluster(x)) return;
     const cluster = x.cluster;
     if (cluster === null) return;
+    if (x.attemptCount === 0 && !this.#attempts.admit(x)) return;
     x.attemptCount += 1;
     if (x.attemptCount === 1) cluster.retryBudget.deposit();
     if (cluster.config.kind === "dynamic") {
@@ -33,7 +37,7 @@ export class PickLayer {
       return;
     }
     x.endpoint = endpoint;
-    endpoint.checkout(x);
+    if (this.#attempts.began(x, endpoint)) endpoint.checkout(x);
   }
 
   #chooseCluster(x: Exchange): boolean {
@@ -62,7 +66,7 @@ export class PickLayer {
     if (x.attemptCount === 1) this.#runtime.counters.egress += 1;
     const endpoint = x.cluster?.pickDynamic(target) ?? null;
     x.endpoint = endpoint;
-    endpoint?.checkout(x);
+    if (endpoint !== null && this.#attempts.began(x, endpoint)) endpoint.checkout(x);
   }
 }
 

@@ -116,9 +116,15 @@ export class RetryLayer {
   #charge(x: Exchange, delayMs: number): number {
     const { clock, counters } = this.#runtime;
     if (x.deadlineMs > 0 && clock.nowMs() + delayMs >= x.deadlineMs) return -1;
-    if (x.cluster?.retryBudget.withdraw() !== true) {
+    const { cluster } = x;
+    if (cluster === null) return -1;
+    if (!cluster.retryBudget.withdraw()) {
       counters.retriesOverBudget += 1;
       return -1;
+    }
+    if (!x.isRetryCounted) {
+      if (!cluster.health.limits.tryRetry()) return -1;
+      x.isRetryCounted = true;
     }
     counters.retries += 1;
     return delayMs;

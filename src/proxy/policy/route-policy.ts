@@ -32,7 +32,7 @@ export interface TimeoutPolicy {
   /** The whole exchange, from the complete request head to the end of the response, all attempts; 0 = none (default). */
   readonly requestMs: number;
   /**
-   * From the request head to the final response head, all attempts; 0 = none. Default 15 s, or none
+   * From the complete request to the final response head, all attempts; 0 = none. Default 15 s, or none
    * where `requestMs` is set. Not for gRPC and tunnels.
    */
   readonly responseMs: number;
