@@ -74,14 +74,16 @@ export function decideReuse(
   const leftMs = request.minFreshS === ABSENT ? 0 : request.minFreshS * 1_000;
   if (staleMs < 0 && !tooOld && -staleMs >= leftMs) return "fresh";
   if (forbidsStale(response)) return "validate";
+  const said = response.staleWhileRevalidateS;
+  const swrMs = said === ABSENT ? defaultSwrMs : said * 1_000;
+  const mayRefresh = staleMs >= 0 && swrMs > 0 && staleMs <= swrMs;
   // What is fresh for us but too old for this caller counts from the age it asked for.
   const beyondMs = Math.max(staleMs, tooOld ? ageMs - request.maxAgeS * 1_000 : 0);
-  if (request.maxStaleS !== ABSENT && leftMs === 0 && beyondMs <= request.maxStaleS * 1_000) return "stale";
+  if (request.maxStaleS !== ABSENT && leftMs === 0 && beyondMs <= request.maxStaleS * 1_000) {
+    return mayRefresh ? "refresh" : "stale";
+  }
   // A caller that says how old an answer may be does not want a stale one (§5.2.1.1).
-  if (request.maxAgeS !== ABSENT || request.minFreshS !== ABSENT) return "validate";
-  const said = response.staleWhileRevalidateS;
-  const allowedMs = said === ABSENT ? defaultSwrMs : said * 1_000;
-  return allowedMs > 0 && staleMs <= allowedMs ? "refresh" : "validate";
+  return mayRefresh && request.maxAgeS === ABSENT && request.minFreshS === ABSENT ? "refresh" : "validate";
 }
 
 /** True when a stale response may be used in place of an error, or of no answer (RFC 5861 §4). */
