@@ -9,7 +9,9 @@ const REPORT_VALID_MS = 1_000;
 /** An instance that fails by so much more of its answers than another gets nothing where there is the other. */
 const MORE_FAILURES = 0.25;
 /** A latency must be lower by this factor, beyond a floor, to count: what is alike shares the load evenly. */
-const CLEARLY_FASTER = 0.8;
+const CLEARLY_FASTER = 0.7;
+/** Hot is who has so many times the quantile: at the quantile itself one instance in six would be hot at any time. */
+const HOT_FACTOR = 1.5;
 const LATENCY_FLOOR_MS = 0.5;
 /** An idle instance of which nothing was heard for so long is tried again, however slow it was. */
 const FORGET_MS = 5_000;
@@ -17,8 +19,9 @@ const FORGET_MS = 5_000;
 /**
  * Of two instances the better one after Prequal (Wydrowski et al., NSDI 2024), whose rule is: an instance with more
  * requests in flight than most is hot; a cold one comes before a hot one; of two cold ones the faster, of two hot ones the
- * one with fewer in flight. In place of probes, instances report what they have in flight, from all callers, and how fast
- * they answer, on responses; what this proxy sent and got back since then is added.
+ * one with fewer in flight. In place of probes, instances report what they have in flight from all callers, and how fast
+ * they answer, on responses. A report is some tens of milliseconds old when it is used, so what it says about others is
+ * smoothed, and this proxy's own requests are counted exactly; only a clear difference in latency decides.
  *
  * Where one of the two has no report of the last second (an app without a proxy, a quiet one), both are compared by what
  * this proxy measured itself: latency times requests in flight. Before all that, one that clearly fails more often than the
@@ -58,9 +61,11 @@ class HotColdComparison implements Comparison {
     const otherInFlight = estimateInFlight(other) / otherCapacity;
     quantile.add(oneInFlight);
     quantile.add(otherInFlight);
-    const isOneHot = oneInFlight > quantile.threshold;
-    if (isOneHot !== otherInFlight > quantile.threshold) return isOneHot;
+    const hottest = quantile.threshold * HOT_FACTOR;
+    const isOneHot = oneInFlight > hottest;
+    if (isOneHot !== otherInFlight > hottest) return isOneHot;
     if (isOneHot) return otherInFlight < oneInFlight;
+    if (one.load.latencyMs < 0 || other.load.latencyMs < 0) return otherInFlight < oneInFlight;
     const oneMs = one.load.latencyMs + LATENCY_FLOOR_MS;
     const otherMs = other.load.latencyMs + LATENCY_FLOOR_MS;
     if (otherMs < oneMs * CLEARLY_FASTER) return true;
@@ -73,10 +78,9 @@ function isReported(host: Host, nowMs: number): boolean {
   return host.load.inFlight >= 0 && nowMs - host.load.reportedMs <= REPORT_VALID_MS;
 }
 
-/** What all callers have in flight: as reported, and what this proxy has begun and finished since. */
+/** What all callers have in flight: others as they were reported lately, and exactly what is this proxy's. */
 function estimateInFlight(host: Host): number {
-  const { load, inFlight } = host;
-  return Math.max(inFlight, load.inFlight + inFlight - load.ownInFlight);
+  return host.load.othersInFlight + host.inFlight;
 }
 
 function isBetterMeasured(one: Host, oneCapacity: number, other: Host, otherCapacity: number, nowMs: number): boolean {

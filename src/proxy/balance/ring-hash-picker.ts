@@ -68,14 +68,24 @@ class RingHashPicker<H extends Host> implements Picker<H> {
       }
     }
     marks.sort();
-    this.#points = Uint32Array.from(marks, (mark) => Math.floor(mark / hosts.length));
-    this.#owners = Uint32Array.from(marks, (mark) => mark % hosts.length);
+    this.#points = new Uint32Array(marks.length);
+    this.#owners = new Uint32Array(marks.length);
+    for (let i = 0; i < marks.length; i += 1) {
+      const mark = marks[i] as number;
+      this.#points[i] = Math.floor(mark / hosts.length);
+      this.#owners[i] = mark % hosts.length;
+    }
   }
 }
 
-/** In proportion to the weights, `minimum` in all or a little more, and one for each at least. */
+/**
+ * By weight, and half of `minimum` for the heaviest: with two instances there are that many. The points of one instance do
+ * not depend on how many others there are (unless there are thousands): otherwise all of them would gain some points
+ * whenever one leaves, and take keys from each other.
+ */
 function countPoints(weights: Float64Array, minimum: number): number[] {
+  const heaviest = weights.reduce((one, other) => Math.max(one, other), 0);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const wanted = Math.min(MAX_POINTS, Math.max(minimum, weights.length));
-  return Array.from(weights, (weight) => Math.max(1, Math.ceil((weight / total) * wanted)));
+  const most = Math.min(minimum / 2, (MAX_POINTS * heaviest) / total);
+  return Array.from(weights, (weight) => Math.max(1, Math.round((weight / heaviest) * most)));
 }

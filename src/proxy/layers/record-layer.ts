@@ -16,14 +16,13 @@ export class RecordLayer {
   begin(x: Exchange): void {
     x.startedMs = this.#runtime.clock.nowMs();
     this.#runtime.counters.activeExchanges += 1;
-    if (x.origin?.direction === "inbound") this.#runtime.loadReport.begin();
+    if (x.origin?.direction === "inbound") x.met = this.#runtime.loadReport.begin();
   }
 
   end(x: Exchange): void {
     const runtime = this.#runtime;
     runtime.counters.activeExchanges -= 1;
     x.endedMs = runtime.clock.nowMs();
-    if (x.origin?.direction === "inbound") runtime.loadReport.end(x.endedMs - x.startedMs);
     const failed = x.failure !== NO_FAILURE;
     const status = failed && x.status === 0 ? getFailure(x.failure).httpStatus : x.status;
     let outcome = status;
@@ -33,6 +32,11 @@ export class RecordLayer {
       if (failed) x.grpcStatus = getFailure(x.failure).grpcStatus;
       else outcome = grpcOutcome(x);
       if (x.grpcStatus !== NO_GRPC_STATUS) edge.countGrpcStatus(x.grpcStatus);
+    }
+    if (x.origin?.direction === "inbound") {
+      // Errors are often fast, and what lasts for as long as somebody listens says nothing about the next request.
+      const isTelling = !failed && outcome < 500 && !x.tunnel && !x.endless;
+      runtime.loadReport.end(isTelling ? x.endedMs - x.startedMs : -1, x.met);
     }
     // A caller that leaves is not the service's failure; it is counted under its own code without a class.
     edge.record(x.failure === DOWNSTREAM_CLOSED ? 0 : outcome, x.failure, x.endedMs - x.startedMs);

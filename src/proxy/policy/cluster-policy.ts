@@ -37,7 +37,7 @@ export interface BalancingPolicy {
   readonly preferZone: boolean;
   /** Percent of healthy instances of a priority below which all are used, healthy or not; 0 = never. Default 50. */
   readonly panicPercent: number;
-  /** Points on the ring for each unit of weight (ringHash); default: as many as make 1,024 in all. */
+  /** The ring has so many points at least (ringHash): half of them for each instance of the heaviest weight. Default 1,024. */
   readonly minimumRingSize: number;
   /** Prime (maglev). Default 65,537. */
   readonly tableSize: number;
