@@ -12,7 +12,7 @@ import type { RateLimitAmount } from "./rate-limit-amount.ts";
 export function formatLimitPolicy(name: string, amount: RateLimitAmount): string {
   const windowSeconds = Math.max(1, Math.ceil(amount.periodMs / 1_000));
   const quota = Math.floor((amount.requests * windowSeconds * 1_000) / amount.periodMs);
-  const burst = amount.burst === amount.requests ? "" : `;weft-burst=${amount.burst}`;
+  const burst = amount.burst === quota ? "" : `;weft-burst=${amount.burst}`;
   return `${quoteName(name)};q=${quota};w=${windowSeconds}${burst}`;
 }
 
