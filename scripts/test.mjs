@@ -128,7 +128,7 @@ async function runSoak() {
 // ---- Files and runtimes
 
 function unitFiles() {
-  const folders = ["src", "test/component", "test/conformance", "test/fuzz"];
+  const folders = ["src", "test/component", "test/conformance", "test/fuzz", "test/simulate"];
   return folders.flatMap((folder) => findTests(folder)).filter((file) => !BUN_ONLY.includes(file));
 }
 

@@ -134,6 +134,8 @@ export class Exchange implements DeadlineOwner {
   backingOff: boolean = false;
   /** What session affinity goes by; 0 = nothing. */
   hash: number = 0;
+  /** What keeps its caller on one backend of a split; 0 = nothing. */
+  splitHash: number = 0;
   /** Set-Cookie lines of an affinity that this request began; "" = none. */
   affinityCookies: string = "";
   /** Index of its class in the overload policy. */
@@ -354,6 +356,7 @@ export class Exchange implements DeadlineOwner {
     this.attempt = null;
     this.connected = false;
     if (!this.responseStarted && this.stack !== null && this.stack.retry(this, code)) return;
+    if (this.stack !== null && this.stack.answerStale(this, code)) return;
     this.fail(code, detail);
   }
 
@@ -437,6 +440,7 @@ export class Exchange implements DeadlineOwner {
     this.wasHeld = false;
     this.backingOff = false;
     this.hash = 0;
+    this.splitHash = 0;
     this.affinityCookies = "";
     this.priority = 0;
     this.step = 0;

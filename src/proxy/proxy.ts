@@ -205,6 +205,7 @@ export class Proxy {
     await this.#listeners.close();
     await this.#admin?.close();
     for (const downstream of [...this.runtime.downstreams]) downstream.close();
+    this.#stack.close();
     this.#upstreams.close();
     this.runtime.wheel.close();
     this.runtime.accessLog?.flush();
@@ -229,7 +230,7 @@ export class Proxy {
     this.runtime.snapshot = snapshot;
     if (rootsChanged && this.#identity !== null) void this.#useCredentials();
     for (const downstream of this.runtime.downstreams) if (downstream instanceof TcpSession) downstream.recheck();
-    this.#stack.recheckTunnels();
+    this.#stack.onSnapshot(snapshot);
     const names = collectMeshNames(snapshot);
     const text = names.join(" ");
     if (text !== this.#names) {

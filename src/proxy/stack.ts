@@ -1,11 +1,18 @@
 import type { Exchange } from "./exchange.ts";
 import type { Head } from "./head.ts";
 import type { ProxyRuntime } from "./runtime.ts";
-import type { HttpHandlerConfig, RouteTable } from "./snapshot.ts";
+import type { RoutePolicy } from "./policy/route-policy.ts";
+import type { HttpHandlerConfig, RouteTable, Snapshot } from "./snapshot.ts";
 import type { UpstreamRegistry } from "./upstream/upstream-registry.ts";
+import { ResponseCache } from "./cache/response-cache.ts";
+import { FaultInjector } from "./faults/fault-injector.ts";
 import { checkAccess } from "./filters/access-filter.ts";
 import { dropFailureField, replaceForwardedFields } from "./filters/edge-headers.ts";
 import { ANSWERED, CONTINUE } from "./filters/filter.ts";
+import { applyRequestHeaders, applyResponseHeaders } from "./filters/header-changes.ts";
+import { addLimitFields, RateLimitFilter } from "./filters/rate-limit-filter.ts";
+import { answerRedirect } from "./filters/redirect-filter.ts";
+import { applyRewrite } from "./filters/rewrite-filter.ts";
 import { addTraceIds } from "./filters/trace-filter.ts";
 import {
   BAD_PATH,
@@ -26,11 +33,12 @@ import { RecordLayer } from "./layers/record-layer.ts";
 import { RetryLayer } from "./layers/retry-layer.ts";
 import { TunnelLayer } from "./layers/tunnel-layer.ts";
 import { canonicaliseTarget } from "./path.ts";
+import { hashRequest, setAffinityCookies } from "./route/affinity.ts";
 import { AuthorityNames } from "./route/authority-names.ts";
 import { findRoute, findVirtualHost } from "./route/find-route.ts";
 
 /** What a request passes between its route and its first attempt: see `takeStep`. */
-const STEPS = 2;
+const STEPS = 6;
 
 /**
  * The fixed order in which a request passes, outermost first. This page is the order; nothing else decides it.
@@ -40,6 +48,9 @@ export class Stack {
   readonly #record: RecordLayer;
   readonly #deadlines: DeadlineLayer;
   readonly #retry: RetryLayer;
+  readonly #rateLimits: RateLimitFilter;
+  readonly #faults: FaultInjector;
+  readonly #cache: ResponseCache;
   readonly #attempts: AttemptLayer;
   readonly #pick: PickLayer;
   readonly #tunnels: TunnelLayer;
@@ -50,6 +61,9 @@ export class Stack {
     this.#record = new RecordLayer(runtime);
     this.#deadlines = new DeadlineLayer(runtime);
     this.#retry = new RetryLayer(runtime);
+    this.#rateLimits = new RateLimitFilter(runtime.counters);
+    this.#faults = new FaultInjector(runtime);
+    this.#cache = new ResponseCache(runtime);
     this.#attempts = new AttemptLayer(runtime);
     this.#pick = new PickLayer(runtime, upstreams, this.#attempts);
     this.#tunnels = new TunnelLayer(runtime);
@@ -70,7 +84,6 @@ export class Stack {
     const access = x.handler?.access ?? null;
     if (access !== null && checkAccess(access, x, this.#runtime.counters) === ANSWERED) return;
     if (!this.#route(x)) return;
-    this.#rewriteRequest(x);
     x.step = 0;
     this.resume(x);
   }
@@ -88,13 +101,23 @@ export class Stack {
 
   /** What a route's policy asks for, in this order. Most routes ask for little: each line is one look at a field. */
   #takeStep(x: Exchange, step: number): number {
+    const policy = x.route?.policy;
+    if (policy === undefined) return CONTINUE;
     switch (step) {
       case 1:
         // It covers all attempts, and the time a request waits here.
         return this.#deadlines.begin(x);
+      case 2:
+        if (policy.rateLimits.length === 0) return CONTINUE;
+        return this.#rateLimits.check(x, policy.rateLimits, this.#runtime.clock.nowMs());
+      case 3:
+        return policy.redirect === null ? CONTINUE : answerRedirect(policy.redirect, x);
+      case 4:
+        return policy.faults.length === 0 ? CONTINUE : this.#faults.onRequest(x, policy.faults);
+      case 5:
+        return policy.cache === null ? CONTINUE : this.#cache.lookup(x);
       default:
-        this.#rewriteRequest(x);
-        return CONTINUE;
+        return this.#rewriteRequest(x, policy);
     }
   }
 
@@ -121,10 +144,7 @@ export class Stack {
     if (!isFromPeer(x)) dropFailureField(head);
     this.#attempts.answered(x, head);
     const delayMs = head.status < 400 && !x.grpc ? -1 : this.#retry.delayAfterAnswer(x, head);
-    if (delayMs < 0) {
-      this.#deadlines.responseBegan(x, head);
-      return true;
-    }
+    if (delayMs < 0) return this.#pass(x, head);
     const attempt = x.attempt;
     x.attempt = null;
     x.connected = false;
@@ -139,9 +159,24 @@ export class Stack {
     x.requestEndMs = this.#runtime.clock.nowMs();
   }
 
+  /** No answer came and no other attempt follows. True when a stored one was given in its place. */
+  answerStale(x: Exchange, code: number): boolean {
+    return x.taps.length > 0 && this.#cache.onFailure(x, code);
+  }
+
   /** A whole answer that this proxy makes itself goes downstream. */
-  decorateAnswer(_x: Exchange, _head: Head): void {
-    // Nothing is added to it yet.
+  decorateAnswer(x: Exchange, head: Head): void {
+    this.#changeResponse(x, head);
+  }
+
+  /** A new configuration is in force: stores without a cache, and tunnels that no policy allows, end. */
+  onSnapshot(snapshot: Snapshot): void {
+    this.#cache.reconcile(snapshot);
+    this.#tunnels.recheck();
+  }
+
+  close(): void {
+    this.#cache.close();
   }
 
   onDeadline(x: Exchange): void {
@@ -173,11 +208,6 @@ export class Stack {
   tunnelOpened(x: Exchange): void {
     this.#runtime.wheel.clear(x.deadline);
     this.#tunnels.opened(x);
-  }
-
-  /** A new snapshot is in force: tunnels that its policies do not allow are cut. */
-  recheckTunnels(): void {
-    this.#tunnels.recheck();
   }
 
   /** Ends every tunnel, both ways, after what was sent. */
@@ -272,12 +302,33 @@ export class Stack {
     return handler.routeName === null ? null : (x.snapshot?.routes.get(handler.routeName) ?? null);
   }
 
-  #rewriteRequest(x: Exchange): void {
+  /** The last look at an answer that is used. False when a stored one takes its place. */
+  #pass(x: Exchange, head: Head): boolean {
+    if (x.taps.length > 0 && this.#cache.onResponse(x, head) === ANSWERED) return false;
+    this.#deadlines.responseBegan(x, head);
+    this.#changeResponse(x, head);
+    return true;
+  }
+
+  #changeResponse(x: Exchange, head: Head): void {
+    const changes = x.route?.policy.responseHeaders ?? null;
+    if (changes !== null) applyResponseHeaders(changes, head);
+    addLimitFields(x, head);
+    if (x.affinityCookies !== "") setAffinityCookies(x, head);
+  }
+
+  #rewriteRequest(x: Exchange, policy: RoutePolicy): number {
     const request = x.request;
-    if (request === null || x.origin === null) return;
+    if (request === null || x.origin === null) return CONTINUE;
+    const { random } = this.#runtime;
+    if (policy.sticky !== null) x.splitHash = hashRequest(x, [policy.sticky], random);
+    if (policy.hashOn.length > 0) x.hash = hashRequest(x, policy.hashOn, random);
+    if (policy.rewrite !== null && applyRewrite(policy.rewrite, x) === ANSWERED) return ANSWERED;
     if (x.origin.direction === "ingress") replaceForwardedFields(request, x.origin.peerAddress);
     // Inbound requests come from a proxy of ours, which has added the ids.
-    if (x.origin.direction !== "inbound") addTraceIds(request, this.#runtime.random);
+    if (x.origin.direction !== "inbound") addTraceIds(request, random);
+    if (policy.requestHeaders !== null) applyRequestHeaders(policy.requestHeaders, request);
+    return CONTINUE;
   }
 }
 

@@ -42,7 +42,7 @@ export class PickLayer {
 
   #chooseCluster(x: Exchange): boolean {
     const clusters = x.route?.clusters;
-    const name = clusters === undefined ? undefined : pickWeighted(clusters, this.#runtime);
+    const name = clusters === undefined ? undefined : pickWeighted(clusters, this.#runtime, x.splitHash);
     const cluster = name === undefined ? undefined : this.#upstreams.get(name);
     if (cluster === undefined) {
       x.fail(NO_CLUSTER, `Cluster "${name ?? ""}" is not in the proxy's configuration`);
@@ -70,18 +70,23 @@ export class PickLayer {
   }
 }
 
-export function pickWeighted(clusters: WeightedClusters, runtime: ProxyRuntime): string | undefined {
+/** `hash` 0: by turns; any other number always falls on the same place among the weights. */
+export function pickWeighted(clusters: WeightedClusters, runtime: ProxyRuntime, hash: number = 0): string | undefined {
   const count = clusters.names.length;
   if (count === 1) return clusters.names[0];
   const total = clusters.cumulative[count - 1] ?? 0;
+  const ticket = Math.floor((hash === 0 ? drawEvenly(clusters, runtime) : (hash >>> 0) / 2 ** 32) * total);
+  for (let i = 0; i < count; i += 1) {
+    if (ticket < (clusters.cumulative[i] ?? 0)) return clusters.names[i];
+  }
+  return undefined;
+}
+
+function drawEvenly(clusters: WeightedClusters, runtime: ProxyRuntime): number {
   let draw = runtime.splitDraws.get(clusters);
   if (draw === undefined) {
     draw = new EvenDraw(runtime.random);
     runtime.splitDraws.set(clusters, draw);
   }
-  const ticket = Math.floor(draw.next() * total);
-  for (let i = 0; i < count; i += 1) {
-    if (ticket < (clusters.cumulative[i] ?? 0)) return clusters.names[i];
-  }
-  return undefined;
+  return draw.next();
 }
