@@ -82,6 +82,7 @@ export function openExchange(text: string, options: ExchangeBenchOptions = {}): 
     resume: () => {
       resumed += 1;
     },
+    acceptTrailers: () => undefined,
     ended: () => undefined,
     decorateAnswer: () => undefined,
   } as unknown as Stack;
