@@ -33,9 +33,18 @@ function createAssignment(
   clusterName: string,
   endpoints: readonly EndpointModel[],
 ): envoy.config.endpoint.v3.ClusterLoadAssignment {
-  const lbEndpoints = endpoints.map((endpoint) => ({
-    ...createLbEndpoint(endpoint),
-    metadata: createMetadata({ version: endpoint.version, workload: endpoint.workload }),
-  }));
-  return { clusterName, endpoints: lbEndpoints.length === 0 ? [] : [{ lbEndpoints }] };
+  const byZone = new Map<string, envoy.config.endpoint.v3.LbEndpoint[]>();
+  for (const endpoint of endpoints) {
+    const { version, workload, zone } = endpoint;
+    const lbEndpoint = { ...createLbEndpoint(endpoint), metadata: createMetadata({ version, workload }) };
+    const known = byZone.get(zone);
+    if (known === undefined) byZone.set(zone, [lbEndpoint]);
+    else known.push(lbEndpoint);
+  }
+  return {
+    clusterName,
+    endpoints: [...byZone].map(([zone, lbEndpoints]) => {
+      return zone === "" ? { lbEndpoints } : { locality: { zone }, lbEndpoints };
+    }),
+  };
 }

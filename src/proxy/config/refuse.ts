@@ -23,7 +23,9 @@ export function refuseUnknownFields(message: object, known: readonly string[], p
 
 function isUnset(value: unknown): boolean {
   if (value === null || value === undefined || value === false || value === 0 || value === "") return true;
-  if (Array.isArray(value) || value instanceof Uint8Array) return value.length === 0;
+  // Bytes are a message that the proxy does not read: that it is there says something, even when it is empty.
+  if (value instanceof Uint8Array) return false;
+  if (Array.isArray(value)) return value.length === 0;
   return (
     typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype && Object.keys(value).length === 0
   );
