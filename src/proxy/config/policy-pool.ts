@@ -19,7 +19,7 @@ export class PolicyPool {
 
   /** `value` is plain data of which the parts may be replaced; equal values share an object where the scope is the same. */
   share<T>(scope: string, value: T): T {
-    if (typeof value !== "object" || value === null) return value;
+    if (typeof value !== "object" || value === null || isEmptyList(value)) return value;
     const key = `${scope} ${JSON.stringify(value, toPlain)}`;
     const known = this.#kept.get(key) ?? this.#before.get(key);
     if (known !== undefined) {
@@ -55,6 +55,11 @@ export class PolicyPool {
     for (const [key, part] of Object.entries(copy)) copy[key] = shareOne(part);
     return same ? value : (copy as T);
   }
+}
+
+/** Nothing is remembered for it, and there are many. */
+function isEmptyList(value: object): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 function listParts(value: unknown): readonly unknown[] {
