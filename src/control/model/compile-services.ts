@@ -53,6 +53,8 @@ function compileService(service: Service, slices: readonly EndpointSlice[], spli
     protocol: portProtocol(port),
     ...compilePortEndpoints(slices, port.name),
     splits: splits?.get(port.port)?.splits ?? [],
+    policy: null,
+    routePolicies: [],
   }));
   return { namespace, name, exists: true, ports };
 }
@@ -63,7 +65,7 @@ function compileBareRoot(key: string, table: SplitTable): ServiceModel {
   const ports = [...table.entries()]
     .sort(([one], [other]) => one - other)
     .map(([port, { protocol, splits }]): ServicePortModel => {
-      return { port, protocol, endpoints: [], serviceAccounts: [], splits };
+      return { port, protocol, endpoints: [], serviceAccounts: [], splits, policy: null, routePolicies: [] };
     });
   return { namespace: key.slice(0, slash), name: key.slice(slash + 1), exists: false, ports };
 }

@@ -1,4 +1,5 @@
 import type { AppProtocol } from "../../proxy-node.ts";
+import type { ClusterPolicyModel, RoutePolicyModel } from "./policy-model.ts";
 
 /**
  * The mesh, resolved: what all resources together mean, with no dangling name left in it. Compiled by `compileModel`,
@@ -45,6 +46,10 @@ export interface ServicePortModel {
   readonly serviceAccounts: readonly string[];
   /** In the order in which they are tried; only the last may be unconditional. Opaque ports have unconditional ones only. */
   readonly splits: readonly SplitModel[];
+  /** Of the instances; null = the defaults. */
+  readonly policy: ClusterPolicyModel | null;
+  /** Of requests, in the order tried; at most the last is for all. Empty = the defaults. */
+  readonly routePolicies: readonly RoutePolicyModel[];
 }
 
 export interface EndpointModel {
