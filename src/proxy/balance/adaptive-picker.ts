@@ -48,17 +48,16 @@ class HotColdComparison implements Comparison {
       if (more > MORE_FAILURES) return true;
       if (more < -MORE_FAILURES) return false;
     }
-    const oneCapacity = set.capacities[first] as number; // one for each host
-    const otherCapacity = set.capacities[second] as number;
-    if (isReported(one, nowMs) && isReported(other, nowMs))
-      return this.#byReports(one, oneCapacity, other, otherCapacity);
-    return isBetterMeasured(other, otherCapacity, one, oneCapacity, nowMs);
+    if (isReported(one, nowMs) && isReported(other, nowMs)) return this.#byReports(set, first, second);
+    return isMeasuredBetter(set, second, first, nowMs);
   }
 
-  #byReports(one: Host, oneCapacity: number, other: Host, otherCapacity: number): boolean {
+  #byReports(set: HostSet<Host>, first: number, second: number): boolean {
+    const one = set.at(first);
+    const other = set.at(second);
     const quantile = this.#quantile;
-    const oneInFlight = estimateInFlight(one) / oneCapacity;
-    const otherInFlight = estimateInFlight(other) / otherCapacity;
+    const oneInFlight = estimateInFlight(one) / (set.capacities[first] as number); // one for each host
+    const otherInFlight = estimateInFlight(other) / (set.capacities[second] as number);
     quantile.add(oneInFlight);
     quantile.add(otherInFlight);
     const hottest = quantile.threshold * HOT_FACTOR;
@@ -83,18 +82,20 @@ function estimateInFlight(host: Host): number {
   return host.load.othersInFlight + host.inFlight;
 }
 
-function isBetterMeasured(one: Host, oneCapacity: number, other: Host, otherCapacity: number, nowMs: number): boolean {
-  const oneMs = measuredMs(one, nowMs);
+/** Whether instance `index` is better than `rival`. */
+function isMeasuredBetter(set: HostSet<Host>, index: number, rival: number, nowMs: number): boolean {
+  const host = set.at(index);
+  const other = set.at(rival);
+  const hostMs = measuredMs(host, nowMs);
   const otherMs = measuredMs(other, nowMs);
-  const oneWaiting = one.inFlight / oneCapacity;
-  const otherWaiting = other.inFlight / otherCapacity;
+  const waiting = host.inFlight / (set.capacities[index] as number);
+  const otherWaiting = other.inFlight / (set.capacities[rival] as number);
   // Unknown ones count as alike; each is given one request to show how fast it is.
-  if (oneMs < 0 && otherMs < 0) return oneWaiting < otherWaiting;
-  if (oneMs < 0) return one.inFlight === 0;
+  if (hostMs < 0 && otherMs < 0) return waiting < otherWaiting;
+  if (hostMs < 0) return host.inFlight === 0;
   if (otherMs < 0) return other.inFlight > 0;
-  return (
-    (oneMs + LATENCY_FLOOR_MS) * (oneWaiting + 1) < (otherMs + LATENCY_FLOOR_MS) * (otherWaiting + 1) * CLEARLY_FASTER
-  );
+  const cost = (hostMs + LATENCY_FLOOR_MS) * (waiting + 1);
+  return cost < (otherMs + LATENCY_FLOOR_MS) * (otherWaiting + 1) * CLEARLY_FASTER;
 }
 
 /** -1 = nothing is known, or it is too old. */

@@ -5,7 +5,7 @@ import { FakeClock } from "../../testing/fake-clock.ts";
 import { LoadReport, REPORT_MS } from "../load/load-report.ts";
 import { OUTCOME_GATEWAY_ERROR, OUTCOME_OK } from "../upstream/attempt-outcome.ts";
 import { createBalancer } from "./create-balancer.ts";
-import { TestHost, createTestHosts } from "./test-host.ts";
+import { type TestHost, createTestHosts } from "./test-host.ts";
 
 export interface SimulatedInstance {
   /** Requests worked on at once; others wait. */
@@ -33,7 +33,7 @@ export interface SimulationOptions {
 export interface SimulationResult {
   /** Requests that each instance got. */
   readonly counts: readonly number[];
-  /** Of answers that were no failures, ascending. */
+  /** Of answers that were no failures, ascending; what was not answered at the end counts with its age. */
   readonly latenciesMs: Float64Array;
   readonly failures: number;
 }
@@ -92,6 +92,9 @@ class Fleet {
     const { durationMs } = this.#options;
     this.#clock.after(0, arrive, this as Fleet);
     this.#clock.advance(durationMs);
+    for (const { queue } of this.#instances) {
+      for (const { beganMs } of queue) if (beganMs >= this.#options.warmUpMs) this.#latencies.push(durationMs - beganMs);
+    }
     return {
       counts: this.#instances.map(({ count }) => count),
       latenciesMs: Float64Array.from(this.#latencies).sort(),
