@@ -19,7 +19,7 @@ export class PolicyPool {
 
   /** `value` is plain data of which the parts may be replaced; equal values share an object where the scope is the same. */
   share<T>(scope: string, value: T): T {
-    if (typeof value !== "object" || value === null || isEmptyList(value)) return value;
+    if (typeof value !== "object" || value === null || isLeaf(value)) return value;
     const key = `${scope} ${JSON.stringify(value, toPlain)}`;
     const known = this.#kept.get(key) ?? this.#before.get(key);
     if (known !== undefined) {
@@ -57,9 +57,9 @@ export class PolicyPool {
   }
 }
 
-/** Nothing is remembered for it, and there are many. */
-function isEmptyList(value: object): boolean {
-  return Array.isArray(value) && value.length === 0;
+/** Nothing is remembered for it. */
+function isLeaf(value: object): boolean {
+  return value instanceof Set || value instanceof Map || (Array.isArray(value) && value.length === 0);
 }
 
 function listParts(value: unknown): readonly unknown[] {
