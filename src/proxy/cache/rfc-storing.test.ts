@@ -180,6 +180,12 @@ const CASES: readonly StoringCase[] = [
   { section: "5.3", fact: "max-age beside an Expires in the past", response: [FRESH, "expires: 0"], stored: true },
   { section: "4.1", fact: "Vary: *", response: [FRESH, "vary: *"], stored: false },
   { section: "4.1", fact: "Vary with * among names", response: [FRESH, "vary: accept, *"], stored: false },
+  {
+    section: "4.1",
+    fact: "Vary by what the ingress writes anew",
+    response: [FRESH, "vary: X-Forwarded-For"],
+    stored: false,
+  },
   { section: "4.1", fact: "Vary with names", response: [FRESH, "vary: accept"], stored: true },
   {
     section: "7.3",

@@ -91,7 +91,7 @@ export class ScriptedCache {
   #dispatch(x: Exchange): void {
     x.startedMs = this.clock.nowMs();
     x.route = this.route;
-    x.authority = x.request?.authorityText() ?? "";
+    x.authority = x.request?.authorityText().toLowerCase() ?? "";
     const verdict = this.cache.lookup(x);
     assert.equal(verdict === HELD, x.holder !== null, "a holder exactly while it is held");
     if (verdict === ANSWERED) assert.equal(x.active, false, "what is answered is over");

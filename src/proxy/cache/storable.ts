@@ -27,6 +27,11 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
   ...[500, 501, 502, 503, 504, 505],
 ]);
 
+/** What the proxy itself writes into each request: the store is asked before, and cannot tell by them. */
+const OF_THE_PROXY: ReadonlySet<string> = new Set([
+  ...["x-forwarded-for", "x-request-id", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-request-timeout-ms"],
+]);
+
 /**
  * Whether a shared cache stores this complete response to a GET (RFC 9111 §3): null, or why not. Stricter than it must be in
  * one point: a response that sets a cookie is for one user, whatever else it says.
@@ -42,7 +47,7 @@ export function refuseStoring(request: RequestFacts, response: ResponseFacts, po
   if (control.isPrivate) return "private";
   if (request.hasAuthorization && !isMeantForOthers(response)) return "authorization";
   if (response.hasSetCookie) return "set-cookie";
-  if (response.vary[0] === "*") return "vary";
+  if (response.vary[0] === "*" || response.vary.some((name) => OF_THE_PROXY.has(name))) return "vary";
   return refuseUseless(request, response, policy);
 }
 

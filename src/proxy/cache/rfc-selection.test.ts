@@ -1,0 +1,105 @@
+import { describeReuse, type ReuseCase } from "./reuse-case.ts";
+
+const MINUTE = "cache-control: max-age=60";
+
+const CASES: readonly ReuseCase[] = [
+  {
+    section: "2",
+    fact: "another path is another key",
+    response: [MINUTE],
+    startLine: "GET /b",
+    outcome: "fetch",
+    cacheStatus: "weft; fwd=uri-miss",
+  },
+  { section: "2", fact: "another query is another key", response: [MINUTE], startLine: "GET /a?x=1", outcome: "fetch" },
+  {
+    section: "4.1",
+    fact: "the same value fits",
+    before: ["accept: text/html"],
+    response: [MINUTE, "vary: accept"],
+    request: ["accept: text/html"],
+    outcome: "hit",
+  },
+  {
+    section: "4.1",
+    fact: "another value does not",
+    before: ["accept: text/html"],
+    response: [MINUTE, "vary: accept"],
+    request: ["accept: text/plain"],
+    outcome: "fetch",
+    cacheStatus: "weft; fwd=vary-miss",
+  },
+  { section: "4.1", fact: "an absent field fits an absent one", response: [MINUTE, "vary: accept"], outcome: "hit" },
+  {
+    section: "4.1",
+    fact: "an absent field does not fit a present one",
+    before: ["accept: text/html"],
+    response: [MINUTE, "vary: accept"],
+    outcome: "fetch",
+  },
+  {
+    section: "4.1",
+    fact: "an absent field does not fit an empty one",
+    before: ["accept:"],
+    response: [MINUTE, "vary: accept"],
+    outcome: "fetch",
+  },
+  {
+    section: "4.1",
+    fact: "names in any case",
+    before: ["ACCEPT: text/html"],
+    response: [MINUTE, "Vary: Accept"],
+    request: ["accept: text/html"],
+    outcome: "hit",
+  },
+  {
+    section: "4.1",
+    fact: "values have case",
+    before: ["accept: text/html"],
+    response: [MINUTE, "vary: accept"],
+    request: ["accept: Text/HTML"],
+    outcome: "fetch",
+  },
+  {
+    section: "4.1",
+    fact: "several lines are one list",
+    before: ["accept: a, b"],
+    response: [MINUTE, "vary: accept"],
+    request: ["accept: a", "accept: b"],
+    outcome: "hit",
+  },
+  {
+    section: "4.1",
+    fact: "spaces around commas do not count",
+    before: ["accept: a,b"],
+    response: [MINUTE, "vary: accept"],
+    request: ["accept: a ,  b"],
+    outcome: "hit",
+  },
+  {
+    section: "4.1",
+    fact: "inside quotes they do",
+    before: ['accept: x="a, b"'],
+    response: [MINUTE, "vary: accept"],
+    request: ['accept: x="a,b"'],
+    outcome: "fetch",
+  },
+  {
+    section: "4.1",
+    fact: "all named fields must fit",
+    before: ["accept: a", "x-b: 1"],
+    response: [MINUTE, "vary: accept", "vary: x-b"],
+    request: ["accept: a", "x-b: 2"],
+    outcome: "fetch",
+  },
+  {
+    section: "4.1",
+    fact: "fields that are not named may differ",
+    before: ["accept: a", "x-b: 1"],
+    response: [MINUTE, "vary: accept"],
+    request: ["accept: a", "x-b: 2"],
+    outcome: "hit",
+  },
+];
+
+describeReuse("keys and Vary", CASES);
