@@ -58,8 +58,8 @@ class HotColdComparison implements Comparison {
     const quantile = this.#quantile;
     const oneInFlight = estimateInFlight(one) / (set.capacities[first] as number); // one for each host
     const otherInFlight = estimateInFlight(other) / (set.capacities[second] as number);
-    quantile.add(oneInFlight);
-    quantile.add(otherInFlight);
+    quantile.add(Math.ceil(oneInFlight));
+    quantile.add(Math.ceil(otherInFlight));
     const hottest = quantile.threshold * HOT_FACTOR;
     const isOneHot = oneInFlight > hottest;
     if (isOneHot !== otherInFlight > hottest) return isOneHot;

@@ -93,7 +93,8 @@ class Fleet {
     this.#clock.after(0, arrive, this as Fleet);
     this.#clock.advance(durationMs);
     for (const { queue } of this.#instances) {
-      for (const { beganMs } of queue) if (beganMs >= this.#options.warmUpMs) this.#latencies.push(durationMs - beganMs);
+      for (const { beganMs } of queue)
+        if (beganMs >= this.#options.warmUpMs) this.#latencies.push(durationMs - beganMs);
     }
     return {
       counts: this.#instances.map(({ count }) => count),

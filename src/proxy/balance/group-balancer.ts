@@ -1,17 +1,11 @@
-import type { Random } from "../../random/random.ts";
 import type { BalancingPolicy } from "../policy/cluster-policy.ts";
 import type { Balancer, Host } from "./host.ts";
-import type { Picker, Strategy } from "./picker.ts";
-import { mixHash } from "./hash-text.ts";
+import type { PickRandom } from "./pick-random.ts";
+import type { Picker, Strategy, StrategyContext } from "./picker.ts";
+import { HASH_END, mixHash } from "./hash-text.ts";
 import { planGroups } from "./host-groups.ts";
 import { HostSet } from "./host-set.ts";
 import { slowStartShare } from "./slow-start.ts";
-
-export interface BalancerDeps {
-  readonly random: Random;
-  /** The caller's; "" = unknown. */
-  readonly zone: string;
-}
 
 /** How many steps the weight of a new instance takes to grow. */
 const SLOW_START_STEPS = 50;
@@ -34,7 +28,8 @@ interface Group<H extends Host> {
  */
 export class GroupBalancer<H extends Host> implements Balancer<H> {
   readonly #policy: BalancingPolicy;
-  readonly #deps: BalancerDeps;
+  readonly #random: PickRandom;
+  readonly #zone: string;
   readonly #strategy: Strategy<H>;
   #hosts: readonly H[] = [];
   #groups: readonly Group<H>[] = [];
@@ -46,9 +41,10 @@ export class GroupBalancer<H extends Host> implements Balancer<H> {
   /** When weights change next; Infinity while none is new. */
   #reweighMs: number = Number.POSITIVE_INFINITY;
 
-  constructor(policy: BalancingPolicy, deps: BalancerDeps, strategy: Strategy<H>) {
+  constructor({ policy, random }: StrategyContext, zone: string, strategy: Strategy<H>) {
     this.#policy = policy;
-    this.#deps = deps;
+    this.#random = random;
+    this.#zone = zone;
     this.#strategy = strategy;
   }
 
@@ -80,7 +76,7 @@ export class GroupBalancer<H extends Host> implements Balancer<H> {
   #chooseGroup(hash: number): Group<H> | undefined {
     const groups = this.#groups;
     // A key stays in its group for as long as the shares do.
-    const draw = hash === 0 ? this.#deps.random.next() : mixHash(hash ^ GROUP_SEED) / 0x1_0000_0000;
+    const draw = (hash === 0 ? this.#random.next() : mixHash(hash ^ GROUP_SEED)) / HASH_END;
     for (let i = 0; i < groups.length; i += 1) {
       const group = groups[i];
       if (group !== undefined && draw < group.until) return group;
@@ -105,7 +101,7 @@ export class GroupBalancer<H extends Host> implements Balancer<H> {
     this.#stale = false;
     this.#noteStarts(nowMs);
     const { preferZone, panicPercent } = this.#policy;
-    const plans = planGroups(this.#hosts, { zone: this.#deps.zone, preferZone, panicPercent });
+    const plans = planGroups(this.#hosts, { zone: this.#zone, preferZone, panicPercent });
     let until = 0;
     this.#groups = plans.map(({ hosts, share }, index) => {
       const set = new HostSet(hosts);

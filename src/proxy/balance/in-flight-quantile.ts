@@ -11,18 +11,20 @@ export class InFlightQuantile {
   readonly #counts: Uint16Array = new Uint16Array(LARGEST + 1);
   #added: number = 0;
   #at: number = 0;
-  /** What is above it is hot. Infinity until enough was seen. */
-  threshold: number = Number.POSITIVE_INFINITY;
+  /** What is above it is more than most have. The largest number there is until enough was seen. */
+  threshold: number = LARGEST;
 
+  /** An integer. */
   add(inFlight: number): void {
-    const value = inFlight >= LARGEST ? LARGEST : Math.ceil(inFlight);
+    const value = inFlight >= LARGEST ? LARGEST : inFlight;
     const at = this.#at;
     if (this.#added >= WINDOW)
       this.#counts[this.#window[at] as number] = (this.#counts[this.#window[at] as number] as number) - 1;
     this.#window[at] = value;
     this.#counts[value] = (this.#counts[value] as number) + 1;
     this.#at = (at + 1) % WINDOW;
-    this.#added += 1;
+    // Counted on within a range: the window is full from its first time on.
+    this.#added = this.#added === 2 * WINDOW ? WINDOW + 1 : this.#added + 1;
     if (this.#added % PERIOD === 0) this.#refresh();
   }
 

@@ -1,7 +1,7 @@
 import type { Host } from "./host.ts";
 import type { HostSet } from "./host-set.ts";
+import type { PickRandom } from "./pick-random.ts";
 import type { Picker, Strategy, StrategyContext } from "./picker.ts";
-import type { Random } from "../../random/random.ts";
 import { hashText, mixHash } from "./hash-text.ts";
 
 /**
@@ -19,10 +19,10 @@ export function createMaglevPicker<H extends Host>({ policy, random }: StrategyC
 
 class MaglevPicker<H extends Host> implements Picker<H> {
   readonly #set: HostSet<H>;
-  readonly #random: Random;
+  readonly #random: PickRandom;
   readonly #table: Uint32Array;
 
-  constructor(set: HostSet<H>, tableSize: number, random: Random) {
+  constructor(set: HostSet<H>, tableSize: number, random: PickRandom) {
     this.#set = set;
     this.#random = random;
     this.#table = new Uint32Array(tableSize);
@@ -31,7 +31,7 @@ class MaglevPicker<H extends Host> implements Picker<H> {
 
   pick(hash: number, avoided: H | null): H {
     const table = this.#table;
-    let at = (hash === 0 ? this.#random.below(0x1_0000_0000) : mixHash(hash)) % table.length;
+    let at = mixHash(hash === 0 ? this.#random.next() : hash) % table.length;
     for (let steps = 0; steps < table.length; steps += 1) {
       const host = this.#set.at(table[at] as number); // below the length
       if (host !== avoided) return host;

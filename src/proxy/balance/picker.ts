@@ -1,6 +1,6 @@
 import type { Host } from "./host.ts";
 import type { HostSet } from "./host-set.ts";
-import type { Random } from "../../random/random.ts";
+import type { PickRandom } from "./pick-random.ts";
 import type { BalancingPolicy } from "../policy/cluster-policy.ts";
 
 /** Chooses among the instances of one set. Allocates nothing. */
@@ -23,5 +23,5 @@ export interface Strategy<H extends Host> {
 
 export interface StrategyContext {
   readonly policy: BalancingPolicy;
-  readonly random: Random;
+  readonly random: PickRandom;
 }

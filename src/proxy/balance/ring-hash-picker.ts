@@ -1,13 +1,16 @@
 import type { Host } from "./host.ts";
 import type { HostSet } from "./host-set.ts";
+import type { PickRandom } from "./pick-random.ts";
 import type { Picker, Strategy, StrategyContext } from "./picker.ts";
-import type { Random } from "../../random/random.ts";
 import { hashText, mixHash } from "./hash-text.ts";
 
 /** However many instances there are; Envoy allows 8 million, which is 60 MB a cluster. */
 const MAX_POINTS = 1_048_576;
 /** Points of an instance are derived from its name by counting in steps that are odd, so that none comes twice. */
 const POINT_STEP = 0x9e3779b1;
+
+/** See `mixHash`. */
+const HASH_BITS = 31;
 
 /**
  * A consistent hash ring: each instance has many points on a circle, and a key belongs to the next point. When an instance
@@ -23,14 +26,18 @@ export function createRingHashPicker<H extends Host>({ policy, random }: Strateg
 
 class RingHashPicker<H extends Host> implements Picker<H> {
   readonly #set: HostSet<H>;
-  readonly #random: Random;
+  readonly #random: PickRandom;
   readonly #minimumRingSize: number;
   /** Ascending. */
-  #points: Uint32Array = new Uint32Array(0);
+  #points: Int32Array = new Int32Array(0);
   /** Whose point it is, by index in the set. */
-  #owners: Uint32Array = new Uint32Array(0);
+  #owners: Int32Array = new Int32Array(0);
+  /** The ring in as many equal arcs as it has points, or a few more: the first point in or after each. */
+  #arcs: Int32Array = new Int32Array(0);
+  /** Bits of a place within its arc. */
+  #arcBits: number = 0;
 
-  constructor(set: HostSet<H>, minimumRingSize: number, random: Random) {
+  constructor(set: HostSet<H>, minimumRingSize: number, random: PickRandom) {
     this.#set = set;
     this.#random = random;
     this.#minimumRingSize = minimumRingSize;
@@ -39,19 +46,15 @@ class RingHashPicker<H extends Host> implements Picker<H> {
 
   pick(hash: number, avoided: H | null): H {
     const points = this.#points;
-    const wanted = hash === 0 ? this.#random.below(0x1_0000_0000) : mixHash(hash);
-    let low = 0;
-    let high = points.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((points[middle] as number) < wanted) low = middle + 1;
-      else high = middle;
-    }
+    const { length } = points;
+    const wanted = mixHash(hash === 0 ? this.#random.next() : hash);
+    let at = this.#arcs[wanted >>> this.#arcBits] as number; // one for each arc
+    while (at < length && (points[at] as number) < wanted) at += 1;
     for (;;) {
-      if (low === points.length) low = 0;
-      const host = this.#set.at(this.#owners[low] as number); // as many as points
+      if (at === length) at = 0;
+      const host = this.#set.at(this.#owners[at] as number); // as many as points
       if (host !== avoided) return host;
-      low += 1;
+      at += 1;
     }
   }
 
@@ -68,12 +71,24 @@ class RingHashPicker<H extends Host> implements Picker<H> {
       }
     }
     marks.sort();
-    this.#points = new Uint32Array(marks.length);
-    this.#owners = new Uint32Array(marks.length);
+    this.#points = new Int32Array(marks.length);
+    this.#owners = new Int32Array(marks.length);
     for (let i = 0; i < marks.length; i += 1) {
       const mark = marks[i] as number;
       this.#points[i] = Math.floor(mark / hosts.length);
       this.#owners[i] = mark % hosts.length;
+    }
+    this.#divide();
+  }
+
+  #divide(): void {
+    const points = this.#points;
+    this.#arcBits = HASH_BITS - Math.ceil(Math.log2(points.length));
+    this.#arcs = new Int32Array(2 ** (HASH_BITS - this.#arcBits));
+    let at = 0;
+    for (let arc = 0; arc < this.#arcs.length; arc += 1) {
+      while (at < points.length && (points[at] as number) >>> this.#arcBits < arc) at += 1;
+      this.#arcs[arc] = at;
     }
   }
 }

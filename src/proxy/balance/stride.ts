@@ -1,4 +1,5 @@
-import type { Random } from "../../random/random.ts";
+import type { PickRandom } from "./pick-random.ts";
+import { HASH_END } from "./hash-text.ts";
 
 /**
  * Weighted turns: each instance comes as often as its weight says, spread evenly, and with equal weights simply one after
@@ -13,10 +14,10 @@ export class Stride {
   #next: number;
 
   /** `weights` is read at each turn; call `reweigh` when they change. It begins at random, so that many proxies do not agree. */
-  constructor(weights: Float64Array, random: Random) {
+  constructor(weights: Float64Array, random: PickRandom) {
     this.#weights = weights;
     this.#credits = new Float64Array(weights.length);
-    for (let i = 0; i < weights.length; i += 1) this.#credits[i] = random.next();
+    for (let i = 0; i < weights.length; i += 1) this.#credits[i] = random.next() / HASH_END;
     this.#next = random.below(weights.length);
     this.reweigh();
   }

@@ -1,7 +1,7 @@
 import type { Host } from "./host.ts";
 import type { HostSet } from "./host-set.ts";
+import type { PickRandom } from "./pick-random.ts";
 import type { Picker } from "./picker.ts";
-import type { Random } from "../../random/random.ts";
 import { Stride } from "./stride.ts";
 import { WeightedDraw } from "./weighted-draw.ts";
 
@@ -22,7 +22,7 @@ export class TwoChoicesPicker<H extends Host> implements Picker<H> {
   readonly #stride: Stride;
   readonly #draw: WeightedDraw;
 
-  constructor(set: HostSet<H>, comparison: Comparison, random: Random) {
+  constructor(set: HostSet<H>, comparison: Comparison, random: PickRandom) {
     this.#set = set;
     this.#comparison = comparison;
     this.#stride = new Stride(set.weights, random);

@@ -1,13 +1,14 @@
-import type { Random } from "../../random/random.ts";
+import type { PickRandom } from "./pick-random.ts";
+import { HASH_END } from "./hash-text.ts";
 
 /** Random draws of an index, each as likely as its weight says. */
 export class WeightedDraw {
   readonly #weights: Float64Array;
   readonly #cumulative: Float64Array;
-  readonly #random: Random;
+  readonly #random: PickRandom;
   #equal: boolean = true;
 
-  constructor(weights: Float64Array, random: Random) {
+  constructor(weights: Float64Array, random: PickRandom) {
     this.#weights = weights;
     this.#cumulative = new Float64Array(weights.length);
     this.#random = random;
@@ -29,7 +30,7 @@ export class WeightedDraw {
     const cumulative = this.#cumulative;
     const count = cumulative.length;
     if (this.#equal) return this.#random.below(count);
-    const ticket = this.#random.next() * (cumulative[count - 1] as number);
+    const ticket = (this.#random.next() / HASH_END) * (cumulative[count - 1] as number);
     let low = 0;
     let high = count - 1;
     while (low < high) {
