@@ -47,7 +47,7 @@ export class LimitLines {
     const slot = (available ^ (seconds * 31)) & (SLOTS - 1);
     const known = this.#lines[slot];
     if (known !== undefined && this.#available[slot] === available && this.#seconds[slot] === seconds) return known;
-    const lines = renderLimitLine(formatLimitState(this.#name, available, seconds));
+    const lines = render(formatLimitState(this.#name, available, seconds));
     this.#lines[slot] = lines;
     this.#available[slot] = available;
     this.#seconds[slot] = seconds;
@@ -55,7 +55,6 @@ export class LimitLines {
   }
 }
 
-/** `items` as `formatLimitState` makes them, with ", " between. */
-export function renderLimitLine(items: string): FieldLines {
-  return toFieldLines(Buffer.from(`ratelimit: ${items}\r\n`, "latin1"));
+function render(item: string): FieldLines {
+  return toFieldLines(Buffer.from(`ratelimit: ${item}\r\n`, "latin1"));
 }

@@ -64,9 +64,14 @@ function fieldsOf(x: Exchange): ReadonlyMap<string, string> {
   return parseFields(formatResponseHead(response));
 }
 
+/** Several lines of one name are one list (RFC 9110 section 5.3). */
 function parseFields(text: string): ReadonlyMap<string, string> {
-  const lines = text.trimEnd().split("\r\n");
-  return new Map(lines.filter((line) => line.includes(": ")).map((line) => line.split(": ") as [string, string]));
+  const fields = new Map<string, string>();
+  for (const [, name = "", value = ""] of text.matchAll(/^([^:\r\n]+): (.*)\r$/gm)) {
+    const before = fields.get(name);
+    fields.set(name, before === undefined ? value : `${before}, ${value}`);
+  }
+  return fields;
 }
 
 /** An item of the fields: name, parameters. A strict reading of Structured Fields strings and integers. */
@@ -299,6 +304,21 @@ describe("RateLimitFilter.check()", () => {
     const first = bench.ask(0).limitLines;
     assert.ok(first !== null);
     assert.equal(bench.ask(10_000).limitLines, first);
+    bench.policies.push(limit({ name: "all", by: "route", requests: 1_000 }));
+    const both = bench.ask(20_000).limitLines;
+    assert.equal(both?.count, 2);
+    assert.equal(bench.ask(30_000).limitLines, both);
+    // Only one of two changes.
+    assert.notEqual(bench.ask(30_000, OTHER).limitLines, both);
+    assert.equal(bench.ask(40_000).limitLines?.count, 2);
+    const two = [...bench.policies];
+    bench.policies.pop();
+    assert.equal(bench.ask(50_000).limitLines, first);
+    // What one limit alone says in between does not end up in the lines of two.
+    bench.allowed(400, 60_000);
+    bench.policies.splice(0, 1, ...two);
+    const text = Buffer.from(bench.ask(60_000).limitLines?.bytes ?? []).toString("latin1");
+    assert.equal(text, 'ratelimit: "per-caller";r=599;t=1\r\nratelimit: "all";r=999;t=1\r\n');
   });
 
   it("says a period below a second as what it comes to in one", () => {

@@ -4,10 +4,11 @@ import type { Exchange } from "../exchange.ts";
 import type { FieldLines, Head } from "../head.ts";
 import type { RateLimitPolicy } from "../policy/route-policy.ts";
 import { RATE_LIMITED } from "../failures.ts";
+import { toFieldLines } from "../http1/field-line.ts";
 import { ANSWERED, CONTINUE } from "./filter.ts";
 import { countAvailable, type RateLimitAmount, waitMs } from "./rate-limit-amount.ts";
 import type { RateBucket } from "./rate-limit-buckets.ts";
-import { formatLimitPolicy, formatLimitState, renderLimitLine } from "./rate-limit-fields.ts";
+import { formatLimitPolicy, formatLimitState } from "./rate-limit-fields.ts";
 import { callerOf, RateLimitState } from "./rate-limit-state.ts";
 
 /** States that are kept for policies of a next snapshot, at most; the oldest goes first. */
@@ -30,6 +31,9 @@ export class RateLimitFilter {
   readonly #asked: RateLimitState[] = [];
   readonly #buckets: RateBucket[] = [];
   readonly #amounts: RateLimitAmount[] = [];
+  /** The lines that were put together last, and what they gave; null = not yet. */
+  readonly #joinedLines: FieldLines[] = [];
+  #joined: FieldLines | null = null;
 
   constructor(counters: ProxyCounters) {
     this.#counters = counters;
@@ -79,18 +83,25 @@ export class RateLimitFilter {
     return bucket;
   }
 
+  /** One line for each limit, which is the same list as all in one line. */
   #lines(count: number, nowMs: number): FieldLines {
-    if (count === 1) {
-      const state = this.#asked[0] as RateLimitState;
-      return state.lines.find(this.#available(0, nowMs), this.#seconds(0, nowMs));
-    }
-    let items = "";
+    if (count === 1) return this.#line(0, nowMs);
+    let isSame = this.#joinedLines.length === count;
+    this.#joinedLines.length = count;
     for (let i = 0; i < count; i += 1) {
-      const { name } = (this.#asked[i] as RateLimitState).policy;
-      if (i > 0) items += ", ";
-      items += formatLimitState(name, this.#available(i, nowMs), this.#seconds(i, nowMs));
+      const line = this.#line(i, nowMs);
+      if (this.#joinedLines[i] === line) continue;
+      this.#joinedLines[i] = line;
+      isSame = false;
     }
-    return renderLimitLine(items);
+    if (isSame && this.#joined !== null) return this.#joined;
+    this.#joined = toFieldLines(Buffer.concat(this.#joinedLines.map(({ bytes }) => bytes)));
+    return this.#joined;
+  }
+
+  #line(index: number, nowMs: number): FieldLines {
+    const { lines } = this.#asked[index] as RateLimitState;
+    return lines.find(this.#available(index, nowMs), this.#seconds(index, nowMs));
   }
 
   #available(index: number, nowMs: number): number {
