@@ -3,7 +3,7 @@ import type { Exchange } from "../exchange.ts";
 import type { ResponseTap } from "../exchange-tap.ts";
 import { ANSWERED, CONTINUE, HELD, type Holder } from "../filters/filter.ts";
 import { DOWNSTREAM_CLOSED, DOWNSTREAM_TIMEOUT, NOT_CACHED } from "../failures.ts";
-import { BODY_LENGTH, BODY_NONE, BODY_TUNNEL, type FieldLines, type Head, METHOD_HEAD, NO_LINES } from "../head.ts";
+import { BODY_LENGTH, BODY_NONE, BODY_TUNNEL, type FieldLines, Head, METHOD_HEAD } from "../head.ts";
 import { toFieldLines } from "../http1/field-line.ts";
 import { BodyCollector } from "./body-collector.ts";
 import { NO_DIRECTIVES } from "./cache-control.ts";
@@ -15,10 +15,10 @@ import { formatHttpDate } from "./http-date.ts";
 import { readRequestFacts, readResponseFacts, type RequestFacts, type ResponseFacts } from "./message-facts.ts";
 import type { CacheOwner } from "./response-cache.ts";
 import type { ResponseStore } from "./response-store.ts";
-import { ReusableHead } from "./reusable-head.ts";
 import { type FetchWaiter, MAX_WAIT_MS, SharedFetch } from "./shared-fetch.ts";
 import { isMeantForOthers, refuseStoring } from "./storable.ts";
 import { mergeFields, readSetCookies, readStoredFields } from "./stored-fields.ts";
+import { StoredLines } from "./stored-lines.ts";
 import { type StoredHead, StoredResponse } from "./stored-response.ts";
 import { type RequestView, selectValues, viewRequest } from "./vary.ts";
 
@@ -379,8 +379,9 @@ export class CachePass implements ResponseTap, Holder, FetchWaiter {
 
   /** The head of `stored` after `head`, and whether it may stay. */
   #renew(stored: StoredResponse, head: Head, news: ResponseFacts, times: ResponseTimes): void {
-    const fields = mergeFields(stored.fields, readStoredFields(head, times.responseWallMs));
-    const merged = new ReusableHead(stored.facts.status, fields, "").take(NO_LINES);
+    const fields = mergeFields(stored.fields(), readStoredFields(head, times.responseWallMs));
+    const merged = new Head();
+    new StoredLines(fields, "").writeTo(merged, stored.facts.status, false);
     const facts = { ...readResponseFacts(merged, times.responseWallMs), ageS: news.ageS };
     const bytes = stored.bytes;
     const sameVary = facts.vary.join() === stored.facts.vary.join();

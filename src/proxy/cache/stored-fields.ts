@@ -73,9 +73,9 @@ export function mergeFields(stored: readonly StoredField[], news: readonly Store
   return [...stored.filter(({ name }) => !names.has(name)), ...changed];
 }
 
-/** Those that go into a 304 to a caller. */
-export function selectNotModified(stored: readonly StoredField[]): StoredField[] {
-  return stored.filter(({ name }) => OF_NOT_MODIFIED.has(name));
+/** Whether a 304 to a caller has the field. */
+export function isOfNotModified(name: string): boolean {
+  return OF_NOT_MODIFIED.has(name);
 }
 
 /** All Set-Cookie lines of a head: they go to the one caller whom the head was meant for. */
