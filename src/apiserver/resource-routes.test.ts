@@ -250,5 +250,11 @@ const EXAMPLES: Readonly<Record<(typeof KINDS)[number]["kind"], Readonly<Record<
       sources: [{ kind: "ServiceAccount", name: "web" }],
     },
   },
+  TrafficPolicy: {
+    apiVersion: "weft.dev/v1alpha1",
+    kind: "TrafficPolicy",
+    metadata: { name: "sample" },
+    spec: { targetRef: { kind: "Service", name: "reviews" }, retries: { attempts: 1 } },
+  },
   Mesh: { apiVersion: "weft.dev/v1alpha1", kind: "Mesh", metadata: { name: "mesh" }, spec: { access: "strict" } },
 };

@@ -41,7 +41,7 @@ test(
       return stdout.split("\n").filter((word) => word !== "");
     };
     assert.deepEqual(complete("de"), ["describe", "delete"]);
-    assert.deepEqual(complete("get", "traffic"), ["trafficsplits", "traffictargets"]);
+    assert.deepEqual(complete("get", "traffic"), ["trafficsplits", "traffictargets", "trafficpolicies"]);
     assert.deepEqual(complete("--home", "/x", "proxy", ""), ["list", "config"]);
     assert.deepEqual(complete("proxy", "config", "web-0", "--type", "l"), ["listener"]);
     assert.deepEqual(complete("stat", "-o", ""), ["table", "json", "yaml"]);

@@ -5,6 +5,7 @@ import type { Mesh } from "../resources/mesh.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { Service, ServicePort } from "../resources/service.ts";
 import type { TcpRoute } from "../resources/tcp-route.ts";
+import { INSTANCE_SECTIONS, REQUEST_SECTIONS, type TrafficPolicy } from "../resources/traffic-policy.ts";
 import type { TrafficSplit } from "../resources/traffic-split.ts";
 import type { IdentitySubject, TrafficTarget } from "../resources/traffic-target.ts";
 import type { Clock } from "../time/clock.ts";
@@ -66,6 +67,16 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly Column<Resource>[
     ),
     column<TrafficTarget>("destination", (target) => formatSubject(target.spec.destination, target)),
     column<TrafficTarget>("rules", (target) => list(target.spec.rules.map(formatRule))),
+  ],
+  TrafficPolicy: [
+    column<TrafficPolicy>("service", ({ spec }) => {
+      const { name, port } = spec.targetRef;
+      return port === undefined ? name : `${name}:${port}`;
+    }),
+    column<TrafficPolicy>("matches", ({ spec }) => list(spec.matches.map((match) => match.name))),
+    column<TrafficPolicy>("says", ({ spec }) =>
+      list([...INSTANCE_SECTIONS, ...REQUEST_SECTIONS].filter((section) => spec[section] !== undefined)),
+    ),
   ],
   Mesh: [
     column<Mesh>("access", (mesh) => mesh.spec.access),

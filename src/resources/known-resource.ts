@@ -4,6 +4,7 @@ import type { Mesh } from "./mesh.ts";
 import type { Service } from "./service.ts";
 import type { ServiceAccount } from "./service-account.ts";
 import type { TcpRoute } from "./tcp-route.ts";
+import type { TrafficPolicy } from "./traffic-policy.ts";
 import type { TrafficSplit } from "./traffic-split.ts";
 import type { TrafficTarget } from "./traffic-target.ts";
 
@@ -15,5 +16,6 @@ export type KnownResource =
   | Service
   | ServiceAccount
   | TcpRoute
+  | TrafficPolicy
   | TrafficSplit
   | TrafficTarget;

@@ -7,6 +7,7 @@ import type { Resource } from "./resource.ts";
 import { serviceAccountSchema } from "./service-account.ts";
 import { serviceSchema } from "./service.ts";
 import { tcpRouteSchema } from "./tcp-route.ts";
+import { trafficPolicySchema } from "./traffic-policy.ts";
 import { trafficSplitSchema } from "./traffic-split.ts";
 import { trafficTargetSchema } from "./traffic-target.ts";
 
@@ -106,6 +107,16 @@ export const KINDS: readonly KindDefinition[] = [
     shortNames: [],
     namespaced: false,
     schema: meshSchema,
+  },
+  {
+    group: "weft.dev",
+    version: "v1alpha1",
+    kind: "TrafficPolicy",
+    plural: "trafficpolicies",
+    singular: "trafficpolicy",
+    shortNames: ["tp"],
+    namespaced: true,
+    schema: trafficPolicySchema,
   },
 ];
 

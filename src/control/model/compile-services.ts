@@ -8,6 +8,7 @@ import {
   reportSlices,
   type WorkloadDraft,
 } from "./compile-endpoints.ts";
+import { compilePolicies, groupPolicies, NO_POLICIES, type PortPolicies } from "./compile-policies.ts";
 import { compileSplits, type SplitTable } from "./compile-splits.ts";
 import type { ConditionLog } from "./condition-log.ts";
 import type { ServiceModel, ServicePortModel, WorkloadModel } from "./mesh-model.ts";
@@ -21,11 +22,13 @@ export interface CompiledServices {
 
 export function compileServices(index: ResourceIndex, conditions: ConditionLog): CompiledServices {
   const splits = compileSplits(index, conditions);
+  const byService = groupPolicies(index, conditions);
   const workloads = new Map<string, WorkloadDraft>();
   const models: [string, ServiceModel][] = [];
   for (const [key, service] of index.services) {
     const slices = index.slices.get(key) ?? [];
-    models.push([key, compileService(service, slices, splits.get(key) ?? null)]);
+    const policies = compilePolicies(service, byService.get(key) ?? [], { index, conditions });
+    models.push([key, compileService(service, slices, { splits: splits.get(key) ?? null, policies })]);
     for (const port of tcpPorts(service)) collectWorkloads(slices, port, workloads);
   }
   for (const [key, table] of splits) {
@@ -46,15 +49,20 @@ export function compileServices(index: ResourceIndex, conditions: ConditionLog):
   };
 }
 
-function compileService(service: Service, slices: readonly EndpointSlice[], splits: SplitTable | null): ServiceModel {
+interface ServiceRules {
+  readonly splits: SplitTable | null;
+  readonly policies: ReadonlyMap<number, PortPolicies>;
+}
+
+function compileService(service: Service, slices: readonly EndpointSlice[], rules: ServiceRules): ServiceModel {
+  const { splits, policies } = rules;
   const { namespace, name } = service.metadata;
   const ports = tcpPorts(service).map((port): ServicePortModel => ({
     port: port.port,
     protocol: portProtocol(port),
     ...compilePortEndpoints(slices, port.name),
     splits: splits?.get(port.port)?.splits ?? [],
-    policy: null,
-    routePolicies: [],
+    ...(policies.get(port.port) ?? NO_POLICIES),
   }));
   return { namespace, name, exists: true, ports };
 }
@@ -65,7 +73,7 @@ function compileBareRoot(key: string, table: SplitTable): ServiceModel {
   const ports = [...table.entries()]
     .sort(([one], [other]) => one - other)
     .map(([port, { protocol, splits }]): ServicePortModel => {
-      return { port, protocol, endpoints: [], serviceAccounts: [], splits, policy: null, routePolicies: [] };
+      return { port, protocol, endpoints: [], serviceAccounts: [], splits, ...NO_POLICIES };
     });
   return { namespace: key.slice(0, slash), name: key.slice(slash + 1), exists: false, ports };
 }

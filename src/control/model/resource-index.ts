@@ -5,6 +5,7 @@ import { kindOf } from "../../resources/registry.ts";
 import type { Resource } from "../../resources/resource.ts";
 import type { Service } from "../../resources/service.ts";
 import type { TcpRoute } from "../../resources/tcp-route.ts";
+import type { TrafficPolicy } from "../../resources/traffic-policy.ts";
 import type { TrafficSplit } from "../../resources/traffic-split.ts";
 import type { TrafficTarget } from "../../resources/traffic-target.ts";
 
@@ -18,6 +19,7 @@ export interface ResourceIndex {
   readonly tcpRoutes: ReadonlyMap<string, TcpRoute>;
   readonly splits: readonly TrafficSplit[];
   readonly targets: readonly TrafficTarget[];
+  readonly policies: readonly TrafficPolicy[];
 }
 
 /** What is of no kind that weft knows, or an EndpointSlice of no Service, is left out. */
@@ -29,6 +31,7 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
   const tcpRoutes = new Map<string, TcpRoute>();
   const splits: TrafficSplit[] = [];
   const targets: TrafficTarget[] = [];
+  const policies: TrafficPolicy[] = [];
   for (const resource of resources) {
     // A resource that has a known kind was validated against that kind's schema when it was stored.
     switch (kindOf(resource)?.kind) {
@@ -53,12 +56,15 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
       case "TrafficTarget":
         targets.push(resource as TrafficTarget);
         break;
+      case "TrafficPolicy":
+        policies.push(resource as TrafficPolicy);
+        break;
       case "ServiceAccount":
       case undefined:
         break;
     }
   }
-  return { mesh, services, slices, groups, tcpRoutes, splits, targets };
+  return { mesh, services, slices, groups, tcpRoutes, splits, targets, policies };
 }
 
 export function keyOf(resource: Resource): string {

@@ -24,12 +24,12 @@ export class RecordLayer {
     runtime.counters.activeExchanges -= 1;
     x.endedMs = runtime.clock.nowMs();
     const failed = x.failure !== NO_FAILURE;
-    const status = failed && x.status === 0 ? getFailure(x.failure).httpStatus : x.status;
+    const status = failed && x.status === 0 ? x.failureStatus || getFailure(x.failure).httpStatus : x.status;
     let outcome = status;
     let edge = this.#edge(x);
     if (x.grpc) {
       edge = runtime.edges.grpcTwin(edge);
-      if (failed) x.grpcStatus = getFailure(x.failure).grpcStatus;
+      if (failed) x.grpcStatus = x.failureGrpcStatus < 0 ? getFailure(x.failure).grpcStatus : x.failureGrpcStatus;
       else outcome = grpcOutcome(x);
       if (x.grpcStatus !== NO_GRPC_STATUS) edge.countGrpcStatus(x.grpcStatus);
     }
