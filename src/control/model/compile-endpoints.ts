@@ -88,14 +88,16 @@ export function collectWorkloads(
   for (const slice of slices) {
     const endpointPort = findPort(slice, port.name);
     if (endpointPort === null) continue;
+    const service = slice.metadata.labels?.[SERVICE_NAME_LABEL] ?? "";
     for (const endpoint of slice.endpoints) {
       const workload = nameWorkload(slice, endpoint);
       if (workload === "") continue;
       const { namespace } = slice.metadata;
       const key = `${namespace}/${workload}`;
       const draft = workloads.get(key) ?? { namespace, workload, ports: new Map() };
-      draft.ports.set(`${endpointPort} ${port.port}`, {
+      draft.ports.set(`${endpointPort} ${service} ${port.port}`, {
         port: endpointPort,
+        service,
         servicePort: port.port,
         protocol: readAppProtocol(port),
       });
@@ -112,7 +114,9 @@ export interface WorkloadDraft {
 
 export function finishWorkload(draft: WorkloadDraft): WorkloadModel {
   const ports = [...draft.ports.values()];
-  ports.sort((one, other) => one.port - other.port || one.servicePort - other.servicePort);
+  ports.sort((one, other) => {
+    return one.port - other.port || compareText(one.service, other.service) || one.servicePort - other.servicePort;
+  });
   return { namespace: draft.namespace, workload: draft.workload, ports };
 }
 

@@ -139,8 +139,9 @@ test("compileModel() knows which Service ports lead to a workload, ready or not"
     null,
   );
   assert.deepEqual(model.workloads.get("default/w")?.ports, [
-    { port: 9001, servicePort: 80, protocol: "http" },
-    { port: 9001, servicePort: 8080, protocol: "detect" },
+    { port: 9001, service: "a", servicePort: 80, protocol: "detect" },
+    { port: 9001, service: "a", servicePort: 8080, protocol: "detect" },
+    { port: 9001, service: "b", servicePort: 80, protocol: "http" },
   ]);
 });
 

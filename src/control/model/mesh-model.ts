@@ -120,6 +120,8 @@ export interface WorkloadModel {
 export interface WorkloadPortModel {
   /** Of the endpoint: what the proxy beside the instance listens on. */
   readonly port: number;
+  /** Of the instance's namespace. */
+  readonly service: string;
   readonly servicePort: number;
   /** What the Service says that the instance speaks there. */
   readonly protocol: AppProtocol;

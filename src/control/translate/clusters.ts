@@ -3,10 +3,14 @@ import { formatWorkloadId } from "../../identity/spiffe-id.ts";
 import type { AppProtocol, InboundPort } from "../../proxy-node.ts";
 import { EGRESS_CLUSTER, EMPTY_CLUSTER, formatLocalCluster, formatServiceCluster, TCP_ALPN } from "../../xds/names.ts";
 import type { MeshModel, ServiceModel, ServicePortModel, WorkloadModel } from "../model/mesh-model.ts";
+import type { OverloadModel } from "../model/policy-model.ts";
 import { ADS_SOURCE } from "./ads-source.ts";
 import { toDuration } from "./to-duration.ts";
 import { createLbEndpoint } from "./endpoints.ts";
+import { toClusterFields, toClusterMetadata, toOverloadFields } from "./cluster-policy.ts";
 import { createMetadata } from "./create-metadata.ts";
+import { createHttp2Options } from "./http2-options.ts";
+import { findOverload, listLedPorts } from "./inbound-policies.ts";
 import { packAny } from "./pack-any.ts";
 import type { ResourceRecipe } from "./resource-set.ts";
 import { createUpstreamTls } from "./tls-sockets.ts";
@@ -17,19 +21,7 @@ const { Cluster } = envoy.config.cluster.v3;
 const { EDS, STATIC } = Cluster.DiscoveryType;
 const { CLUSTER_PROVIDED } = Cluster.LbPolicy;
 const { V4_PREFERRED } = Cluster.DnsLookupFamily;
-const { HttpProtocolOptions } = envoy.extensions.upstreams.http.v3;
 const { ClusterConfig } = envoy.extensions.clusters.dynamic_forward_proxy.v3;
-
-/** HTTP/2 and nothing else: in the clear with prior knowledge, over TLS by ALPN. */
-const HTTP2_ONLY: Pick<Cluster, "typedExtensionProtocolOptions"> = {
-  typedExtensionProtocolOptions: {
-    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packAny(
-      "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-      HttpProtocolOptions,
-      { explicitHttpConfig: { http2ProtocolOptions: new Uint8Array(0) } },
-    ),
-  },
-};
 
 /** TCP and TLS together. Envoy's default; Linkerd gives 1 s and Istio 10 s. Inside one network, 5 s is a dead host. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -42,7 +34,7 @@ export function listClusters(model: MeshModel, trustDomain: string): ResourceRec
     for (const port of service.ports) {
       const name = formatServiceCluster(service.namespace, service.name, port.port);
       const create = (): Cluster => createServiceCluster(name, service, port, trustDomain);
-      recipes.push(recipe(name, [port.serviceAccounts, port.protocol], create));
+      recipes.push(recipe(name, [port.serviceAccounts, port.protocol, port.policy], create));
     }
   }
   return recipes;
@@ -52,11 +44,14 @@ export function listClusters(model: MeshModel, trustDomain: string): ResourceRec
 export function listLocalClusters(
   inbound: readonly InboundPort[],
   workload: WorkloadModel | null = null,
+  model: MeshModel | null = null,
 ): ResourceRecipe[] {
   return inbound.map((port) => {
     const name = formatLocalCluster(port.appPort);
     const protocol = findProtocol(port, workload);
-    return recipe(name, [port.appAddress, port.appPort, protocol], () => createLocalCluster(name, port, protocol));
+    const overload = model === null ? null : findOverload(listLedPorts(model, port, workload));
+    const create = (): Cluster => createLocalCluster(name, port, { protocol, overload });
+    return recipe(name, [port.appAddress, port.appPort, protocol, overload], create);
   });
 }
 
@@ -83,20 +78,31 @@ function createServiceCluster(
   });
   // No list of names would mean "any server of the mesh". Nobody can have the ID of the trust domain itself.
   if (spiffeIds.length === 0) spiffeIds.push(`spiffe://${trustDomain}`);
+  const { policy } = port;
+  const isHttp = port.protocol !== "tcp";
   return {
     name,
     type: EDS,
     edsClusterConfig: { edsConfig: ADS_SOURCE },
     connectTimeout: toDuration(CONNECT_TIMEOUT_MS),
+    ...(policy === null ? {} : toClusterFields(policy, isHttp)),
     // Between proxies every request goes by HTTP/2, whatever the apps speak. A port of both kinds has one cluster: our
     // proxies choose the protocol of a link by what it is to carry.
-    transportSocket: createUpstreamTls(spiffeIds, [port.protocol === "tcp" ? TCP_ALPN : "h2"]),
-    ...(port.protocol === "tcp" ? {} : HTTP2_ONLY),
-    metadata: createMetadata({ service: `${namespace}/${service.name}` }),
+    transportSocket: createUpstreamTls(spiffeIds, [isHttp ? "h2" : TCP_ALPN]),
+    ...(isHttp ? createHttp2Options(policy?.idleMs ?? null) : {}),
+    metadata: createMetadata(
+      { service: `${namespace}/${service.name}` },
+      policy === null ? {} : toClusterMetadata(policy, isHttp),
+    ),
   };
 }
 
-function createLocalCluster(name: string, port: InboundPort, protocol: AppProtocol): Cluster {
+interface LocalApp {
+  readonly protocol: AppProtocol;
+  readonly overload: OverloadModel | null;
+}
+
+function createLocalCluster(name: string, port: InboundPort, { protocol, overload }: LocalApp): Cluster {
   return {
     name,
     type: STATIC,
@@ -106,7 +112,8 @@ function createLocalCluster(name: string, port: InboundPort, protocol: AppProtoc
       endpoints: [{ lbEndpoints: [createLbEndpoint({ address: port.appAddress, port: port.appPort })] }],
     },
     // Without a word our proxy takes HTTP/1.1, and HTTP/2 for gRPC.
-    ...(protocol === "grpc" || protocol === "http2" ? HTTP2_ONLY : {}),
+    ...(protocol === "grpc" || protocol === "http2" ? createHttp2Options(null) : {}),
+    metadata: overload === null ? null : createMetadata({}, { overload: toOverloadFields(overload) }),
   };
 }
 

@@ -68,7 +68,7 @@ class MeshTranslator implements MeshConfigSource {
     const state = this.#stateOf(node);
     if (state.model === model && state.trustBundlePem === this.#trustBundlePem) return state.view;
     const workload = model.workloads.get(`${node.namespace}/${node.workload}`) ?? null;
-    const localClusters = state.localClusters.update(listLocalClusters(node.metadata.inbound, workload));
+    const localClusters = state.localClusters.update(listLocalClusters(node.metadata.inbound, workload, model));
     const view = new Map<string, ResourcesByName>([
       [CLUSTER_TYPE, state.clusters.join(this.#clusters.resources, localClusters)],
       [ENDPOINT_TYPE, this.#endpoints.resources],

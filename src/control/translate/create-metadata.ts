@@ -1,10 +1,18 @@
-import type { envoy, google } from "#gen/protos.js";
-import { WEFT_METADATA } from "../../xds/names.ts";
+import type { envoy } from "#gen/protos.js";
+import { POLICY_METADATA, WEFT_METADATA } from "../../xds/names.ts";
+import { type PlainFields, toStruct } from "../../xds/to-struct.ts";
 
-/** Text fields under weft's own filter name; empty ones are left out, and null stands for nothing at all. */
-export function createMetadata(fields: Readonly<Record<string, string>>): envoy.config.core.v3.Metadata | null {
-  const values: Record<string, google.protobuf.Value> = {};
-  for (const [name, text] of Object.entries(fields)) if (text !== "") values[name] = { stringValue: text };
-  if (Object.keys(values).length === 0) return null;
-  return { filterMetadata: { [WEFT_METADATA]: { fields: values } } };
+/**
+ * Texts under weft's own filter name, and a policy; empty texts and an empty policy are left out, and null stands for nothing
+ * at all.
+ */
+export function createMetadata(
+  texts: Readonly<Record<string, string>>,
+  policy: PlainFields = {},
+): envoy.config.core.v3.Metadata | null {
+  const fields: Record<string, unknown> = {};
+  for (const [name, text] of Object.entries(texts)) if (text !== "") fields[name] = text;
+  if (Object.values(policy).some((value) => value !== undefined)) fields[POLICY_METADATA] = policy;
+  if (Object.keys(fields).length === 0) return null;
+  return { filterMetadata: { [WEFT_METADATA]: toStruct(fields) } };
 }

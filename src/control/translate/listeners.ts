@@ -15,6 +15,7 @@ import type { ProxyNode } from "../config-source.ts";
 import type { MeshModel, ServiceModel, ServicePortModel, WorkloadModel } from "../model/mesh-model.ts";
 import { listHostnames } from "./hostnames.ts";
 import { type AccessRules, createHttpManager } from "./http-manager.ts";
+import { listLedPorts, listLocalPolicies, type LocalPolicy } from "./inbound-policies.ts";
 import { createRules } from "./rbac.ts";
 import type { ResourceRecipe } from "./resource-set.ts";
 import { createLocalRoutes } from "./routes.ts";
@@ -143,6 +144,7 @@ function inboundRecipe(model: MeshModel, node: ProxyNode, port: InboundPort, tru
   const access = model.access.get(`${node.namespace}/${node.serviceAccount}`) ?? null;
   const workload = model.workloads.get(`${node.namespace}/${node.workload}`) ?? null;
   const enforced = model.settings.access === "strict";
+  const led = listLedPorts(model, port, workload);
   const create = (): Listener => {
     const ports = listKnownPorts(port, workload);
     const rulesFor = (kind: AppProtocol): AccessRules => {
@@ -152,24 +154,27 @@ function inboundRecipe(model: MeshModel, node: ProxyNode, port: InboundPort, tru
       name,
       address: toAddress(port),
       trafficDirection: INBOUND,
-      filterChains: createInboundChains(name, port, rulesFor),
+      filterChains: createInboundChains(name, port, { rulesFor, policies: listLocalPolicies(led) }),
     };
   };
   const { address, appPort, protocol } = port;
-  return recipe(name, [address, port.port, appPort, protocol, access, workload, enforced], create);
+  const policies = led.map((ledPort) => ledPort.routePolicies);
+  return recipe(name, [address, port.port, appPort, protocol, access, workload, enforced, ...policies], create);
+}
+
+interface InboundRules {
+  readonly rulesFor: (kind: AppProtocol) => AccessRules;
+  readonly policies: readonly LocalPolicy[];
 }
 
 /** One for requests, one for opaque bytes, or both: the caller's proxy says by ALPN which of them a link is. */
-function createInboundChains(
-  name: string,
-  port: InboundPort,
-  rulesFor: (kind: AppProtocol) => AccessRules,
-): FilterChain[] {
+function createInboundChains(name: string, port: InboundPort, { rulesFor, policies }: InboundRules): FilterChain[] {
   const cluster = formatLocalCluster(port.appPort);
   const chains: FilterChain[] = [];
   if (port.protocol !== "tcp") {
     const access = rulesFor("http");
-    const manager = createHttpManager({ statPrefix: name, routes: createLocalRoutes(name, cluster), access });
+    const routes = createLocalRoutes(name, cluster, policies);
+    const manager = createHttpManager({ statPrefix: name, routes, access });
     chains.push({ name, transportSocket: createDownstreamTls(["h2", "http/1.1"]), filters: [manager] });
   }
   if (port.protocol === "tcp" || port.protocol === "detect") {

@@ -6,10 +6,12 @@ import {
   formatIngressRoutes,
   formatOutboundRoutes,
   formatServiceCluster,
-  POLICY_METADATA,
-  WEFT_METADATA,
 } from "../../xds/names.ts";
-import type { MeshModel, ServiceModel, ServicePortModel } from "../model/mesh-model.ts";
+import type { HttpMatchModel, MeshModel, ServiceModel, ServicePortModel } from "../model/mesh-model.ts";
+import { createMetadata } from "./create-metadata.ts";
+import type { LocalPolicy } from "./inbound-policies.ts";
+import { toJointMatch } from "./joint-match.ts";
+import { applyRoutePolicy, toLocalFields } from "./route-policy.ts";
 import { toDuration } from "./to-duration.ts";
 import { listAuthorities, listHostnames } from "./hostnames.ts";
 import { toRouteMatch } from "./request-match.ts";
@@ -33,7 +35,7 @@ export function listOutboundRoutes(model: MeshModel, namespace: string): Resourc
   const inputs: unknown[] = [model.settings.egress];
   for (const service of model.services.values()) {
     for (const port of service.ports)
-      inputs.push(service.namespace, service.name, port.port, port.protocol, port.splits);
+      inputs.push(service.namespace, service.name, port.port, port.protocol, port.splits, port.routePolicies);
   }
   const name = formatOutboundRoutes(namespace);
   return [{ name, inputs, encode: () => RouteConfiguration.encode(createOutbound(model, namespace)).finish() }];
@@ -50,7 +52,7 @@ export function listIngressRoutes(model: MeshModel, entries: readonly IngressPor
     };
     return {
       name,
-      inputs: [entry.service, entry.servicePort, port?.protocol, port?.splits],
+      inputs: [entry.service, entry.servicePort, port?.protocol, port?.splits, port?.routePolicies],
       encode: () => {
         // An entry without a service takes TLS only: no request has a route there.
         const virtualHosts = entry.service === "" ? [] : [{ name: "ingress", domains: ["*"], routes: routes() }];
@@ -61,19 +63,21 @@ export function listIngressRoutes(model: MeshModel, entries: readonly IngressPor
 }
 
 /** Everything to one cluster and no time limit: the caller's proxy has one. */
-export function createLocalRoutes(name: string, cluster: string): envoy.config.route.v3.RouteConfiguration {
-  const routes = [{ match: ANY, route: { cluster, timeout: NO_TIMEOUT }, metadata: LOCAL }];
+export function createLocalRoutes(
+  name: string,
+  cluster: string,
+  policies: readonly LocalPolicy[],
+): envoy.config.route.v3.RouteConfiguration {
+  const routes: Route[] = [];
+  for (const { matches, keys, rateLimits } of policies) {
+    const match = toJointMatch(matches);
+    if (match === null) continue;
+    // The mark by which the defaults of a caller's routes do not hold for these.
+    const metadata = createMetadata({}, toLocalFields(keys, rateLimits));
+    routes.push({ match, route: { cluster, timeout: NO_TIMEOUT }, metadata });
+  }
   return { name, virtualHosts: [{ name, domains: ["*"], routes }] };
 }
-
-/** The mark by which the defaults of a caller's routes do not hold for these. */
-const LOCAL: envoy.config.core.v3.Metadata = {
-  filterMetadata: {
-    [WEFT_METADATA]: {
-      fields: { [POLICY_METADATA]: { structValue: { fields: { local: { boolValue: true } } } } },
-    },
-  },
-};
 
 const NOTHING: readonly ClusterShare[] = [{ cluster: EMPTY_CLUSTER, weight: 1 }];
 
@@ -99,22 +103,64 @@ function createOutbound(model: MeshModel, namespace: string): envoy.config.route
   return { name: formatOutboundRoutes(namespace), virtualHosts };
 }
 
-/** Splits with matches, then the unconditional one, else the Service itself: the first route that matches is taken. */
+/** The first route that matches is taken: for each policy in order all splits in order, then the splits without a policy. */
 function createServiceRoutes(service: ServiceModel, port: ServicePortModel): Route[] {
   const routes: Route[] = [];
+  const targets = listTargets(service, port);
+  for (const policy of port.routePolicies) {
+    for (const match of policy.matches ?? ANY_MATCH) {
+      // A redirect does not ask who would have answered.
+      const reached = policy.redirect === null ? targets : REDIRECTED;
+      for (const target of reached) {
+        const joint = toJointMatch(target.match === null ? listOf(match) : [...listOf(match), target.match]);
+        if (joint === null) continue;
+        const { name, shares } = target;
+        const route = { name, match: joint, action: createAction(shares) };
+        routes.push(applyRoutePolicy(route, policy, service.namespace));
+      }
+    }
+    if (policy.matches === null) return routes;
+  }
+  for (const { name, match, shares } of targets) {
+    routes.push(createRoute(name, match === null ? ANY : toRouteMatch(match), shares));
+  }
+  return routes;
+}
+
+interface RouteTarget {
+  /** Of the split; "" = the Service itself. */
+  readonly name: string;
+  /** Null = every request. */
+  readonly match: HttpMatchModel | null;
+  readonly shares: readonly ClusterShare[];
+}
+
+const ANY_MATCH: readonly null[] = [null];
+const REDIRECTED: readonly RouteTarget[] = [{ name: "", match: null, shares: NOTHING }];
+
+/** Splits with matches, then the unconditional one, else the Service itself. */
+function listTargets(service: ServiceModel, port: ServicePortModel): RouteTarget[] {
+  const targets: RouteTarget[] = [];
   for (const split of port.splits) {
     const shares = listShares(split, service.namespace, port.port);
-    if (split.matches === null) return [...routes, createRoute(split.key, ANY, shares)];
-    for (const match of split.matches) routes.push(createRoute(split.key, toRouteMatch(match), shares));
+    if (split.matches === null) return [...targets, { name: split.key, match: null, shares }];
+    for (const match of split.matches) targets.push({ name: split.key, match, shares });
   }
   const cluster = formatServiceCluster(service.namespace, service.name, port.port);
-  return [...routes, createRoute("", ANY, [{ cluster, weight: 1 }])];
+  return [...targets, { name: "", match: null, shares: [{ cluster, weight: 1 }] }];
+}
+
+function listOf(match: HttpMatchModel | null): readonly HttpMatchModel[] {
+  return match === null ? [] : [match];
 }
 
 function createRoute(name: string, match: envoy.config.route.v3.RouteMatch, shares: readonly ClusterShare[]): Route {
-  const timeout = NO_TIMEOUT;
+  return { name, match, route: createAction(shares) };
+}
+
+function createAction(shares: readonly ClusterShare[]): envoy.config.route.v3.RouteAction {
   const [first, ...rest] = shares;
-  if (first !== undefined && rest.length === 0) return { name, match, route: { cluster: first.cluster, timeout } };
+  if (first !== undefined && rest.length === 0) return { cluster: first.cluster, timeout: NO_TIMEOUT };
   const clusters = shares.map(({ cluster, weight }) => ({ name: cluster, weight: { value: weight } }));
-  return { name, match, route: { weightedClusters: { clusters }, timeout } };
+  return { weightedClusters: { clusters }, timeout: NO_TIMEOUT };
 }

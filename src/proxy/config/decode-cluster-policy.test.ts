@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { envoy, type google, type MessageType, xds } from "#gen/protos.js";
-import { type PlainFields, policyMetadata, toStruct, weftMetadata } from "../../testing/struct-fixture.ts";
+import { policyMetadata, weftMetadata } from "../../testing/struct-fixture.ts";
+import { type PlainFields, toStruct } from "../../xds/to-struct.ts";
 import { BALANCER_TYPES } from "../../xds/names.ts";
 import {
   type ClusterPolicy,

@@ -1,7 +1,7 @@
 import type { envoy } from "#gen/protos.js";
 import type { HashSource } from "../policy/route-policy.ts";
 import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
-import { ANY_DURATION, requireDuration } from "./require-number.ts";
+import { LONG_DURATION, requireDuration } from "./require-number.ts";
 import type { StructReader } from "./struct-reader.ts";
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -44,7 +44,7 @@ function readNamed(inner: StructReader, kind: string | undefined): HashSource {
   const name = inner.text("name", null, TOKEN, "a token");
   if (kind === "header") return { kind: "header", name: name.toLowerCase() };
   const path = inner.text("path", DEFAULT_COOKIE_PATH, COOKIE_PATH, "a path");
-  return { kind: "cookie", name, path, ttlMs: inner.number("ttlMs", 0, ANY_DURATION) };
+  return { kind: "cookie", name, path, ttlMs: inner.number("ttlMs", 0, LONG_DURATION) };
 }
 
 function decodeHashPolicy(wire: envoy.config.route.v3.RouteAction.HashPolicy, path: string): HashSource {
@@ -70,7 +70,7 @@ function decodeCookie(wire: envoy.config.route.v3.RouteAction.HashPolicy.Cookie,
   if (wire.ttl == null) throw new ConfigRefusal(`${path}.ttl`, "nothing", "a duration: a cookie is made where none is");
   const cookiePath = wire.path || DEFAULT_COOKIE_PATH;
   if (!COOKIE_PATH.test(cookiePath)) throw new ConfigRefusal(`${path}.path`, JSON.stringify(cookiePath), "a path");
-  const ttlMs = requireDuration(wire.ttl, ANY_DURATION, `${path}.ttl`);
+  const ttlMs = requireDuration(wire.ttl, LONG_DURATION, `${path}.ttl`);
   return { kind: "cookie", name: requireToken(wire.name ?? "", `${path}.name`), path: cookiePath, ttlMs };
 }
 

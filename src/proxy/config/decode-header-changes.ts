@@ -11,7 +11,9 @@ const VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
 const FIXED: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
+  "expect",
   "host",
+  "http2-settings",
   "keep-alive",
   "proxy-connection",
   "te",

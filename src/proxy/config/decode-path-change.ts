@@ -39,10 +39,10 @@ function decodeRegexRewrite(wire: envoy.type.matcher.v3.RegexMatchAndSubstitute,
   if (source === "") throw new ConfigRefusal(`${path}.pattern`, "no pattern", "a regular expression");
   const replacement = wire.substitution ?? "";
   refuseQuery(replacement, `${path}.substitution`);
-  if (!/^(?:[^\\]|\\[1-9\\])*$/.test(replacement)) {
-    throw new ConfigRefusal(`${path}.substitution`, JSON.stringify(replacement), "\\1 to \\9 and \\\\ as escapes only");
+  if (!/^(?:[^\\]|\\[0-9\\])*$/.test(replacement)) {
+    throw new ConfigRefusal(`${path}.substitution`, JSON.stringify(replacement), "\\0 to \\9 and \\\\ as escapes only");
   }
-  if (!/\\[1-9]/.test(replacement)) {
+  if (!/(?:^|[^\\])(?:\\\\)*\\[0-9]/.test(replacement)) {
     const plain = replacement.replaceAll("\\\\", "\\");
     if (source === WHOLE_PATH) return { kind: "full", path: plain };
     // Text at the start needs no regular expression.

@@ -3,7 +3,15 @@ import type { CachePolicy, FaultAction, FaultPolicy, RateLimitPolicy } from "../
 import type { RequestMatch } from "../snapshot.ts";
 import { decodeRouteMatch } from "./decode-match.ts";
 import { ConfigRefusal } from "./refuse.ts";
-import { ANY_COUNT, ANY_DURATION, MAX_DURATION_MS, PERCENT, SOME_COUNT, SOME_DURATION } from "./require-number.ts";
+import {
+  ANY_COUNT,
+  ANY_DURATION,
+  LONG_DURATION,
+  MAX_DURATION_MS,
+  PERCENT,
+  SOME_COUNT,
+  SOME_DURATION,
+} from "./require-number.ts";
 import type { StructReader } from "./struct-reader.ts";
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
@@ -51,8 +59,8 @@ export function decodeCache(reader: StructReader): CachePolicy {
   const cache: CachePolicy = {
     maxBytes: reader.number("maxBytes", DEFAULT_CACHE_BYTES, ANY_BYTES),
     maxBodyBytes: reader.number("maxBodyBytes", DEFAULT_CACHED_BODY_BYTES, ANY_BYTES),
-    defaultTtlMs: reader.number("defaultTtlMs", 0, ANY_DURATION),
-    staleWhileRevalidateMs: reader.number("staleWhileRevalidateMs", 0, ANY_DURATION),
+    defaultTtlMs: reader.number("defaultTtlMs", 0, LONG_DURATION),
+    staleWhileRevalidateMs: reader.number("staleWhileRevalidateMs", 0, LONG_DURATION),
   };
   reader.finish();
   return cache;

@@ -86,8 +86,7 @@ export function decodeRetryExtras(base: RetryPolicy, reader: StructReader | null
   const grpcStatuses = reader.has("grpcStatuses")
     ? new Set(reader.numbers("grpcStatuses", { min, max }))
     : base.grpcStatuses;
-  const range = { min: 0, max: MAX_DURATION_MS };
-  const maxRetryAfterMs = reader.number("maxRetryAfterMs", base.maxRetryAfterMs, range);
+  const maxRetryAfterMs = reader.number("maxRetryAfterMs", base.maxRetryAfterMs, ANY_DURATION);
   reader.finish();
   return { ...base, on, grpcStatuses, maxRetryAfterMs };
 }

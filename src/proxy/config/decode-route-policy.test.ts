@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { envoy, type google } from "#gen/protos.js";
-import { type PlainFields, policyMetadata, weftMetadata } from "../../testing/struct-fixture.ts";
+import { policyMetadata, weftMetadata } from "../../testing/struct-fixture.ts";
+import type { PlainFields } from "../../xds/to-struct.ts";
 import {
   DEFAULT_RETRY,
   DEFAULT_ROUTE_POLICY,
@@ -265,7 +266,7 @@ const badRouteKeys: readonly (readonly [policy: PlainFields, message: RegExp])[]
   [{ retry: [] }, /policy\.retry: found a list; expected an object/],
   [{ retry: { on: ["5xx", "never"] } }, /policy\.retry\.on\[1\]: found "never"; expected one of connect, reset/],
   [{ retry: { grpcStatuses: [17] } }, /policy\.retry\.grpcStatuses\[0\]: found 17/],
-  [{ retry: { maxRetryAfterMs: 0.5 } }, /policy\.retry\.maxRetryAfterMs: found 0.5; expected a whole number/],
+  [{ retry: { maxRetryAfterMs: -1 } }, /policy\.retry\.maxRetryAfterMs: found -1; expected a number/],
   [{ retry: { attempts: 1 } }, /policy\.retry: found key "attempts"/],
   [{ rateLimits: {} }, /policy\.rateLimits: found an object; expected a list/],
   [{ rateLimits: [{ periodMs: 1 }] }, /policy\.rateLimits\[0\]\.requests: found nothing/],

@@ -49,7 +49,7 @@ export function decodeRoutePolicy(
   const base = reader?.flag("local", false) === true ? LOCAL_ROUTE_POLICY : DEFAULT_ROUTE_POLICY;
   const policy = addMetadata(decodeNative(wire, base, path), base, reader);
   if (isEqualToBase(policy, base)) return base;
-  return pool.share(`${scope} ${policy.name}`, policy);
+  return pool.share(scope, policy);
 }
 
 function decodeNative(wire: envoy.config.route.v3.Route, base: RoutePolicy, path: string): RoutePolicy {
@@ -84,7 +84,12 @@ function addMetadata(policy: RoutePolicy, base: RoutePolicy, reader: StructReade
   const added: RoutePolicy = {
     ...policy,
     name: reader.text("name", ""),
-    timeouts: { ...policy.timeouts, responseMs: reader.number("responseMs", policy.timeouts.responseMs, ANY_DURATION) },
+    timeouts: {
+      ...policy.timeouts,
+      responseMs: reader.number("responseMs", policy.timeouts.responseMs, ANY_DURATION),
+      // Envoy's own word for it is part of its retry policy.
+      perTryMs: reader.number("perTryMs", policy.timeouts.perTryMs, ANY_DURATION),
+    },
     retry: decodeRetryExtras(policy.retry, reader.object("retry")),
     rateLimits: reader.objects("rateLimits").map(decodeRateLimit),
     faults: reader.objects("faults").map(decodeFault),

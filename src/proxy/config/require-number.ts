@@ -16,6 +16,8 @@ export const UNLIMITED = 0xffff_ffff;
 /** 0 = off. */
 export const ANY_DURATION: NumberRange = { min: 0, max: MAX_DURATION_MS, whole: false };
 export const SOME_DURATION: NumberRange = { min: 1, max: MAX_DURATION_MS, whole: false };
+/** Of what is only compared with a clock: ten years. */
+export const LONG_DURATION: NumberRange = { min: 0, max: 315_360_000_000, whole: false };
 export const ANY_COUNT: NumberRange = { min: 0, max: UNLIMITED };
 export const SOME_COUNT: NumberRange = { min: 1, max: UNLIMITED };
 export const PERCENT: NumberRange = { min: 0, max: 100, whole: false };
