@@ -3,7 +3,7 @@
 import type { BalancingStrategy } from "../../src/proxy/policy/cluster-policy.ts";
 import type { Balancer } from "../../src/proxy/balance/host.ts";
 import { createBalancer } from "../../src/proxy/balance/create-balancer.ts";
-import { type TestHost, createTestHosts } from "../../src/proxy/balance/test-host.ts";
+import { type TestHost, createTestHosts } from "../../src/testing/balanced-hosts.ts";
 import { DEFAULT_BALANCING } from "../../src/proxy/policy/cluster-policy.ts";
 import { OUTCOME_OK } from "../../src/proxy/upstream/attempt-outcome.ts";
 import { systemRandom } from "../../src/random/system-random.ts";

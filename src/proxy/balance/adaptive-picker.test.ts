@@ -7,8 +7,8 @@ import { FakeClock } from "../../testing/fake-clock.ts";
 import { DEFAULT_BALANCING } from "../policy/cluster-policy.ts";
 import { OUTCOME_ERROR, OUTCOME_OK, OUTCOME_TIMEOUT } from "../upstream/attempt-outcome.ts";
 import { createBalancer } from "./create-balancer.ts";
-import { type SimulatedInstance, type SimulationResult, simulateFleet } from "./fleet-simulation.ts";
-import { type TestHost, createTestHosts } from "./test-host.ts";
+import { type SimulatedInstance, type SimulationResult, simulateFleet } from "../../testing/fleet-simulation.ts";
+import { type TestHost, createTestHosts } from "../../testing/balanced-hosts.ts";
 
 describe("adaptive, with reports", () => {
   it("prefers the clearly faster of two instances with alike load", () => {
@@ -146,8 +146,8 @@ describe("adaptive and failures", () => {
       it(`gives an instance that fails at once less than 2 % of the traffic: ${how}`, () => {
         const { counts } = simulate("adaptive", { reporting, callers, load: 0.75, failing: true });
         const total = counts.reduce((sum, count) => sum + count, 0);
-        assert.ok((counts[0] ?? 0) < total * 0.02, `${counts.join(" ")}`);
-        for (const count of counts.slice(1)) assert.ok(count > total * 0.09, `${counts.join(" ")}`);
+        assert.ok((counts[0] ?? 0) < total * 0.02, counts.join(" "));
+        for (const count of counts.slice(1)) assert.ok(count > total * 0.09, counts.join(" "));
       });
     }
   }
@@ -168,7 +168,7 @@ describe("adaptive with one slow instance in ten", () => {
   it("shares load evenly where no instance is slow", () => {
     const { counts } = simulate("adaptive", { reporting: true, callers: 10, load: 0.75 });
     const total = counts.reduce((sum, count) => sum + count, 0);
-    for (const count of counts) assert.ok(Math.abs(count / total - 0.1) < 0.01, `${counts.join(" ")}`);
+    for (const count of counts) assert.ok(Math.abs(count / total - 0.1) < 0.01, counts.join(" "));
   });
 });
 

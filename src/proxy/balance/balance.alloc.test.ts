@@ -16,7 +16,7 @@ test(
         "--expose-gc",
         "--min-semi-space-size=256",
         "--max-semi-space-size=256",
-        fileURLToPath(new URL("./balance-allocation.js", import.meta.url)),
+        fileURLToPath(new URL("../../testing/balance-allocation.js", import.meta.url)),
       ],
       { encoding: "utf8" },
     );

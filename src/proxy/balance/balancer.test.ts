@@ -7,7 +7,7 @@ import { FakeClock } from "../../testing/fake-clock.ts";
 import { DEFAULT_BALANCING } from "../policy/cluster-policy.ts";
 import { OUTCOME_OK } from "../upstream/attempt-outcome.ts";
 import { createBalancer } from "./create-balancer.ts";
-import { TestHost, createTestHosts } from "./test-host.ts";
+import { TestHost, createTestHosts } from "../../testing/balanced-hosts.ts";
 
 const STRATEGIES: readonly BalancingStrategy[] = [
   "adaptive",

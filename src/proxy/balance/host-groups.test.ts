@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { FakeClock } from "../../testing/fake-clock.ts";
 import { planGroups } from "./host-groups.ts";
 import { computePriorityLoads } from "./priority-loads.ts";
-import { TestHost } from "./test-host.ts";
+import { TestHost } from "../../testing/balanced-hosts.ts";
 
 interface LoadRow {
   readonly what: string;

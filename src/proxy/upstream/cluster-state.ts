@@ -57,9 +57,10 @@ export class ClusterState {
 
   /** An attempt at `endpoint` was answered, or failed. */
   observe(endpoint: EndpointState, outcome: number, latencyMs: number): void {
-    this.health.record(endpoint, outcome, latencyMs);
-    if (this.#balancer === null || this.#only !== null) return;
-    this.#balancer.observe(endpoint, outcome, latencyMs, this.runtime.clock.nowMs());
+    const nowMs = this.runtime.clock.nowMs();
+    this.health.record(endpoint, outcome, latencyMs, nowMs);
+    // One instance is compared with none.
+    if (this.#only === null) this.#balancer?.observe(endpoint, outcome, latencyMs, nowMs);
   }
 
   /** For the dynamic cluster: the endpoint of a host outside the mesh. */

@@ -1,11 +1,11 @@
-import type { Random } from "../../random/random.ts";
-import type { BalancingPolicy } from "../policy/cluster-policy.ts";
-import type { Balancer } from "./host.ts";
-import { FakeClock } from "../../testing/fake-clock.ts";
-import { LoadReport, REPORT_MS } from "../load/load-report.ts";
-import { OUTCOME_GATEWAY_ERROR, OUTCOME_OK } from "../upstream/attempt-outcome.ts";
-import { createBalancer } from "./create-balancer.ts";
-import { type TestHost, createTestHosts } from "./test-host.ts";
+import type { Random } from "../random/random.ts";
+import type { BalancingPolicy } from "../proxy/policy/cluster-policy.ts";
+import type { Balancer } from "../proxy/balance/host.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { LoadReport, REPORT_MS } from "../proxy/load/load-report.ts";
+import { OUTCOME_GATEWAY_ERROR, OUTCOME_OK } from "../proxy/upstream/attempt-outcome.ts";
+import { createBalancer } from "../proxy/balance/create-balancer.ts";
+import { type TestHost, createTestHosts } from "./balanced-hosts.ts";
 
 export interface SimulatedInstance {
   /** Requests worked on at once; others wait. */

@@ -1,8 +1,8 @@
-import type { Clock } from "../../time/clock.ts";
-import type { EndpointConfig } from "../snapshot.ts";
-import type { Host } from "./host.ts";
-import { EndpointLoad } from "../load/endpoint-load.ts";
-import { HostStats } from "./host-stats.ts";
+import type { Clock } from "../time/clock.ts";
+import type { EndpointConfig } from "../proxy/snapshot.ts";
+import type { Host } from "../proxy/balance/host.ts";
+import { EndpointLoad } from "../proxy/load/endpoint-load.ts";
+import { HostStats } from "../proxy/balance/host-stats.ts";
 
 /** An instance for tests: everything that balancing looks at can be set. */
 export class TestHost implements Host {

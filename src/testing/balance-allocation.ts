@@ -1,13 +1,13 @@
 // For `balance.alloc.test.ts`, which runs it as a process of its own: prints, per strategy, how many heap bytes one pick
 // with its observation costs. The smallest of several rounds counts: what is left is ours, not the compiler's.
-import type { BalancingStrategy } from "../policy/cluster-policy.ts";
-import type { Balancer } from "./host.ts";
-import { systemRandom } from "../../random/system-random.ts";
-import { FakeClock } from "../../testing/fake-clock.ts";
-import { DEFAULT_BALANCING } from "../policy/cluster-policy.ts";
-import { OUTCOME_OK } from "../upstream/attempt-outcome.ts";
-import { createBalancer } from "./create-balancer.ts";
-import { type TestHost, createTestHosts } from "./test-host.ts";
+import type { BalancingStrategy } from "../proxy/policy/cluster-policy.ts";
+import type { Balancer } from "../proxy/balance/host.ts";
+import { systemRandom } from "../random/system-random.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { DEFAULT_BALANCING } from "../proxy/policy/cluster-policy.ts";
+import { OUTCOME_OK } from "../proxy/upstream/attempt-outcome.ts";
+import { createBalancer } from "../proxy/balance/create-balancer.ts";
+import { type TestHost, createTestHosts } from "./balanced-hosts.ts";
 
 const STRATEGIES: readonly BalancingStrategy[] = [
   "adaptive",
