@@ -117,6 +117,8 @@ export class Exchange implements DeadlineOwner {
   deadlineLines: number = -1;
   /** When the attempt under way was begun. */
   attemptMs: number = 0;
+  /** When its cluster's circuit let it pass. */
+  admittedMs: number = 0;
   /** When its response head came, where only the end says how it went; 0 = not yet. */
   headMs: number = 0;
   /** An instance works on it. */
@@ -431,6 +433,7 @@ export class Exchange implements DeadlineOwner {
     this.endless = false;
     this.deadlineLines = -1;
     this.attemptMs = 0;
+    this.admittedMs = 0;
     this.headMs = 0;
     this.attemptOpen = false;
     this.attemptJudged = false;

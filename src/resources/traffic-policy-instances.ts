@@ -26,7 +26,7 @@ export interface HashSource {
 export interface HealthCheck {
   readonly http?: { readonly path?: string; readonly statuses?: readonly string[] };
   readonly grpc?: { readonly service?: string };
-  readonly tcp?: Readonly<Record<never, never>>;
+  readonly tcp?: Readonly<Record<string, never>>;
   readonly interval?: string;
   readonly timeout?: string;
   readonly jitterPercent?: number;
@@ -149,7 +149,7 @@ export const healthCheck: z.ZodType<HealthCheck> = exactlyOne(
     grpc: strictObject<NonNullable<HealthCheck["grpc"]>>({
       service: textThat(/^[A-Za-z0-9_.]{0,256}$/, "the name of a gRPC service").exactOptional(),
     }).exactOptional(),
-    tcp: strictObject<Readonly<Record<never, never>>>({}).exactOptional(),
+    tcp: strictObject<Readonly<Record<string, never>>>({}).exactOptional(),
     interval: durationBetween("100ms", "1h").exactOptional(),
     timeout: durationBetween("10ms", "5m").exactOptional(),
     jitterPercent: percent.exactOptional(),

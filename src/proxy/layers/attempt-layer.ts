@@ -22,13 +22,15 @@ export class AttemptLayer {
   admit(x: Exchange): boolean {
     const health = x.cluster?.health;
     if (health === undefined) return true;
-    if (health.circuit !== null && !health.circuit.admit(this.#runtime.clock.nowMs())) {
-      x.fail(CIRCUIT_OPEN, `The circuit of "${x.cluster?.config.service}" is ${health.circuit.state}`);
-      return false;
-    }
     if (!health.limits.tryRequest()) {
       const { requests } = health.limits.policy;
       x.fail(OVERFLOW, `${requests} requests of this proxy to "${x.cluster?.config.service}" are under way`);
+      return false;
+    }
+    x.admittedMs = health.circuit === null ? x.startedMs : this.#runtime.clock.nowMs();
+    if (health.circuit !== null && !health.circuit.admit(x.admittedMs)) {
+      health.limits.releaseRequest();
+      x.fail(CIRCUIT_OPEN, `The circuit of "${x.cluster?.config.service}" is ${health.circuit.state}`);
       return false;
     }
     x.isCounted = true;
@@ -87,7 +89,7 @@ export class AttemptLayer {
     if (!x.isCounted) return;
     x.isCounted = false;
     health.limits.releaseRequest();
-    health.circuit?.record(x.outcome, x.endedMs - x.startedMs, x.endedMs);
+    health.circuit?.record(x.outcome, x.endedMs - x.admittedMs, x.endedMs);
   }
 
   #judge(x: Exchange, outcome: number, latencyMs: number): void {
