@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { compilePattern } from "../lib/pattern.ts";
+import { parseWallTime } from "../time/wall-time.ts";
 import { durationBetween, numberBetween, textThat, wholeBetween } from "./bounded-value.ts";
 import { dnsLabel } from "./name-schema.ts";
 import { portNumber, refuseRepeats } from "./port-schema.ts";
@@ -187,7 +188,7 @@ const fault: z.ZodType<Fault> = exactlyOne(
     percentage: percent.exactOptional(),
     until: z
       .string("a time like 2026-01-31T18:00:00Z: every fault has an end")
-      .refine((text) => RFC3339.test(text) && !Number.isNaN(Date.parse(text)), "a time like 2026-01-31T18:00:00Z"),
+      .refine((text) => RFC3339.test(text) && !Number.isNaN(parseWallTime(text)), "a time like 2026-01-31T18:00:00Z"),
     delay: z
       .union(
         [

@@ -1,3 +1,4 @@
+import { parseWallTime } from "../../time/wall-time.ts";
 import { toMs } from "../../resources/bounded-value.ts";
 import type { TrafficPolicySpec } from "../../resources/traffic-policy.ts";
 import type {
@@ -252,7 +253,7 @@ function toRateLimit(written: RateLimit): RateLimitModel {
 
 function toFault(written: Fault): FaultModel {
   const { delay, abort, slowBody } = written;
-  const shared = { name: written.name, percentage: written.percentage ?? 100, untilMs: Date.parse(written.until) };
+  const shared = { name: written.name, percentage: written.percentage ?? 100, untilMs: parseWallTime(written.until) };
   if (delay !== undefined) {
     const [min, max] = typeof delay === "string" ? [delay, delay] : [delay.min, delay.max];
     return { ...shared, action: { kind: "delay", minMs: toMs(min, 0), maxMs: toMs(max, 0) } };
