@@ -4,10 +4,11 @@ import type { PathChangeModel } from "../model/policy-model.ts";
 type RouteMatch = envoy.config.route.v3.RouteMatch;
 type Rewrite = envoy.type.matcher.v3.RegexMatchAndSubstitute;
 
-export type PathChangeFields =
-  | { readonly prefixRewrite: string }
-  | { readonly regexRewrite: Rewrite }
-  | Readonly<Record<never, never>>;
+/** One of them, or none. */
+export interface PathChangeFields {
+  readonly prefixRewrite?: string;
+  readonly regexRewrite?: Rewrite;
+}
 
 /**
  * How a path is changed in Envoy's words. Its prefix rewrite replaces what the route matched; any other prefix is text at the
