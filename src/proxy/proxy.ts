@@ -101,6 +101,7 @@ export class Proxy {
       log: options.log,
       self,
       namespace: bootstrap.namespace,
+      zone: bootstrap.zone ?? "",
     });
     this.#builder = new SnapshotBuilder(self);
     this.#upstreams = new UpstreamRegistry(this.runtime);

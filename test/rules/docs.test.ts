@@ -8,6 +8,7 @@ import type { CliContext } from "../../src/cli/context.ts";
 import { createFullProgram } from "../../src/cli/program.ts";
 import { FAILURES } from "../../src/proxy/failures.ts";
 import { DECODE_FAILURES } from "../../src/proxy/http1/decode-failure.ts";
+import { HEAD_FAILURES } from "../../src/proxy/http2/hpack/head-failure.ts";
 import { createSeededRandom } from "../../src/random/seeded-random.ts";
 import { FakeClock } from "../../src/testing/fake-clock.ts";
 import {
@@ -42,7 +43,9 @@ test("docs/errors.md has the table of failures as it is", () => {
 });
 
 test("docs/errors.md has the table of malformed heads as it is", () => {
-  const rows = DECODE_FAILURES.map((failure) => `| \`${failure.detail}\` | ${failure.status} | ${failure.message} |`);
+  const rows = [...DECODE_FAILURES, ...HEAD_FAILURES].map(
+    (failure) => `| \`${failure.detail}\` | ${failure.status} | ${failure.message} |`,
+  );
   assert.ok(rows.length > 20);
   assert.deepEqual(readGeneratedRows(page("docs/errors.md"), "details"), rows);
 });
