@@ -27,7 +27,9 @@ export function toClusterFields(policy: ClusterPolicyModel, isHttp: boolean): Cl
     fields.loadBalancingPolicy = createBalancers(loadBalancing);
     fields.commonLbConfig = { healthyPanicThreshold: { value: loadBalancing.panicPercent } };
   }
-  if (healthChecks !== null) fields.healthChecks = healthChecks.map((check) => toHealthCheck(check, isHttp));
+  // Several would each need a name, which the messages that we have do not know: Envoy carries out the first.
+  const check = healthChecks?.[0];
+  if (check !== undefined) fields.healthChecks = [toHealthCheck(check, isHttp)];
   if (outlierDetection !== null) fields.outlierDetection = toOutlierDetection(outlierDetection);
   if (limits !== null) fields.circuitBreakers = toCircuitBreakers(limits);
   if (connectMs !== null) fields.connectTimeout = toDuration(connectMs);
@@ -39,6 +41,7 @@ export function toClusterMetadata(policy: ClusterPolicyModel, isHttp: boolean): 
   const { loadBalancing, outlierDetection, limits, circuitBreaker, instanceCircuitBreaker, retryBudget } = policy;
   return {
     balancing: loadBalancing === null ? undefined : toBalancingFields(loadBalancing),
+    healthChecks: (policy.healthChecks?.length ?? 0) < 2 ? undefined : policy.healthChecks?.slice(1).map(toCheckFields),
     outliers: outlierDetection?.enabled === true ? toOutlierFields(outlierDetection) : undefined,
     limits: (limits?.instanceRequests ?? 0) === 0 ? undefined : { instanceRequests: limits?.instanceRequests },
     trip: circuitBreaker === null ? undefined : toTripFields(circuitBreaker),
@@ -135,6 +138,21 @@ function toBalancingFields({ strategy, slowStartMs, preferZone }: BalancingModel
   const hasSlowStart = strategy !== "random" && strategy !== "ringHash" && strategy !== "maglev";
   if (hasSlowStart && preferZone) return undefined;
   return { slowStartMs: hasSlowStart ? undefined : slowStartMs, preferZone: preferZone ? undefined : false };
+}
+
+function toCheckFields(check: HealthCheckModel): PlainFields {
+  const { kind, path, statuses, service, intervalMs, timeoutMs, jitterPercent } = check;
+  const { unhealthyThreshold, healthyThreshold } = check;
+  return {
+    http: kind === "http" ? { path, statuses: statuses.map(([from, to]) => ({ from, to })) } : undefined,
+    grpc: kind === "grpc" ? { service } : undefined,
+    tcp: kind === "tcp" ? true : undefined,
+    intervalMs,
+    timeoutMs,
+    jitterPercent,
+    unhealthyThreshold,
+    healthyThreshold,
+  };
 }
 
 function toOutlierFields({ minInstances, latencyFactor }: OutlierModel): PlainFields {

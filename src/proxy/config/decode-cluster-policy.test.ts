@@ -219,6 +219,10 @@ for (const [title, cluster, message] of badClusters) {
 const TRIP = { failurePercent: 50, windowMs: 1, minRequests: 1, openMs: 1, probes: 1 };
 const badClusterKeys: readonly (readonly [policy: PlainFields, message: RegExp])[] = [
   [{ unknown: {} }, /policy: found key "unknown"/],
+  [{ healthChecks: [{ tcp: true }] }, /policy\.healthChecks\[0\]\.intervalMs: found nothing/],
+  [{ healthChecks: [{ tcp: true, grpc: {} }] }, /policy\.healthChecks\[0\]: found 2 kinds of check/],
+  [{ healthChecks: [{ http: { path: "x" } }] }, /healthChecks\[0\]\.http\.path: found "x"/],
+  [{ healthChecks: [{ http: { path: "/", statuses: [{ from: 300, to: 299 }] } }] }, /statuses\[0\]\.to: found 299/],
   [{ balancing: { preferZone: 1 } }, /policy\.balancing\.preferZone: found 1; expected true or false/],
   [{ balancing: { slowStartMs: -5 } }, /balancing\.slowStartMs: found -5/],
   [{ outliers: { minInstances: 0.5 } }, /outliers\.minInstances: found 0.5/],

@@ -8,7 +8,7 @@ import {
   type TripPolicy,
 } from "../policy/cluster-policy.ts";
 import { decodeBalancing } from "./decode-balancing.ts";
-import { decodeHealthCheck } from "./decode-health-check.ts";
+import { decodeHealthCheck, decodeOwnHealthCheck } from "./decode-health-check.ts";
 import { decodeOutliers } from "./decode-outliers.ts";
 import type { PolicyPool } from "./policy-pool.ts";
 import { readPolicyMetadata } from "./read-metadata.ts";
@@ -55,7 +55,10 @@ export function decodeClusterPolicy(wire: Cluster, base: ClusterPolicy, options:
   const overload = reader?.object("overload") ?? null;
   const policy: ClusterPolicy = {
     balancing: balancing === null ? native : addBalancing(native, balancing),
-    healthChecks: (wire.healthChecks ?? []).map((check, index) => decodeHealthCheck(check, `health_checks[${index}]`)),
+    healthChecks: [
+      ...(wire.healthChecks ?? []).map((check, index) => decodeHealthCheck(check, `health_checks[${index}]`)),
+      ...(reader?.objects("healthChecks") ?? []).map(decodeOwnHealthCheck),
+    ],
     outliers: decodeOutliers(wire.outlierDetection ?? null, base.outliers, reader?.object("outliers") ?? null),
     limits: decodeLimits(wire.circuitBreakers ?? null, base.limits, reader?.object("limits") ?? null),
     trip: decodeTrip(reader?.object("trip") ?? null, base.trip),

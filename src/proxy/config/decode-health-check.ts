@@ -2,10 +2,11 @@ import type { envoy } from "#gen/protos.js";
 import type { HealthCheckPolicy } from "../policy/cluster-policy.ts";
 import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
 import { PERCENT, requireDuration, requireNumber, SOME_COUNT, SOME_DURATION } from "./require-number.ts";
+import type { StructReader } from "./struct-reader.ts";
 
 type HealthCheck = envoy.config.core.v3.HealthCheck;
 
-const STATUS = { min: 100, max: 600 };
+const STATUS = { min: 100, max: 599 };
 /** Envoy's, where a check does not say. */
 const ENVOY_STATUSES: readonly (readonly [number, number])[] = [[200, 200]];
 const TARGET = /^\/[\u0021-\u007e]*$/;
@@ -25,6 +26,41 @@ export function decodeHealthCheck(wire: HealthCheck, path: string): HealthCheckP
     unhealthyThreshold: requireNumber(unhealthyThreshold?.value ?? 0, SOME_COUNT, `${path}.unhealthy_threshold`),
     healthyThreshold: requireNumber(healthyThreshold?.value ?? 0, SOME_COUNT, `${path}.healthy_threshold`),
   };
+}
+
+/** One that Envoy cannot have beside another: `{http: {path, statuses} | grpc: {service} | tcp: true, intervalMs, ...}`. */
+export function decodeOwnHealthCheck(reader: StructReader): HealthCheckPolicy {
+  const check: HealthCheckPolicy = {
+    ...readKind(reader),
+    intervalMs: reader.number("intervalMs", null, SOME_DURATION),
+    timeoutMs: reader.number("timeoutMs", null, SOME_DURATION),
+    jitterPercent: reader.number("jitterPercent", null, PERCENT),
+    unhealthyThreshold: reader.number("unhealthyThreshold", null, SOME_COUNT),
+    healthyThreshold: reader.number("healthyThreshold", null, SOME_COUNT),
+  };
+  reader.finish();
+  return check;
+}
+
+function readKind(reader: StructReader): Kind {
+  const http = reader.object("http");
+  const grpc = reader.object("grpc");
+  const count = [http !== null, grpc !== null, reader.flag("tcp", false)].filter(Boolean).length;
+  if (count !== 1) throw new ConfigRefusal(reader.path, `${count} kinds of check`, "one of http, grpc and tcp");
+  if (http !== null) {
+    const path = http.text("path", null, TARGET, 'a path that begins with "/"');
+    const statuses = http.objects("statuses").map((range) => {
+      const from = range.number("from", null, STATUS);
+      const to = range.number("to", null, { min: from, max: STATUS.max });
+      range.finish();
+      return [from, to] as const;
+    });
+    http.finish();
+    return { kind: "http", path, statuses, service: "" };
+  }
+  const service = grpc?.text("service", "") ?? "";
+  grpc?.finish();
+  return { kind: grpc === null ? "tcp" : "grpc", path: "/", statuses: [], service };
 }
 
 type Kind = Pick<HealthCheckPolicy, "kind" | "path" | "statuses" | "service">;
@@ -56,6 +92,6 @@ function decodeKind(wire: HealthCheck, path: string): Kind {
 /** On the wire the end is not part of a range. */
 function decodeStatuses(range: envoy.type.v3.Int64Range, path: string): readonly [number, number] {
   const from = requireNumber(range.start ?? 0, STATUS, `${path}.start`);
-  const end = requireNumber(range.end ?? 0, { min: from + 1, max: STATUS.max }, `${path}.end`);
+  const end = requireNumber(range.end ?? 0, { min: from + 1, max: STATUS.max + 1 }, `${path}.end`);
   return [from, end - 1];
 }
