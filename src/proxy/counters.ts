@@ -14,6 +14,9 @@ export class ProxyCounters {
   /** Allowed under permissive access; strict would have denied. */
   accessShadowDenied: number = 0;
   egress: number = 0;
+  /** Requests that wait in front of the app now, and those that were refused there. */
+  overloadWaiting: number = 0;
+  overloadShed: number = 0;
   malformed: number = 0;
   xdsAccepted: number = 0;
   xdsRejected: number = 0;
@@ -42,9 +45,9 @@ export class ProxyCounters {
   cacheHits: number = 0;
   cacheStaleHits: number = 0;
   cacheRevalidated: number = 0;
-  /** Of all of these, and of what was fetched: requests that waited for another's answer. */
+  /** Requests that got another's answer. */
   cacheCollapsed: number = 0;
-  /** GET and HEAD requests that the cache sent on. */
+  /** GET and HEAD requests that went to an instance, whatever came of it. */
   cacheMisses: number = 0;
   cacheStored: number = 0;
   /** Thrown out to make room. */

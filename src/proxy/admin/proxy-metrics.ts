@@ -24,6 +24,7 @@ export function collectMetrics(runtime: ProxyRuntime, facts: ProxyFacts): readon
     ...collectEdges([...runtime.edges.all()]),
     ...collectProcess(runtime, facts),
     ...collectHealth(runtime.counters),
+    ...collectCache(runtime.counters),
     ...collectWorkers(runtime, facts.workers ?? []),
   ];
 }
@@ -174,6 +175,33 @@ function collectHealth(counters: ProxyCounters): MetricFamily[] {
       sample({ result: "unknown" }, counters.checksUnknown),
     ]),
     one("weft_unhealthy_count", "gauge", "Instances that fail their active health checks.", counters.unhealthyNow),
+  ];
+}
+
+function collectCache(counters: ProxyCounters): MetricFamily[] {
+  return [
+    family(
+      "weft_cache_request_total",
+      "counter",
+      "Requests that asked the response cache, by how they were answered.",
+      [
+        sample({ result: "hit" }, counters.cacheHits),
+        sample({ result: "stale" }, counters.cacheStaleHits),
+        sample({ result: "validated" }, counters.cacheRevalidated),
+        sample({ result: "collapsed" }, counters.cacheCollapsed),
+        sample({ result: "forwarded" }, counters.cacheMisses),
+      ],
+    ),
+    one("weft_cache_stored_total", "counter", "Responses stored.", counters.cacheStored),
+    one("weft_cache_evicted_total", "counter", "Stored responses thrown out to make room.", counters.cacheEvicted),
+    one(
+      "weft_cache_invalidated_total",
+      "counter",
+      "Stored responses thrown out by a request that changes what they show.",
+      counters.cacheInvalidated,
+    ),
+    one("weft_cache_bytes", "gauge", "Memory that stored responses take.", counters.cacheBytesNow),
+    one("weft_cache_entry_count", "gauge", "Stored responses.", counters.cacheEntriesNow),
   ];
 }
 

@@ -193,7 +193,6 @@ export class CachePass implements ResponseTap, Holder, FetchWaiter {
       this.#continue(false);
       return;
     }
-    if (onError) this.#owner.counters.cacheStaleHits += 1;
     this.#owner.counters.cacheCollapsed += 1;
     this.#answer(stored, `fwd=${this.#reason}; collapsed`);
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CachePolicy } from "../policy/route-policy.ts";
-import { createRoute, ScriptedCache, TEST_POLICY, toSnapshot } from "./scripted-cache.ts";
+import { createRoute, ScriptedCache, TEST_POLICY, toSnapshot } from "./test-scripted-cache.ts";
 import { ENTRY_BYTES } from "./stored-response.ts";
 
 const MINUTE = "cache-control: max-age=60";

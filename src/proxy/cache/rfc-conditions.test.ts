@@ -1,5 +1,5 @@
-import { describeReuse, type ReuseCase } from "./reuse-case.ts";
-import { at } from "./wall-clock-text.ts";
+import { describeReuse, type ReuseCase } from "./test-reuse-case.ts";
+import { at } from "./test-wall-clock-text.ts";
 
 const MINUTE = "cache-control: max-age=60";
 const TAG = 'etag: "1"';

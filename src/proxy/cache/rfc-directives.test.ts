@@ -1,4 +1,4 @@
-import { describeReuse, type ReuseCase } from "./reuse-case.ts";
+import { describeReuse, type ReuseCase } from "./test-reuse-case.ts";
 
 const MINUTE = "cache-control: max-age=60";
 const TAG = 'etag: "1"';

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ScriptedCache } from "./scripted-cache.ts";
+import { ScriptedCache } from "./test-scripted-cache.ts";
 
 const MINUTE = "cache-control: max-age=60";
 

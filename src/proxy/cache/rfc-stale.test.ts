@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CONNECT_FAILED, DOWNSTREAM_TIMEOUT, UPSTREAM_RESET } from "../failures.ts";
-import { MINUTE, staleScript, TAG } from "./stale-script.ts";
+import { MINUTE, staleScript, TAG } from "./test-stale-script.ts";
 
 describe("stale-if-error (RFC 5861 §4)", () => {
   const FORGIVING = ["cache-control: max-age=60, stale-if-error=30", TAG];

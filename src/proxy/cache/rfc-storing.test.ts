@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CachePolicy } from "../policy/route-policy.ts";
-import { at } from "./wall-clock-text.ts";
-import { ScriptedCache } from "./scripted-cache.ts";
+import { at } from "./test-wall-clock-text.ts";
+import { ScriptedCache } from "./test-scripted-cache.ts";
 
 interface StoringCase {
   /** Of RFC 9111 unless it says another. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MINUTE, staleScript, TAG } from "./stale-script.ts";
-import { at } from "./wall-clock-text.ts";
+import { MINUTE, staleScript, TAG } from "./test-stale-script.ts";
+import { at } from "./test-wall-clock-text.ts";
 
 describe("a 304 to the cache's own condition (RFC 9111 §4.3.3, §4.3.4)", () => {
   it("(§4.3.3) answers with the stored body, and the connection is left whole", () => {

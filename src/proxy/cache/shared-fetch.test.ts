@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CONNECT_FAILED } from "../failures.ts";
-import { type Caller, ScriptedCache } from "./scripted-cache.ts";
+import { type Caller, ScriptedCache } from "./test-scripted-cache.ts";
 
 const MINUTE = "cache-control: max-age=60";
 

@@ -1,4 +1,4 @@
-import { ScriptedCache } from "./scripted-cache.ts";
+import { ScriptedCache } from "./test-scripted-cache.ts";
 
 export const MINUTE = "cache-control: max-age=60";
 export const TAG = 'etag: "1"';

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { NOT_CACHED } from "../failures.ts";
 import type { CachePolicy } from "../policy/route-policy.ts";
-import { type Caller, ScriptedCache } from "./scripted-cache.ts";
+import { type Caller, ScriptedCache } from "./test-scripted-cache.ts";
 
 export type Outcome =
   /** From the store, whole. */
