@@ -7,10 +7,20 @@
 // of a handshake that has its own socket; the mesh encrypts by itself).
 
 const net = require("node:net") as typeof import("node:net");
-const fs = require("node:fs") as typeof import("node:fs");
 const { encodeProxyHeader } = require("./proxy-header.cjs") as {
   encodeProxyHeader(name: string, port: number): Buffer;
 };
+const { MeshNameList } = require("./mesh-name-list.cjs") as { readonly MeshNameList: new (file: string) => NameList };
+const { carryContext, noteDial, withoutContext } = require("./carry-context.cjs") as {
+  carryContext(options: { isMeshName(host: string): boolean; readonly sidecarHost: string }): void;
+  noteDial(socket: object, name: string): void;
+  withoutContext<T>(connect: () => T): T;
+};
+
+interface NameList {
+  has(host: string): boolean;
+  knows(host: string): boolean;
+}
 
 interface ConnectOptions {
   host?: unknown;
@@ -27,31 +37,36 @@ const MAX_NAME_LENGTH = 255;
 
 const namesFile = process.env["WEFT_NAMES"] ?? "";
 const outbound = parseOutbound(process.env["WEFT_OUTBOUND"] ?? "");
-
-let names: ReadonlySet<string> = new Set();
-let namesStamp = "";
+const names = new MeshNameList(namesFile);
 
 const prototype = net.Socket.prototype as unknown as {
   connect(this: import("node:net").Socket, ...parameters: ConnectArguments): import("node:net").Socket;
   [INSTALLED]?: true;
 };
-if (outbound !== null && namesFile !== "" && prototype[INSTALLED] !== true) install(outbound);
+if (outbound !== null && namesFile !== "" && prototype[INSTALLED] !== true) {
+  install(outbound);
+  if (process.env["WEFT_CONTEXT"] !== "off")
+    carryContext({ isMeshName: (host) => names.knows(host), sidecarHost: outbound.host });
+}
 
 function install(sidecar: { readonly host: string; readonly port: number }): void {
   const original = prototype.connect;
   prototype[INSTALLED] = true;
   prototype.connect = function connect(...parameters) {
-    const captured = (this as { encrypted?: unknown }).encrypted === true ? null : captureOf(parameters);
-    if (captured === null) return original.apply(this, parameters);
+    const target = (this as { encrypted?: unknown }).encrypted === true ? null : targetOf(parameters);
+    if (target !== null && target.host === sidecar.host && target.port === sidecar.port) noteDial(this, "");
+    const captured = target === null ? null : captureOf(target);
+    if (captured === null) return withoutContext(() => original.apply(this, parameters));
+    noteDial(this, captured.name);
     const options: ConnectOptions = { ...captured.options, host: sidecar.host, port: sidecar.port };
     // These describe the way to the real destination and could only spoil the way to the sidecar.
     for (const option of ["localAddress", "localPort", "family", "hints", "lookup", "hostname"]) delete options[option];
     const internal = parameters[0];
     if (Array.isArray(internal)) {
       internal[0] = options;
-      original.call(this, internal);
+      withoutContext(() => original.call(this, internal));
     } else {
-      original.call(this, options, captured.callback);
+      withoutContext(() => original.call(this, options, captured.callback));
     }
     // Queued in the socket before the app can write anything: it leaves as the first bytes once connected.
     if (!this.destroyed) this.write(captured.header);
@@ -59,22 +74,34 @@ function install(sidecar: { readonly host: string; readonly port: number }): voi
   };
 }
 
+/** What an app asks for; no pipes. */
+interface Target {
+  readonly options: ConnectOptions;
+  readonly callback: unknown;
+  readonly host: string;
+  readonly port: number;
+}
+
 interface Captured {
   readonly options: ConnectOptions;
   readonly callback: unknown;
+  readonly name: string;
   readonly header: Buffer;
 }
 
-/** Null when the connection is none of ours. */
-function captureOf(parameters: ConnectArguments): Captured | null {
+function targetOf(parameters: ConnectArguments): Target | null {
   const { options, callback } = normalize(parameters);
   if (options === null || (options.path !== undefined && options.path !== null)) return null;
   const { host } = options;
   if (typeof host !== "string" || host === "" || host.length > MAX_NAME_LENGTH || host === "localhost") return null;
   const port = Number(options.port);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) return null;
-  if (net.isIP(host) !== 0 || !isMeshName(host)) return null;
-  return { options, callback, header: encodeProxyHeader(host, port) };
+  return Number.isInteger(port) && port >= 1 && port <= 65_535 ? { options, callback, host, port } : null;
+}
+
+/** Null when the connection is none of ours. */
+function captureOf({ options, callback, host, port }: Target): Captured | null {
+  if (net.isIP(host) !== 0 || !names.has(host)) return null;
+  return { options, callback, name: host, header: encodeProxyHeader(host, port) };
 }
 
 /** The same shapes that Node's own `connect` takes: (options), (port, host), (path), each with an optional callback. */
@@ -90,29 +117,6 @@ function normalize(parameters: ConnectArguments): {
   const port = typeof first === "string" && first.trim() !== "" ? Number(first) : first;
   if (typeof port !== "number" || !(port >= 0)) return { options: null, callback };
   return { options: { port, host: list[1] }, callback };
-}
-
-function isMeshName(host: string): boolean {
-  refreshNames();
-  const name = host.endsWith(".") ? host.slice(0, -1) : host;
-  return names.has(name.toLowerCase());
-}
-
-/** One `stat` for each connection by name; the file is read again only when the sidecar has replaced it. */
-function refreshNames(): void {
-  try {
-    const stat = fs.statSync(namesFile, { throwIfNoEntry: false });
-    if (stat === undefined) return;
-    const stamp = `${stat.mtimeMs}/${stat.ino}/${stat.size}`;
-    if (stamp === namesStamp) return;
-    const content: unknown = JSON.parse(fs.readFileSync(namesFile, "utf8"));
-    const listed = (content as { readonly names?: unknown } | null)?.names;
-    if (!Array.isArray(listed)) return;
-    names = new Set(listed.filter((name) => typeof name === "string"));
-    namesStamp = stamp;
-  } catch {
-    // Unreadable: the names known so far stay in force, as in a proxy whose control plane is away.
-  }
 }
 
 function parseOutbound(text: string): { readonly host: string; readonly port: number } | null {
