@@ -118,10 +118,11 @@ const NAME_RULE = "a name of at most 63 letters, digits, -, _ and .";
 const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
 const CALLER = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?\/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 const AUTHORITY = /^[A-Za-z0-9.-]{1,253}(?::\d{1,5})?$/;
-const PATH = /^\/[!-~]{0,2047}$/;
+/** Visible characters without `?` and `#`: the query of a request stays. */
+const PATH = /^\/[!"$->@-~]{0,2047}$/;
 /** What frames or routes a message, and what weft writes itself, is nobody's to change. */
 const RESERVED =
-  /^(?:connection|content-length|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|x-weft-.*)$/;
+  /^(?:connection|content-length|expect|host|http2-settings|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|x-weft-.*)$/;
 
 const percent: z.ZodType<number> = numberBetween(0, 100);
 
@@ -261,7 +262,10 @@ const pathChange = {
       .string("a regular expression (RE2 syntax)")
       .max(1024, "at most 1024 characters")
       .refine(isPattern, "a regular expression (RE2 syntax)"),
-    replacement: textThat(/^[!-~]{0,2048}$/, "a path, with \\1 to \\9 for groups"),
+    replacement: textThat(
+      /^(?:[!"$->@-[\]-~]|\\[0-9\\]){0,2048}$/,
+      "a path without a query, with \\1 to \\9 for groups and \\\\ for a backslash",
+    ),
   }).exactOptional(),
 };
 

@@ -14,6 +14,7 @@ import {
   sampleNode,
 } from "../../src/control/translate/sample-node.ts";
 import type { ProxyNode } from "../../src/control/config-source.ts";
+import { validateResource } from "../../src/resources/validate.ts";
 import { describeSnapshot } from "../../src/proxy/admin/describe-snapshot.ts";
 import { SnapshotBuilder } from "../../src/proxy/config/snapshot-builder.ts";
 import { DEFAULT_CLUSTER_POLICY, LOCAL_CLUSTER_POLICY } from "../../src/proxy/policy/cluster-policy.ts";
@@ -21,6 +22,7 @@ import { DEFAULT_ROUTE_POLICY, LOCAL_ROUTE_POLICY, type RoutePolicy } from "../.
 import type { Route, Snapshot } from "../../src/proxy/snapshot.ts";
 import { DELIVERY_ORDER } from "../../src/xds/names.ts";
 import { expectClusterPolicy, expectOverload, expectRoutePolicy } from "./policy-expectations.ts";
+import { EVERY_SECTION } from "./every-section.ts";
 import { anyClusterPolicy, anyRedirect, anyRoutePolicy, overload, routePolicy } from "./policy-models.ts";
 
 // Policies from the mesh model to a proxy's snapshot: what one side writes the other reads, whole and unchanged.
@@ -205,6 +207,45 @@ test("the limits of all Services of an app hold, and one limit is one object in 
   );
   assert.equal(routes[1]?.policy.rateLimits[1], routes[0]?.policy.rateLimits[0]);
   assert.equal(routes[2]?.policy.rateLimits[0], routes[0]?.policy.rateLimits[0]);
+});
+
+test("equal limits of several Services of an app count once", () => {
+  const policies = { routePolicies: [routePolicy({ rateLimits: [limit("same")] })] };
+  const mesh = change(change(BASE, policies), structuredClone(policies), "reviews-v1");
+  const [route] = inboundRoutes(snapshotOf(mesh, CALLEE));
+  assert.deepEqual(
+    route?.policy.rateLimits.map((rate) => rate.name),
+    ["same"],
+  );
+});
+
+test("a TrafficPolicy with every section is taken by the proxies on both sides", () => {
+  const policy = {
+    apiVersion: "weft.dev/v1alpha1",
+    kind: "TrafficPolicy",
+    metadata: { name: "all", namespace: "default" },
+    spec: EVERY_SECTION,
+  };
+  const resources = [
+    sampleService("reviews"),
+    sampleService("shadow"),
+    sampleSlice("r", "reviews", { port: 9000, workload: "reviews-0" }),
+  ];
+  const { resource, problems } = validateResource(policy, { file: "all.yaml" });
+  assert.deepEqual(problems, []);
+  assert.ok(resource !== null);
+  const model = compileModel([...resources, resource], null);
+  const caller = snapshotOf(model, CALLER);
+  const policyThere = outboundRoutes(caller)[0]?.policy;
+  assert.equal(policyThere?.name, "default/all");
+  assert.deepEqual(policyThere?.retry.statuses, new Set([503]));
+  assert.equal(policyThere?.faults.length, 4);
+  assert.equal(policyThere?.rewrite?.path?.kind, "regex");
+  assert.equal(caller.clusters.get(REVIEWS)?.policy.balancing.strategy, "ringHash");
+  assert.equal(caller.clusters.get(REVIEWS)?.policy.healthChecks.length, 3);
+  const callee = snapshotOf(model, CALLEE);
+  assert.equal(inboundRoutes(callee)[0]?.policy.rateLimits.length, 3);
+  assert.equal(callee.clusters.get("local:8000")?.policy.overload?.concurrency.kind, "adaptive");
 });
 
 test("the zone of an endpoint arrives with it", () => {

@@ -67,6 +67,12 @@ function combine(one: LocalPolicy, other: LocalPolicy): LocalPolicy {
   return {
     matches: [...one.matches, ...other.matches],
     keys: [...new Set([...one.keys, ...other.keys])],
-    rateLimits: [...one.rateLimits, ...other.rateLimits],
+    rateLimits: [...one.rateLimits, ...other.rateLimits.filter((limit) => !isAmong(limit, one.rateLimits))],
   };
+}
+
+/** What says the same counts once: two ports of a Service may lead to one app, and a proxy has one bucket for equal limits. */
+function isAmong(limit: RateLimitModel, limits: readonly RateLimitModel[]): boolean {
+  const text = JSON.stringify(limit);
+  return limits.some((known) => JSON.stringify(known) === text);
 }
