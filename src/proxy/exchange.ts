@@ -247,7 +247,6 @@ export class Exchange extends ExchangeState implements DeadlineOwner {
     this.attempt = null;
     this.connected = false;
     if (!this.responseStarted && this.stack !== null && this.stack.retry(this, code)) return;
-    if (this.stack !== null && this.stack.answerStale(this, code)) return;
     this.fail(code, detail);
   }
 
@@ -269,6 +268,8 @@ export class Exchange extends ExchangeState implements DeadlineOwner {
   /** Ends the exchange with a failure: an answer when none was begun, else a broken-off response. */
   fail(code: number, detail: string | null): void {
     if (!this.active) return;
+    // Whatever failed: no instance, no answer in time, an open circuit.
+    if (this.taps.length > 0 && this.stack !== null && this.stack.answerStale(this, code)) return;
     this.failure = code;
     this.failureDetail = detail;
     this.#cancelAttempt();

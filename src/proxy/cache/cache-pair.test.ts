@@ -224,6 +224,9 @@ describe("the response cache in a pair of proxies", () => {
       applyOne(web.proxy, ENDPOINT_TYPE, "default/reviews:80", createEndpoints("default/reviews:80", [{ port }]));
     point(await closedPort());
     const text = await call("GET /a");
+    applyOne(web.proxy, ENDPOINT_TYPE, "default/reviews:80", createEndpoints("default/reviews:80", []));
+    assert.match(await call("GET /a"), /^HTTP\/1\.1 200 .*fwd=stale; ttl=.*old$/s);
+    assert.match(await call("GET /none"), /^HTTP\/1\.1 503 .*x-weft-failure: no_endpoint/s);
     point(reviews.inboundPort(app.port));
     assert.match(text, /^HTTP\/1\.1 200 .*cache-status: weft; fwd=stale; ttl=.*old$/s);
   });

@@ -53,6 +53,7 @@ export class ScriptedCache {
       acceptTrailers: () => undefined,
       decorateAnswer: () => undefined,
       retry: () => false,
+      answerStale: (x, code) => this.cache.onFailure(x, code),
       ended: () => undefined,
     };
     this.#stack = stack as Stack;
@@ -84,8 +85,7 @@ export class ScriptedCache {
 
   /** The exchange of `sent` fails as it would in the stack. */
   fail(sent: SentRequest, code: number): void {
-    sent.x.attempt = null;
-    if (!this.cache.onFailure(sent.x, code)) sent.x.fail(code, null);
+    sent.x.onAttemptFailed(code, null);
   }
 
   #dispatch(x: Exchange): void {
