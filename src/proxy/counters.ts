@@ -14,6 +14,11 @@ export class ProxyCounters {
   /** Allowed under permissive access; strict would have denied. */
   accessShadowDenied: number = 0;
   egress: number = 0;
+  mirrors: number = 0;
+  /** There were too many already. */
+  mirrorsLeftOut: number = 0;
+  /** Their service did not keep up with the request's body. */
+  mirrorsCut: number = 0;
   /** Requests that wait in front of the app now, and those that were refused there. */
   overloadWaiting: number = 0;
   overloadShed: number = 0;

@@ -7,6 +7,7 @@ import { NO_GRPC_STATUS } from "./grpc-head.ts";
 import type { FieldLines, Head } from "./head.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import type { HttpHandlerConfig, Route, Snapshot } from "./snapshot.ts";
+import type { OverloadGate } from "./overload/overload-gate.ts";
 import type { Stack } from "./stack.ts";
 import type { ClusterState } from "./upstream/cluster-state.ts";
 import type { EndpointState } from "./upstream/endpoint-state.ts";
@@ -71,6 +72,9 @@ export abstract class ExchangeState {
   splitHash: number = 0;
   /** Set-Cookie lines of an affinity that this request began; "" = none. */
   affinityCookies: string = "";
+  /** Which gate in front of the app let it in, and when; null = none, or it has left. */
+  gate: OverloadGate | null = null;
+  gateMs: number = 0;
   /** Index of its class in the overload policy. */
   priority: number = 0;
   /** Where in the stack a request goes on after it was held. */
@@ -167,6 +171,8 @@ export abstract class ExchangeState {
     this.hash = 0;
     this.splitHash = 0;
     this.affinityCookies = "";
+    this.gate = null;
+    this.gateMs = 0;
     this.priority = 0;
     this.step = 0;
     this.holder = null;

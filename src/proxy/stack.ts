@@ -2,7 +2,7 @@ import type { Exchange } from "./exchange.ts";
 import type { Head } from "./head.ts";
 import type { ProxyRuntime } from "./runtime.ts";
 import type { RoutePolicy } from "./policy/route-policy.ts";
-import type { HttpHandlerConfig, RouteTable, Snapshot } from "./snapshot.ts";
+import type { HttpHandlerConfig, Route, RouteTable, Snapshot } from "./snapshot.ts";
 import type { UpstreamRegistry } from "./upstream/upstream-registry.ts";
 import { ResponseCache } from "./cache/response-cache.ts";
 import { FaultInjector } from "./faults/fault-injector.ts";
@@ -25,8 +25,9 @@ import {
   TRY_TIMEOUT,
 } from "./failures.ts";
 import { isGrpcRequest } from "./grpc-head.ts";
-import { BODY_LENGTH, BODY_NONE, METHOD_CONNECT } from "./head.ts";
+import { BODY_LENGTH, BODY_NONE, BODY_TUNNEL, METHOD_CONNECT } from "./head.ts";
 import { AttemptLayer } from "./layers/attempt-layer.ts";
+import { Mirrors } from "./mirror/mirrors.ts";
 import { DeadlineLayer } from "./layers/deadline-layer.ts";
 import { PickLayer } from "./layers/pick-layer.ts";
 import { RecordLayer } from "./layers/record-layer.ts";
@@ -38,19 +39,21 @@ import { AuthorityNames } from "./route/authority-names.ts";
 import { findRoute, findVirtualHost } from "./route/find-route.ts";
 
 /** What a request passes between its route and its first attempt: see `takeStep`. */
-const STEPS = 6;
+const STEPS = 8;
 
 /**
  * The fixed order in which a request passes, outermost first. This page is the order; nothing else decides it.
  */
 export class Stack {
   readonly #runtime: ProxyRuntime;
+  readonly #upstreams: UpstreamRegistry;
   readonly #record: RecordLayer;
   readonly #deadlines: DeadlineLayer;
   readonly #retry: RetryLayer;
   readonly #rateLimits: RateLimitFilter;
   readonly #faults: FaultInjector;
   readonly #cache: ResponseCache;
+  readonly #mirrors: Mirrors;
   readonly #attempts: AttemptLayer;
   readonly #pick: PickLayer;
   readonly #tunnels: TunnelLayer;
@@ -58,12 +61,14 @@ export class Stack {
 
   constructor(runtime: ProxyRuntime, upstreams: UpstreamRegistry) {
     this.#runtime = runtime;
+    this.#upstreams = upstreams;
     this.#record = new RecordLayer(runtime);
     this.#deadlines = new DeadlineLayer(runtime);
     this.#retry = new RetryLayer(runtime);
     this.#rateLimits = new RateLimitFilter(runtime.counters);
     this.#faults = new FaultInjector(runtime);
     this.#cache = new ResponseCache(runtime);
+    this.#mirrors = new Mirrors(runtime);
     this.#attempts = new AttemptLayer(runtime);
     this.#pick = new PickLayer(runtime, upstreams, this.#attempts);
     this.#tunnels = new TunnelLayer(runtime);
@@ -111,14 +116,28 @@ export class Stack {
         if (policy.rateLimits.length === 0) return CONTINUE;
         return this.#rateLimits.check(x, policy.rateLimits, this.#runtime.clock.nowMs());
       case 3:
-        return policy.redirect === null ? CONTINUE : answerRedirect(policy.redirect, x);
+        return x.origin?.direction === "inbound" ? this.#enterApp(x) : CONTINUE;
       case 4:
-        return policy.faults.length === 0 ? CONTINUE : this.#faults.onRequest(x, policy.faults);
+        return policy.redirect === null ? CONTINUE : answerRedirect(policy.redirect, x);
       case 5:
+        return policy.faults.length === 0 ? CONTINUE : this.#faults.onRequest(x, policy.faults);
+      case 6:
         return policy.cache === null ? CONTINUE : this.#cache.lookup(x);
-      default:
+      case 7:
         return this.#rewriteRequest(x, policy);
+      default:
+        if (policy.mirrors.length > 0) this.#mirrors.begin(x, policy.mirrors);
+        return CONTINUE;
     }
+  }
+
+  /** A request of the proxy's own, which comes under no rule but that of `route`. */
+  dispatchTo(x: Exchange, route: Route): void {
+    this.#record.begin(x);
+    x.snapshot = this.#runtime.snapshot;
+    x.grpc = x.request !== null && isGrpcRequest(x.request);
+    x.route = route;
+    if (this.#deadlines.begin(x) === CONTINUE) this.#send(x);
   }
 
   /** A request that never was to be routed ends with `code`, counted like any other. */
@@ -202,6 +221,7 @@ export class Stack {
     this.#attempts.ended(x, x.failure);
     this.#record.end(x);
     this.#attempts.finished(x);
+    x.gate?.left(x);
   }
 
   /** The answer is 101: what follows is ruled by the tunnel's limits instead of the route's. */
@@ -302,10 +322,18 @@ export class Stack {
     return handler.routeName === null ? null : (x.snapshot?.routes.get(handler.routeName) ?? null);
   }
 
+  /** The gate in front of the app, where a policy put one. */
+  #enterApp(x: Exchange): number {
+    const gate = this.#upstreams.get(x.route?.clusters.names[0] ?? "")?.gate ?? null;
+    return gate === null ? CONTINUE : gate.admit(x, this.#runtime.clock.nowMs());
+  }
+
   /** The last look at an answer that is used. False when a stored one takes its place. */
   #pass(x: Exchange, head: Head): boolean {
     if (x.taps.length > 0 && this.#cache.onResponse(x, head) === ANSWERED) return false;
     this.#deadlines.responseBegan(x, head);
+    // What lasts for as long as anybody listens must not keep others out.
+    if (x.endless || head.bodyKind === BODY_TUNNEL) x.gate?.left(x);
     this.#changeResponse(x, head);
     return true;
   }

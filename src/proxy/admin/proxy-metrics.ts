@@ -24,6 +24,23 @@ export function collectMetrics(runtime: ProxyRuntime, facts: ProxyFacts): readon
     ...collectEdges([...runtime.edges.all()]),
     ...collectProcess(runtime, facts),
     ...collectHealth(runtime.counters),
+    one(
+      "weft_overload_shed_total",
+      "counter",
+      "Requests refused in front of a busy app.",
+      runtime.counters.overloadShed,
+    ),
+    one(
+      "weft_overload_waiting",
+      "gauge",
+      "Requests that wait in front of a busy app.",
+      runtime.counters.overloadWaiting,
+    ),
+    family("weft_mirror_total", "counter", "Requests copied to a mirror, by what came of it.", [
+      sample({ result: "sent" }, runtime.counters.mirrors),
+      sample({ result: "left_out" }, runtime.counters.mirrorsLeftOut),
+      sample({ result: "cut" }, runtime.counters.mirrorsCut),
+    ]),
     ...collectCache(runtime.counters),
     ...collectWorkers(runtime, facts.workers ?? []),
   ];

@@ -5,6 +5,7 @@ import type { DialTarget } from "../route/dial-target.ts";
 import { createBalancer } from "../balance/create-balancer.ts";
 import { ClusterHealth } from "../health/cluster-health.ts";
 import { EndpointProber } from "../health/endpoint-prober.ts";
+import { OverloadGate } from "../overload/overload-gate.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { EndpointState } from "./endpoint-state.ts";
 
@@ -19,6 +20,8 @@ export class ClusterState {
   config: ClusterConfig;
   readonly retryBudget: RetryBudget;
   readonly health: ClusterHealth<EndpointState>;
+  /** In front of the app beside this proxy; null where no policy asks for it. */
+  gate: OverloadGate | null = null;
   /** By "address:port". */
   readonly #states: Map<string, EndpointState> = new Map();
   #endpoints: EndpointState[] = [];
@@ -112,6 +115,7 @@ export class ClusterState {
     if (config.kind !== before.kind || config.policy.balancing !== before.policy.balancing)
       this.#balancer = this.#createBalancer(config);
     this.retryBudget.setPolicy(config.policy.retryBudget);
+    this.#useGate(config);
     this.health.setPolicy(config.policy);
     if (config.kind === "dynamic") return;
     this.#setEndpoints(config.endpoints, identitiesChanged);
@@ -122,6 +126,12 @@ export class ClusterState {
     this.#balancer?.update(this.#endpoints);
     this.health.update(this.#endpoints);
     if (this.#used) this.#warm();
+  }
+
+  /** A gate whose policy did not change keeps what it has learnt. */
+  #useGate({ policy: { overload } }: ClusterConfig): void {
+    if (overload === null) this.gate = null;
+    else if (this.gate?.policy !== overload) this.gate = new OverloadGate(this.runtime, overload);
   }
 
   #setEndpoints(wantedEndpoints: readonly EndpointConfig[], identitiesChanged: boolean): void {

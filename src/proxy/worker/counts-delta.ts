@@ -30,6 +30,7 @@ const GAUGES: readonly CounterName[] = [
   ...(["downstreamOpen", "upstreamOpen", "activeExchanges"] as const),
   ...(["ejectedNow", "circuitsOpenNow", "unhealthyNow"] as const),
   ...(["cacheBytesNow", "cacheEntriesNow"] as const),
+  "overloadWaiting",
 ];
 /** Every worker takes the same configuration; the main process counts it once. */
 const COUNTED_BY_MAIN: ReadonlySet<string> = new Set(["xdsAccepted", "xdsRejected", "workersReplaced"]);
