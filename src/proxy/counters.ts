@@ -19,9 +19,19 @@ export class ProxyCounters {
   mirrorsLeftOut: number = 0;
   /** Their service did not keep up with the request's body. */
   mirrorsCut: number = 0;
-  /** Requests that wait in front of the app now, and those that were refused there. */
+  /** Requests that wait in front of the app now; those that were refused there, above the middle class, of it, and below. */
   overloadWaiting: number = 0;
-  overloadShed: number = 0;
+  overloadShedCritical: number = 0;
+  overloadShedNormal: number = 0;
+  overloadShedSheddable: number = 0;
+  /** The same by reason: no room to wait, room made for another, waited for too long, too little time left. */
+  overloadFull: number = 0;
+  overloadPushedOut: number = 0;
+  overloadWaited: number = 0;
+  overloadLate: number = 0;
+  /** Requests behind the gate, at the app, and how many there may be. */
+  overloadInFlight: number = 0;
+  overloadLimit: number = 0;
   malformed: number = 0;
   xdsAccepted: number = 0;
   xdsRejected: number = 0;

@@ -25,7 +25,7 @@ import {
   TRY_TIMEOUT,
 } from "./failures.ts";
 import { isGrpcRequest } from "./grpc-head.ts";
-import { BODY_LENGTH, BODY_NONE, BODY_TUNNEL, METHOD_CONNECT } from "./head.ts";
+import { BODY_LENGTH, BODY_NONE, METHOD_CONNECT } from "./head.ts";
 import { AttemptLayer } from "./layers/attempt-layer.ts";
 import { Mirrors } from "./mirror/mirrors.ts";
 import { DeadlineLayer } from "./layers/deadline-layer.ts";
@@ -332,8 +332,7 @@ export class Stack {
   #pass(x: Exchange, head: Head): boolean {
     if (x.taps.length > 0 && this.#cache.onResponse(x, head) === ANSWERED) return false;
     this.#deadlines.responseBegan(x, head);
-    // What lasts for as long as anybody listens must not keep others out.
-    if (x.endless || head.bodyKind === BODY_TUNNEL) x.gate?.left(x);
+    x.gate?.answered(x, head);
     this.#changeResponse(x, head);
     return true;
   }

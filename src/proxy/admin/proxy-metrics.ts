@@ -24,18 +24,7 @@ export function collectMetrics(runtime: ProxyRuntime, facts: ProxyFacts): readon
     ...collectEdges([...runtime.edges.all()]),
     ...collectProcess(runtime, facts),
     ...collectHealth(runtime.counters),
-    one(
-      "weft_overload_shed_total",
-      "counter",
-      "Requests refused in front of a busy app.",
-      runtime.counters.overloadShed,
-    ),
-    one(
-      "weft_overload_waiting",
-      "gauge",
-      "Requests that wait in front of a busy app.",
-      runtime.counters.overloadWaiting,
-    ),
+    ...collectOverload(runtime.counters),
     family("weft_mirror_total", "counter", "Requests copied to a mirror, by what came of it.", [
       sample({ result: "sent" }, runtime.counters.mirrors),
       sample({ result: "left_out" }, runtime.counters.mirrorsLeftOut),
@@ -165,6 +154,25 @@ function collectProcess(runtime: ProxyRuntime, facts: ProxyFacts): MetricFamily[
     family("weft_build_info", "gauge", "1, with the version and the runtime.", [
       sample({ version: WEFT_VERSION, runtime: facts.runtimeName }, 1),
     ]),
+  ];
+}
+
+function collectOverload(counters: ProxyCounters): MetricFamily[] {
+  return [
+    family("weft_overload_shed_total", "counter", "Requests refused in front of a busy app, by importance.", [
+      sample({ importance: "critical" }, counters.overloadShedCritical),
+      sample({ importance: "normal" }, counters.overloadShedNormal),
+      sample({ importance: "sheddable" }, counters.overloadShedSheddable),
+    ]),
+    family("weft_overload_refusal_total", "counter", "The same requests, by reason.", [
+      sample({ reason: "full" }, counters.overloadFull),
+      sample({ reason: "pushed_out" }, counters.overloadPushedOut),
+      sample({ reason: "waited" }, counters.overloadWaited),
+      sample({ reason: "late" }, counters.overloadLate),
+    ]),
+    one("weft_overload_waiting_count", "gauge", "Requests that wait in front of a busy app.", counters.overloadWaiting),
+    one("weft_overload_in_flight_count", "gauge", "Requests at an app with a limit.", counters.overloadInFlight),
+    one("weft_overload_limit_count", "gauge", "How many requests may be at the app.", counters.overloadLimit),
   ];
 }
 

@@ -128,10 +128,14 @@ export class ClusterState {
     if (this.#used) this.#warm();
   }
 
-  /** A gate whose policy did not change keeps what it has learnt. */
   #useGate({ policy: { overload } }: ClusterConfig): void {
-    if (overload === null) this.gate = null;
-    else if (this.gate?.policy !== overload) this.gate = new OverloadGate(this.runtime, overload);
+    const { gate } = this;
+    if (overload !== null && gate !== null) {
+      gate.setPolicy(overload);
+      return;
+    }
+    gate?.close();
+    this.gate = overload === null ? null : new OverloadGate(this.runtime, overload);
   }
 
   #setEndpoints(wantedEndpoints: readonly EndpointConfig[], identitiesChanged: boolean): void {

@@ -30,7 +30,7 @@ const GAUGES: readonly CounterName[] = [
   ...(["downstreamOpen", "upstreamOpen", "activeExchanges"] as const),
   ...(["ejectedNow", "circuitsOpenNow", "unhealthyNow"] as const),
   ...(["cacheBytesNow", "cacheEntriesNow"] as const),
-  "overloadWaiting",
+  ...(["overloadWaiting", "overloadInFlight", "overloadLimit"] as const),
 ];
 /** Every worker takes the same configuration; the main process counts it once. */
 const COUNTED_BY_MAIN: ReadonlySet<string> = new Set(["xdsAccepted", "xdsRejected", "workersReplaced"]);
