@@ -1,5 +1,5 @@
 /** Clients and apps made of text on any transport, for component tests that run the same on Node, Bun and in memory. */
-import { within } from "./within.ts";
+import { withinAwake } from "./within.ts";
 import type { Connection, ConnectionHandler, Listener, Transport, TransportFailure } from "../transport/transport.ts";
 import type { Head } from "../proxy/head.ts";
 import { DEFAULT_DECODER_LIMITS, type DecodeFailure, type Http1Sink } from "../proxy/http1/decoder-contract.ts";
@@ -69,7 +69,7 @@ export class TextClient implements ConnectionHandler {
         return this.isClosed;
       });
     });
-    return within(() => `the connection's close; got ${this.text.slice(-600)}`, closed);
+    return withinAwake(() => `the connection's close; got ${this.text.slice(-600)}`, closed);
   }
 
   #watch(check: () => boolean): void {

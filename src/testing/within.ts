@@ -10,14 +10,18 @@ export function within<T>(label: string | (() => string), promise: Promise<T>): 
     const timer = systemClock.after(LIMIT_MS, expire, () => {
       reject(new Error(`waited ${LIMIT_MS} ms for: ${typeof label === "string" ? label : label()}`));
     });
-    // Timers of weft keep no process alive, and a test in memory may wait for nothing else.
-    const hold = new MessageChannel();
-    hold.port1.on("message", () => undefined);
-    promise.then(resolve, reject).finally(() => {
-      timer.clear();
-      hold.port1.close();
-    });
+    promise.then(resolve, reject).finally(() => timer.clear());
   });
+}
+
+/**
+ * As `within`, where nothing else may keep the process alive: in memory there is no socket, and timers of weft keep none. For
+ * what surely comes, as it holds the process for up to 20 s.
+ */
+export function withinAwake<T>(label: string | (() => string), promise: Promise<T>): Promise<T> {
+  const hold = new MessageChannel();
+  hold.port1.on("message", () => undefined);
+  return within(label, promise).finally(() => hold.port1.close());
 }
 
 function expire(fail: () => void): void {
