@@ -185,6 +185,8 @@ export class Stack {
 
   /** A whole answer that this proxy makes itself goes downstream. */
   decorateAnswer(x: Exchange, head: Head): void {
+    // It counts as an answer of the service that was asked.
+    x.cluster ??= this.#upstreams.get(x.route?.clusters.names[0] ?? "") ?? null;
     this.#changeResponse(x, head);
   }
 
