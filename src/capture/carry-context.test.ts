@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer as createHttpServer, type IncomingMessage, request, type ServerResponse } from "node:http";
-import { connect, createServer as createHttp2Server } from "node:http2";
-import { type AddressInfo, connect as connectTcp, createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
+import { connect } from "node:http2";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { decodeProxyHeader } from "../net/proxy-protocol.ts";
+import { TellingSidecar } from "../testing/telling-sidecar.ts";
 
 type Fields = Readonly<Record<string, string>>;
 
@@ -140,48 +137,13 @@ open().then(() => server.listen(0, "127.0.0.1", () => console.log(server.address
 const CJS = `const http = require("http"), early = { get: http.get }, http2 = require("http2"), { once } = require("events");`;
 const ESM = `import http, { get } from "node:http"; import http2 from "node:http2"; import { once } from "node:events"; const early = { get };`;
 
-const folder = mkdtempSync(join(tmpdir(), "weft-context-"));
-const namesFile = join(folder, "names.json");
-/** Tells each request the fields it came with. */
-const callee = createHttpServer({ requireHostHeader: false }, (incoming, response) =>
-  tellFields(incoming.headers, response),
-);
-const callee2 = createHttp2Server((incoming, response) => tellFields(incoming.headers, response as never));
-callee.on("checkContinue", (incoming: IncomingMessage, response: ServerResponse) => {
-  response.writeContinue();
-  incoming.resume().on("end", () => tellFields(incoming.headers, response));
-});
-const sidecar = createServer((socket) => {
-  socket.on("error", () => socket.destroy());
-  let bytes = Buffer.alloc(0);
-  socket.on("data", function onData(chunk: Buffer) {
-    bytes = Buffer.concat([bytes, chunk]);
-    const header = decodeProxyHeader(bytes);
-    if (header === "partial") return;
-    const rest = typeof header === "string" ? bytes : bytes.subarray(header.length);
-    if (rest.length === 0) return;
-    socket.off("data", onData);
-    const isHttp2 = rest.toString("latin1").startsWith("PRI ");
-    const onward = connectTcp(portOf(isHttp2 ? callee2 : callee), "127.0.0.1", () => onward.write(rest));
-    onward.on("error", () => socket.destroy());
-    onward.on("close", () => socket.destroy());
-    socket.on("close", () => onward.destroy());
-    socket.pipe(onward).pipe(socket);
-  });
-});
-const plain = createHttpServer((incoming, response) => tellFields(incoming.headers, response));
+let sidecar: TellingSidecar;
 
 before(async () => {
-  writeFileSync(namesFile, JSON.stringify({ names: ["reviews"] }));
-  await Promise.all([sidecar, plain, callee, callee2].map(listen));
+  sidecar = await TellingSidecar.start(["reviews"]);
 });
 
-after(() => {
-  for (const server of [sidecar, plain, callee, callee2]) server.close();
-  callee.closeAllConnections();
-  plain.closeAllConnections();
-  rmSync(folder, { recursive: true });
-});
+after(() => sidecar.close());
 
 for (const node of NODES) {
   for (const kind of ["http", "compat", "stream"] as const) {
@@ -332,16 +294,14 @@ class App {
 
   static async start({ node, kind, modules, calls, environment }: AppOptions): Promise<App> {
     const isEsm = modules === "ESM";
-    const parameters = [String(portOf(sidecar)), String(portOf(plain)), kind, JSON.stringify(calls)];
+    const parameters = [String(sidecar.outboundPort), String(sidecar.plainPort), kind, JSON.stringify(calls)];
     const child = spawn(
       node,
       ["--expose-gc", ...(isEsm ? ["--input-type=module"] : []), "-e", (isEsm ? ESM : CJS) + APP, "--", ...parameters],
       {
         env: {
           PATH: process.env["PATH"],
-          NODE_OPTIONS: `--require ${JSON.stringify(PRELOAD)}`,
-          WEFT_NAMES: namesFile,
-          WEFT_OUTBOUND: `127.0.0.1:${portOf(sidecar)}`,
+          ...sidecar.environment(PRELOAD),
           ...environment,
         },
         stdio: ["ignore", "pipe", "inherit"],
@@ -390,22 +350,8 @@ function pick(seen: Readonly<Record<string, string | undefined>>, names: Fields)
   return Object.fromEntries(Object.keys(names).map((name) => [name, seen[name]]));
 }
 
-function tellFields(fields: object, response: ServerResponse): void {
-  response.setHeader("content-type", "application/json");
-  response.end(JSON.stringify(fields));
-}
-
 async function readText(stream: NodeJS.ReadableStream): Promise<string> {
   let text = "";
   for await (const chunk of stream.setEncoding("utf8")) text += chunk;
   return text;
-}
-
-async function listen(server: Server | typeof callee2): Promise<void> {
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-}
-
-function portOf(server: { address(): unknown }): number {
-  return (server.address() as AddressInfo).port;
 }
