@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { FramePeer, FrameServer } from "../testing/frame-peer.ts";
-import { buildClientStart, buildData, buildHeaders, buildSettings, requestFields } from "../testing/http2-frames.ts";
+import {
+  buildClientStart,
+  buildData,
+  buildHeaders,
+  buildReset,
+  buildSettings,
+  requestFields,
+} from "../testing/http2-frames.ts";
 import { applyOne, createMeshCa, startTestProxy, type TestProxy } from "../testing/proxy-pair.ts";
 import {
   allowAny,
@@ -12,7 +19,9 @@ import {
   createOutboundListener,
   createRoutes,
 } from "../testing/xds-fixture.ts";
+import { withinAwake } from "../testing/within.ts";
 import { systemClock } from "../time/system-clock.ts";
+import { REFUSED_STREAM } from "./http2/frame.ts";
 import { MemoryTransport } from "../transport/memory.ts";
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE } from "../xds/names.ts";
 
@@ -74,6 +83,21 @@ describe("a gRPC call through a pair of proxies", () => {
     app.destroy();
     const text = await client.until(/HEADERS 1 grpc-status/);
     assert.match(text, /HEADERS 1 grpc-status=14.* x-weft-failure=upstream_reset.*; END/);
+  });
+
+  it("is sent to the app again when it refused the stream", async () => {
+    const retries = reviews.proxy.runtime.counters.retries;
+    client.send(buildHeaders(3, CALL), buildData(3, "again", { end: true }));
+    await app.until(/DATA (\d+) again; END/);
+    app.send(buildReset(Number(/DATA (\d+) again/.exec(app.text())?.[1]), REFUSED_STREAM));
+    // The wait before the next attempt is a timer, which keeps no process alive.
+    const text = await withinAwake("the second attempt", app.until(/again; END[^\0]*again; END/));
+    const id = Number(/again; END[^\0]*DATA (\d+) again; END/.exec(text)?.[1]);
+    app.send(buildHeaders(id, HEAD), buildHeaders(id, [["grpc-status", "0"]], { end: true }));
+    await client.until(/HEADERS 3 grpc-status=0/);
+    assert.deepEqual([reviews.proxy.runtime.counters.retries - retries, web.proxy.runtime.counters.retries], [1, 0]);
+    client.destroy();
+    app.destroy();
   });
 
   it("does not pass on an app's word for a failure of weft", async () => {

@@ -2,7 +2,7 @@ import type { Exchange } from "../exchange.ts";
 import type { Head } from "../head.ts";
 import type { RetryPolicy } from "../policy/route-policy.ts";
 import type { ProxyRuntime } from "../runtime.ts";
-import { NO_FAILURE, OVERFLOW, TRY_TIMEOUT, getFailure, parseFailureName } from "../failures.ts";
+import { NO_FAILURE, OVERFLOW, TRY_TIMEOUT, UPSTREAM_REFUSED, getFailure, parseFailureName } from "../failures.ts";
 import { NO_GRPC_STATUS, readGrpcStatus } from "../grpc-head.ts";
 import {
   BODY_NONE,
@@ -54,8 +54,11 @@ export class RetryLayer {
       const wanted = code === TRY_TIMEOUT ? RETRY_ON_TIMEOUT : RETRY_ON_RESET;
       if ((policy.on & wanted) === 0 || !isRepeatable(x.request, policy)) return -1;
     } else if ((policy.on & RETRY_ON_CONNECT) === 0) return -1;
-    // Beside the only app there is nowhere else to go; the caller's proxy knows other instances.
-    if (x.cluster?.config.kind === "static" && safety === "unsent") return -1;
+    if (x.cluster?.config.kind === "static" && safety === "unsent") {
+      // Beside the only app there is nowhere else to go; the caller's proxy knows other instances. But an app that refuses a
+      // stream (Node does while its memory for a connection is full) usually takes it a little later.
+      return code === UPSTREAM_REFUSED ? this.#charge(x, this.#backoff(policy, x.attemptCount)) : -1;
+    }
     return this.#charge(x, x.attemptCount === 1 ? 0 : this.#backoff(policy, x.attemptCount - 1));
   }
 
