@@ -161,7 +161,7 @@ export const DEFAULT_OUTLIERS: OutlierPolicy = {
 export const DEFAULT_LIMITS: LimitPolicy = {
   connections: 1_024,
   pendingRequests: 16_384,
-  requests: 10_000,
+  requests: 0,
   retries: 0,
   instanceConnections: 0,
   instanceRequests: 0,
