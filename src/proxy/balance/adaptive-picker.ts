@@ -12,7 +12,8 @@ const MORE_FAILURES = 0.25;
 const CLEARLY_FASTER = 0.7;
 /** Hot is who has so many times the quantile: at the quantile itself one instance in six would be hot at any time. */
 const HOT_FACTOR = 1.5;
-const LATENCY_FLOOR_MS = 0.5;
+/** Some milliseconds more or less say little: instances that are alike must share the load evenly. */
+const LATENCY_FLOOR_MS = 5;
 /** An idle instance of which nothing was heard for so long is tried again, however slow it was. */
 const FORGET_MS = 5_000;
 
