@@ -1,5 +1,5 @@
 import type { Random } from "../../random/random.ts";
-import type { AppLimit } from "./app-limit.ts";
+import type { AnswerSample, AppLimit } from "./app-limit.ts";
 
 /** A window is judged when it has so many answers and lasted so long. */
 const WINDOW_ANSWERS = 20;
@@ -16,6 +16,9 @@ const DOWN_WEIGHT = 0.4;
 const CALM_WEIGHT = 0.2;
 /** One odd answer counts at most as so many unloaded ones. */
 const MAX_ANSWER = 8;
+/** Where more callers give up than this share of the answers, latency says too little: the limit goes down by the factor. */
+const LOST_RATIO = 0.25;
+const LOST_FACTOR = 0.8;
 /** An answer so much faster than unloaded is no accident. */
 const FASTER = 0.8;
 const FIRST_LIMIT = 20;
@@ -35,6 +38,12 @@ const FEW_ANSWERS = 20;
 /** With half as many requests answers come so much faster: then half as many are enough to keep the app busy. */
 const QUEUED_RATIO = 1.65;
 
+/** Half the limit confirms what is known when its latency is so near it, by ratio: a few requests may wait in it. */
+const SAME_FROM = 0.8;
+const SAME_TO = 1.4;
+/** After so many confirmations all of it is measured again. */
+const MAX_CONFIRMED = 3;
+
 /**
  * How many requests an app works on at once without becoming slow, found by its answers alone. Window by window the limit
  * follows the gradient, the ratio of the unloaded latency to that of now, with an allowance of the square root of the limit
@@ -44,14 +53,16 @@ const QUEUED_RATIO = 1.65;
  * A gradient goes wrong when the unloaded latency is not known: measured under load it takes any queue for normal. So
  * while requests are held back it is measured now and then with half the limit (a level). Where that makes answers faster
  * in proportion, all that the other half did was wait in the app: the level becomes the limit, and half of it is tried,
- * until answers are no faster. The last level's latency is the unloaded one. Without any change of load this costs a part
- * of the app's throughput for some dozens of answers each time.
+ * until answers are no faster. The last level's latency is the unloaded one. Where the first level only confirms it,
+ * nothing changes.
  */
 export class AdaptiveLimit implements AppLimit {
   /** Whole; of the level while one is measured. */
   current: number;
   /** Of the app when requests do not wait in it; 0 = unknown. */
   unloadedMs: number = 0;
+  /** It was measured where fewer requests were no faster, and may be confirmed so often. */
+  #confirmable: number = 0;
   readonly #min: number;
   readonly #max: number;
   readonly #random: Random;
@@ -59,7 +70,9 @@ export class AdaptiveLimit implements AppLimit {
   // The window.
   #sumMs: number = 0;
   #answers: number = 0;
-  /** Answers that left the app full. */
+  /** Those that nobody waited for. */
+  #gaveUp: number = 0;
+  /** Those that came while the app was full. */
   #full: number = 0;
   #most: number = 0;
   #beganMs: number;
@@ -85,7 +98,7 @@ export class AdaptiveLimit implements AppLimit {
     this.#measureAtMs = nowMs;
   }
 
-  add(latencyMs: number, admittedMs: number, met: number, nowMs: number): void {
+  add({ latencyMs, admittedMs, met, gaveUp }: AnswerSample, nowMs: number): void {
     if (this.#level > 0 && !this.#followLevel(admittedMs, met, nowMs)) return;
     const isStale = this.#answers > 0 && nowMs - this.#beganMs > STALE_MS && this.#level === 0;
     if (this.#answers === 0 || isStale) this.#openWindow(nowMs);
@@ -93,6 +106,7 @@ export class AdaptiveLimit implements AppLimit {
     const reference = this.#level > 0 ? this.#loadedMs : this.unloadedMs;
     this.#sumMs += reference > 0 ? Math.min(latencyMs, reference * MAX_ANSWER) : latencyMs;
     this.#answers += 1;
+    if (gaveUp) this.#gaveUp += 1;
     if (met >= this.current) this.#full += 1;
     if (met > this.#most) this.#most = met;
     if (this.#level > 0) this.#judgeLevel(nowMs);
@@ -106,6 +120,7 @@ export class AdaptiveLimit implements AppLimit {
   #openWindow(nowMs: number): void {
     this.#sumMs = 0;
     this.#answers = 0;
+    this.#gaveUp = 0;
     this.#full = 0;
     this.#most = 0;
     this.#beganMs = nowMs;
@@ -115,7 +130,14 @@ export class AdaptiveLimit implements AppLimit {
     const latencyMs = this.#sumMs / this.#answers;
     const isUsed = this.#most * 2 >= this.current;
     const isFull = this.#full * 2 >= this.#answers;
+    // How long it would have taken nobody knows: surely too long.
+    const isLost = this.#isLost();
     this.#openWindow(nowMs);
+    if (isLost) {
+      this.#fullWindows = 0;
+      this.#setLimit(this.#limit * LOST_FACTOR);
+      return;
+    }
     if (this.unloadedMs === 0) this.unloadedMs = latencyMs;
     // Under load it is never lower than unloaded, unless the app has become faster.
     if (!isUsed || latencyMs < this.unloadedMs * FASTER) this.unloadedMs += (latencyMs - this.unloadedMs) * CALM_WEIGHT;
@@ -124,14 +146,22 @@ export class AdaptiveLimit implements AppLimit {
     this.#loadedMs = this.#loadedMs === 0 ? latencyMs : (this.#loadedMs + latencyMs) / 2;
     this.#fullWindows = isFull ? this.#fullWindows + 1 : 0;
     const gradient = Math.max(LEAST_GRADIENT, Math.min(1, (TOLERANCE * this.unloadedMs) / latencyMs));
-    const wanted = this.#limit * gradient + Math.sqrt(this.#limit);
-    const weight = wanted < this.#limit ? DOWN_WEIGHT : 1;
-    this.#setLimit(this.#limit + (wanted - this.#limit) * weight);
+    this.#follow(gradient);
     // Much slower than it was: by load, or for good?
     if (latencyMs > 2 * TOLERANCE * this.unloadedMs && this.#limit > this.#min) this.#everyMs = MEASURE_FIRST_MS;
     if (this.#fullWindows < SETTLED_WINDOWS || nowMs < this.#measureAtMs) return;
     this.#measuringSinceMs = nowMs;
     this.#measure(this.#limit / 2, nowMs);
+  }
+
+  #isLost(): boolean {
+    return this.#gaveUp > this.#answers * LOST_RATIO;
+  }
+
+  #follow(gradient: number): void {
+    const wanted = this.#limit * gradient + Math.sqrt(this.#limit);
+    const weight = wanted < this.#limit ? DOWN_WEIGHT : 1;
+    this.#setLimit(this.#limit + (wanted - this.#limit) * weight);
   }
 
   #measure(level: number, nowMs: number): void {
@@ -165,13 +195,31 @@ export class AdaptiveLimit implements AppLimit {
       this.#endMeasuring(nowMs);
       return;
     }
+    if (this.#isLost()) {
+      this.#takeLevel(nowMs);
+      return;
+    }
     const latencyMs = this.#sumMs / this.#answers;
+    const ratio = latencyMs / this.unloadedMs;
+    if (this.#confirmable > 0 && ratio > SAME_FROM && ratio < SAME_TO) {
+      this.#confirmable -= 1;
+      if (ratio < 1) this.unloadedMs = (this.unloadedMs + latencyMs) / 2;
+      this.#endMeasuring(nowMs);
+      return;
+    }
     this.unloadedMs = latencyMs;
-    if (this.#loadedMs < latencyMs * QUEUED_RATIO) {
+    const isFastest = this.#loadedMs < latencyMs * QUEUED_RATIO;
+    this.#confirmable = isFastest || this.#level === 1 ? MAX_CONFIRMED : 0;
+    if (isFastest) {
       this.#endMeasuring(nowMs);
       return;
     }
     this.#loadedMs = latencyMs;
+    this.#takeLevel(nowMs);
+  }
+
+  /** It is enough to keep the app busy: is less? */
+  #takeLevel(nowMs: number): void {
     const level = this.#level;
     this.#setLimit(level);
     if (level > 1) this.#measure(level / 2, nowMs);

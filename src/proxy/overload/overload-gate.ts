@@ -9,7 +9,7 @@ import { DEADLINE_PASSED, OVERLOADED, TIMEOUT } from "../failures.ts";
 import { ANSWERED, CONTINUE, HELD } from "../filters/filter.ts";
 import { BODY_NONE, BODY_TUNNEL } from "../head.ts";
 import { type AppLimit, createAppLimit } from "./app-limit.ts";
-import { isTelling } from "./is-telling.ts";
+import { judgeTelling, TELLS_LATENCY, TELLS_LEAST, TELLS_NOTHING } from "./judge-telling.ts";
 import { MedianLatency } from "./median-latency.ts";
 import { RequestClasses } from "./request-classes.ts";
 import { SHED_LATE, SHED_FULL, SHED_PUSHED_OUT, SHED_WAITED, ShedCounts } from "./shed-counts.ts";
@@ -17,6 +17,8 @@ import { WaitingLines, WaitingRequest, type WaitingRequestOwner } from "./waitin
 
 /** Somebody who waited all of that time, while others came and went, has met no passing rush but an overload. */
 const STANDING_MS = 100;
+/** What is left of the longest wait under overload. */
+const SHORTER_WAIT = 0.25;
 /** Who waits is looked after so often. */
 const CHECK_MS = 20;
 /** Where others wait, a response that has begun, and has not ended so long after its request came in, is a stream. */
@@ -36,7 +38,8 @@ export interface OverloadView {
   readonly inFlight: number;
   readonly limit: number;
   readonly waiting: number;
-  readonly overloaded: boolean;
+  /** Classes of which somebody always waits. */
+  readonly overloaded: readonly string[];
   /** Half of the answers take longer; 0 = not known. */
   readonly medianMs: number;
   /** What the adaptive limit takes for normal; 0 = not known, or the limit is fixed. */
@@ -51,11 +54,11 @@ export interface OverloadView {
  *
  * - Importance: a more important class is let in first, always. Where the lines are full, the least important request
  *   that waits makes room for a more important one.
- * - Order in a class: first come, first served. Under overload (the lines were never empty for 100 ms, or for as long as
- *   half of the answers take) last come, first served: of those at the old end most callers have left by the time it is
+ * - Order in a class: first come, first served. Under overload (its line was never empty for 100 ms and for
+ *   twice the median latency) last come, first served: of those at the old end most callers have left by the time it is
  *   their turn, and answering them would help nobody. A full line gives up its oldest then instead of refusing the newest.
- * - Waiting ends after `maxWaitMs`; under overload after twice the median latency (100 ms at least), so that callers can
- *   still try elsewhere.
+ * - Waiting ends after `maxWaitMs`; under overload after a quarter of it (but not before twice the median latency), so
+ *   that callers can still try elsewhere.
  * - Deadlines: who must wait and has less time left than half of the answers take is refused, on arrival and when its turn
  *   comes. A request that need not wait goes in with whatever time it has: an idle app loses nothing by trying.
  * - What lasts for as long as somebody listens (tunnels, event streams, gRPC calls) holds no place once its response has
@@ -68,12 +71,11 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
   readonly #median: MedianLatency = new MedianLatency();
   /** At the app, in the order they were let in. */
   readonly #inside: Set<Exchange> = new Set();
+  readonly #sample = { latencyMs: 0, admittedMs: 0, met: 0, gaveUp: false };
   #limit: AppLimit;
   #classes: RequestClasses;
   #lines: WaitingLines;
   #shed: ShedCounts;
-  /** Since when somebody has waited, without a break; -1 = nobody waits. */
-  #standingMs: number = -1;
   #lettingIn: boolean = false;
   #closed: boolean = false;
   /** The limit as the counters know it. */
@@ -121,10 +123,7 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
       this.#refuse(x, SHED_FULL, `${size} requests are at the app and ${this.#lines.length} wait; expected fewer`);
       return ANSWERED;
     }
-    if (this.#lines.length === 0) {
-      this.#standingMs = nowMs;
-      this.#context.wheel.arm(this.#check, CHECK_MS, nowMs);
-    }
+    if (this.#lines.length === 0) this.#context.wheel.arm(this.#check, CHECK_MS, nowMs);
     this.#lines.add(new WaitingRequest(this, x, nowMs));
     this.#context.counters.overloadWaiting += 1;
     return HELD;
@@ -174,7 +173,7 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
       inFlight: this.inFlight,
       limit: this.limit,
       waiting: this.waiting,
-      overloaded: this.#isOverloaded(clock.nowMs()),
+      overloaded: this.policy.priorities.filter((_, priority) => this.#isOverloaded(priority, clock.nowMs())),
       medianMs: this.#median.ms,
       unloadedMs: this.#limit.unloadedMs,
       shed: this.#shed.describe(),
@@ -192,8 +191,8 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
   /** Somebody waits: those who did for too long are refused, and streams give up their places. */
   onDeadline(): void {
     const nowMs = this.#context.clock.nowMs();
-    const longestMs = this.#longestWaitMs(nowMs);
     for (let priority = this.#lines.classes - 1; priority >= 0; priority -= 1) {
+      const longestMs = this.#longestWaitMs(priority, nowMs);
       for (;;) {
         const oldest = this.#lines.oldest(priority);
         if (oldest === null || nowMs - oldest.beganMs < longestMs) break;
@@ -220,10 +219,16 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
     this.#inside.delete(x);
     this.#context.counters.overloadInFlight -= 1;
     const latencyMs = nowMs - x.gateMs;
-    if (tells && isTelling(x, latencyMs, this.#median.ms)) {
-      this.#median.add(latencyMs);
-      this.#limit.add(latencyMs, x.gateMs, met, nowMs);
-      if (this.#limit.current !== this.#shownLimit) this.#showLimit();
+    const telling = tells ? judgeTelling(x, latencyMs, this.#median.ms) : TELLS_NOTHING;
+    if (telling === TELLS_LATENCY) this.#median.add(latencyMs);
+    if (telling !== TELLS_NOTHING) {
+      const sample = this.#sample;
+      sample.latencyMs = latencyMs;
+      sample.admittedMs = x.gateMs;
+      sample.met = met;
+      sample.gaveUp = telling === TELLS_LEAST;
+      this.#limit.add(sample, nowMs);
+      if (this.#limit.current !== this.#shownLimit && !this.#closed) this.#showLimit();
     }
     if (this.#lines.length > 0) this.#letIn(nowMs);
   }
@@ -248,9 +253,8 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
   }
 
   #next(nowMs: number): WaitingRequest | null {
-    const isOverloaded = this.#isOverloaded(nowMs);
     for (let priority = 0; priority < this.#lines.classes; priority += 1) {
-      const next = isOverloaded ? this.#lines.newest(priority) : this.#lines.oldest(priority);
+      const next = this.#isOverloaded(priority, nowMs) ? this.#lines.newest(priority) : this.#lines.oldest(priority);
       if (next !== null) return next;
     }
     return null;
@@ -263,8 +267,8 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
   /** True when somebody who waits was refused for the sake of a newcomer of class `priority`. */
   #makeRoom(priority: number, nowMs: number): boolean {
     if (this.policy.maxWaitMs === 0) return false;
-    const isOverloaded = this.#isOverloaded(nowMs);
     for (let index = this.#lines.classes - 1; index >= priority; index -= 1) {
+      const isOverloaded = this.#isOverloaded(index, nowMs);
       // Among equals only the oldest, and only where the newest comes first anyway.
       if (index === priority && !isOverloaded) return false;
       const victim = isOverloaded ? this.#lines.oldest(index) : this.#lines.newest(index);
@@ -281,19 +285,17 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
     this.#lines.remove(waiting);
     waiting.exchange.holder = null;
     this.#context.counters.overloadWaiting -= 1;
-    if (this.#lines.length > 0) return;
-    this.#standingMs = -1;
-    this.#context.wheel.clear(this.#check);
+    if (this.#lines.length === 0) this.#context.wheel.clear(this.#check);
   }
 
-  #isOverloaded(nowMs: number): boolean {
-    return this.#standingMs >= 0 && nowMs - this.#standingMs > Math.max(STANDING_MS, this.#median.ms);
+  #isOverloaded(priority: number, nowMs: number): boolean {
+    return this.#lines.standingMs(priority, nowMs) > Math.max(STANDING_MS, 2 * this.#median.ms);
   }
 
-  #longestWaitMs(nowMs: number): number {
+  #longestWaitMs(priority: number, nowMs: number): number {
     const { maxWaitMs } = this.policy;
-    if (this.#median.ms === 0 || !this.#isOverloaded(nowMs)) return maxWaitMs;
-    return Math.min(maxWaitMs, Math.max(STANDING_MS, 2 * this.#median.ms));
+    if (this.#median.ms === 0 || !this.#isOverloaded(priority, nowMs)) return maxWaitMs;
+    return Math.min(maxWaitMs, Math.max(maxWaitMs * SHORTER_WAIT, 2 * this.#median.ms));
   }
 
   /** Less time is left than an answer takes, more often than not. */

@@ -35,10 +35,13 @@ export class WaitingLines {
   length: number = 0;
   readonly #oldest: (WaitingRequest | null)[];
   readonly #newest: (WaitingRequest | null)[];
+  /** Since when a line was never empty. */
+  readonly #sinceMs: number[];
 
   constructor(classes: number) {
     this.#oldest = new Array<WaitingRequest | null>(classes).fill(null);
     this.#newest = new Array<WaitingRequest | null>(classes).fill(null);
+    this.#sinceMs = new Array<number>(classes).fill(0);
   }
 
   get classes(): number {
@@ -53,11 +56,18 @@ export class WaitingLines {
     return this.#newest[priority] ?? null;
   }
 
+  /** For how long somebody of the class has waited, without a break; 0 = nobody waits. */
+  standingMs(priority: number, nowMs: number): number {
+    return this.oldest(priority) === null ? 0 : nowMs - (this.#sinceMs[priority] as number); // one for each line
+  }
+
   add(waiting: WaitingRequest): void {
     const { priority } = waiting;
     waiting.older = this.newest(priority);
-    if (waiting.older === null) this.#oldest[priority] = waiting;
-    else waiting.older.newer = waiting;
+    if (waiting.older === null) {
+      this.#oldest[priority] = waiting;
+      this.#sinceMs[priority] = waiting.beganMs;
+    } else waiting.older.newer = waiting;
     this.#newest[priority] = waiting;
     this.length += 1;
   }
