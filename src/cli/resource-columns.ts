@@ -5,7 +5,8 @@ import type { Mesh } from "../resources/mesh.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { Service, ServicePort } from "../resources/service.ts";
 import type { TcpRoute } from "../resources/tcp-route.ts";
-import { INSTANCE_SECTIONS, REQUEST_SECTIONS, type TrafficPolicy } from "../resources/traffic-policy.ts";
+import type { TrafficPolicy } from "../resources/traffic-policy.ts";
+import { SECTIONS } from "../resources/traffic-policy-spec.ts";
 import type { TrafficSplit } from "../resources/traffic-split.ts";
 import type { IdentitySubject, TrafficTarget } from "../resources/traffic-target.ts";
 import type { Clock } from "../time/clock.ts";
@@ -75,7 +76,7 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly Column<Resource>[
     }),
     column<TrafficPolicy>("matches", ({ spec }) => list(spec.matches.map((match) => match.name))),
     column<TrafficPolicy>("says", ({ spec }) =>
-      list([...INSTANCE_SECTIONS, ...REQUEST_SECTIONS].filter((section) => spec[section] !== undefined)),
+      list(SECTIONS.filter((section) => spec[section] !== undefined)),
     ),
   ],
   Mesh: [

@@ -1,6 +1,8 @@
+import { checkPolicyReferences } from "./check-policy-references.ts";
 import { type EndpointSlice, SERVICE_NAME_LABEL } from "./endpoint-slice.ts";
 import type { HttpRouteGroup } from "./http-route-group.ts";
 import type { KnownResource } from "./known-resource.ts";
+import { NamedResources, unknownName, type Warn } from "./named-resources.ts";
 import type { Problem } from "./problem.ts";
 import type { Resource } from "./resource.ts";
 import { createProblem, type SchemaSource } from "./schema-problems.ts";
@@ -10,19 +12,21 @@ import type { IdentitySubject, TrafficTarget } from "./traffic-target.ts";
 export interface ReferenceOptions {
   /** Where resources were written (`parseResourceFile`). Left out: problems have no position. */
   readonly sources?: ReadonlyMap<Resource, SchemaSource>;
+  /** Now. Left out: nothing is said of times that have passed or are far ahead. */
+  readonly wallMs?: number;
 }
 
 /**
  * Warns of names in `resources` that neither `resources` nor `existing` has, and of other things that are legal but
  * probably not meant. Only warnings: resources may come in any order, and the model treats what is missing safely
- * (docs/smi.md).
+ * (docs/smi.md, docs/traffic-policy.md).
  */
 export function checkReferences(
   resources: readonly KnownResource[],
   existing: readonly Resource[],
   options: ReferenceOptions = {},
 ): readonly Problem[] {
-  const index = new Index([...existing, ...resources]);
+  const index = new NamedResources([...existing, ...resources]);
   const problems: Problem[] = [];
   for (const resource of resources) {
     const source = options.sources?.get(resource) ?? { file: `${resource.kind}/${resource.metadata.name}` };
@@ -33,45 +37,13 @@ export function checkReferences(
     else if (resource.kind === "TrafficTarget") checkTarget(resource, index, warn);
     else if (resource.kind === "EndpointSlice") checkSlice(resource, index, warn);
     else if (resource.kind === "HTTPRouteGroup") checkGroup(resource, warn);
+    else if (resource.kind === "TrafficPolicy")
+      checkPolicyReferences(resource, { resources: index, warn, wallMs: options.wallMs ?? null });
   }
   return problems;
 }
 
-type Warn = (path: readonly PropertyKey[], found: string, expected: string) => void;
-
-class Index {
-  readonly #byName = new Map<string, Resource>();
-  readonly #splits: TrafficSplit[] = [];
-
-  /** Later resources replace earlier ones of the same name. */
-  constructor(resources: readonly Resource[]) {
-    for (const resource of resources) {
-      this.#byName.set(keyOf(resource.kind, resource.metadata.namespace, resource.metadata.name), resource);
-    }
-    for (const resource of this.#byName.values()) {
-      if (resource.kind === "TrafficSplit") this.#splits.push(resource as TrafficSplit);
-    }
-  }
-
-  find(kind: string, namespace: string, name: string): Resource | null {
-    return this.#byName.get(keyOf(kind, namespace, name)) ?? null;
-  }
-
-  findOtherSplit(split: TrafficSplit): TrafficSplit | null {
-    const { namespace, name } = split.metadata;
-    for (const other of this.#splits) {
-      if (other.metadata.namespace !== namespace || other.metadata.name === name) continue;
-      if (rootServiceName(other) === rootServiceName(split) && other.spec.matches.length === 0) return other;
-    }
-    return null;
-  }
-}
-
-function keyOf(kind: string, namespace: string, name: string): string {
-  return `${kind} ${namespace}/${name}`;
-}
-
-function checkSplit(split: TrafficSplit, index: Index, warn: Warn): void {
+function checkSplit(split: TrafficSplit, index: NamedResources, warn: Warn): void {
   const { namespace } = split.metadata;
   const { service, backends, matches } = split.spec;
   if (index.find("Service", namespace, rootServiceName(split)) === null) {
@@ -97,7 +69,7 @@ function checkSplit(split: TrafficSplit, index: Index, warn: Warn): void {
   }
 }
 
-function checkTarget(target: TrafficTarget, index: Index, warn: Warn): void {
+function checkTarget(target: TrafficTarget, index: NamedResources, warn: Warn): void {
   const { namespace } = target.metadata;
   const { destination, rules, sources } = target.spec;
   checkSubject(destination, ["spec", "destination"], index, warn);
@@ -128,12 +100,12 @@ function checkTarget(target: TrafficTarget, index: Index, warn: Warn): void {
   if (sources.length === 0) warn(["spec", "sources"], "an empty list", "at least one source: nobody is allowed");
 }
 
-function checkSubject(subject: IdentitySubject, path: readonly PropertyKey[], index: Index, warn: Warn): void {
+function checkSubject(subject: IdentitySubject, path: readonly PropertyKey[], index: NamedResources, warn: Warn): void {
   if (index.find("ServiceAccount", subject.namespace, subject.name) !== null) return;
   warn([...path, "name"], unknownName(subject.name), `a ServiceAccount of namespace "${subject.namespace}"`);
 }
 
-function checkSlice(slice: EndpointSlice, index: Index, warn: Warn): void {
+function checkSlice(slice: EndpointSlice, index: NamedResources, warn: Warn): void {
   const path = ["metadata", "labels", SERVICE_NAME_LABEL];
   const service = slice.metadata.labels?.[SERVICE_NAME_LABEL];
   if (service === undefined) {
@@ -146,8 +118,4 @@ function checkSlice(slice: EndpointSlice, index: Index, warn: Warn): void {
 function checkGroup(group: HttpRouteGroup, warn: Warn): void {
   if (group.spec.matches.length === 0)
     warn(["spec", "matches"], "an empty list", "at least one match: no request fits");
-}
-
-function unknownName(name: string): string {
-  return `unknown name ${JSON.stringify(name)}`;
 }

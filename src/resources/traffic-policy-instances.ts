@@ -86,7 +86,8 @@ const STRATEGIES = ["adaptive", "roundRobin", "leastRequest", "random", "peakEwm
 const MILLION = 1_000_000;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/;
 const HEADER_RULE = "a header name";
-const STATUSES = /^[1-5]\d\d(?:-[1-5]\d\d)?$/;
+/** Final ones: what comes before an answer is none. */
+const STATUSES = /^[2-5]\d\d(?:-[2-5]\d\d)?$/;
 const percent: z.ZodType<number> = numberBetween(0, 100);
 const count: z.ZodType<number> = wholeBetween(0, MILLION);
 
@@ -183,6 +184,12 @@ export const limits: z.ZodType<Limits> = strictObject<Limits>({
     connections: count.exactOptional(),
     requests: count.exactOptional(),
   }).exactOptional(),
+}).superRefine((value, context) => {
+  for (const field of ["connections", "requests"] as const) {
+    const all = value[field] ?? 0;
+    if (all > 0 && (value.perInstance?.[field] ?? 0) > all)
+      context.addIssue({ code: "custom", path: ["perInstance", field], message: `at most that of all, ${all}` });
+  }
 });
 
 export const circuitBreaker: z.ZodType<CircuitBreaker> = strictObject<CircuitBreaker>({
@@ -198,6 +205,8 @@ export const circuitBreaker: z.ZodType<CircuitBreaker> = strictObject<CircuitBre
     context.addIssue({ code: "custom", path: [], message: "failurePercent or slowPercent above 0: what it trips on" });
   if ((value.slowPercent ?? 0) > 0 && value.slowAfter === undefined)
     context.addIssue({ code: "custom", path: ["slowAfter"], message: "a duration: what counts as slow" });
+  if ((value.slowPercent ?? 0) === 0 && value.slowAfter !== undefined)
+    context.addIssue({ code: "custom", path: ["slowAfter"], message: "none, or slowPercent above 0" });
 });
 
 export const retryBudget: z.ZodType<RetryBudget> = strictObject<RetryBudget>({
@@ -221,14 +230,14 @@ export const overload: z.ZodType<Overload> = strictObject<Overload>({
     .refine((names) => new Set(names).size === names.length, "each class once")
     .exactOptional(),
 }).superRefine((value, context) => {
-  const { minConcurrency = 4, maxConcurrency = 1_000 } = value;
-  if (typeof value.concurrency === "number" && (value.minConcurrency ?? value.maxConcurrency) !== undefined)
+  const { minConcurrency, maxConcurrency } = value;
+  if (typeof value.concurrency === "number" && (minConcurrency ?? maxConcurrency) !== undefined)
     context.addIssue({
       code: "custom",
       path: ["concurrency"],
       message: "adaptive, or no minConcurrency and maxConcurrency",
     });
-  if (minConcurrency > maxConcurrency)
+  if (minConcurrency !== undefined && maxConcurrency !== undefined && minConcurrency > maxConcurrency)
     context.addIssue({
       code: "custom",
       path: ["minConcurrency"],

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { compilePattern } from "../lib/pattern.ts";
 import { parseWallTime } from "../time/wall-time.ts";
 import { durationBetween, numberBetween, textThat, wholeBetween } from "./bounded-value.ts";
 import { dnsLabel } from "./name-schema.ts";
@@ -75,30 +74,6 @@ export interface Cache {
   readonly staleWhileRevalidate?: string;
 }
 
-export interface HeaderChanges {
-  readonly remove?: readonly string[];
-  readonly set?: Readonly<Record<string, string>>;
-  readonly add?: Readonly<Record<string, string>>;
-}
-
-export interface Redirect extends PathChange {
-  readonly status?: 301 | 302 | 303 | 307 | 308;
-  readonly scheme?: "http" | "https";
-  readonly host?: string;
-  readonly port?: number;
-}
-
-export interface Rewrite extends PathChange {
-  readonly host?: string;
-}
-
-/** At most one of them. */
-export interface PathChange {
-  readonly path?: string;
-  readonly prefix?: { readonly from: string; readonly to: string };
-  readonly regex?: { readonly pattern: string; readonly replacement: string };
-}
-
 const RETRY_WORDS = [
   "connect",
   "reset",
@@ -117,13 +92,6 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 const NAME_RULE = "a name of at most 63 letters, digits, -, _ and .";
 const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
 const CALLER = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?\/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
-const AUTHORITY = /^[A-Za-z0-9.-]{1,253}(?::\d{1,5})?$/;
-/** Visible characters without `?` and `#`: the query of a request stays. */
-const PATH = /^\/[!"$->@-~]{0,2047}$/;
-/** What frames or routes a message, and what weft writes itself, is nobody's to change. */
-const RESERVED =
-  /^(?:connection|content-length|expect|host|http2-settings|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|x-weft-.*)$/;
-
 const percent: z.ZodType<number> = numberBetween(0, 100);
 
 export const timeouts: z.ZodType<Timeouts> = strictObject<Timeouts>({
@@ -176,6 +144,8 @@ const rateLimit: z.ZodType<RateLimit> = strictObject<RateLimit>({
     context.addIssue({ code: "custom", path: ["header"], message: "a header name with by: header, and none without" });
   if (value.overrides !== undefined && value.by !== "caller")
     context.addIssue({ code: "custom", path: ["overrides"], message: "none, or by: caller" });
+  if (value.maxBuckets !== undefined && (value.by ?? "route") === "route")
+    context.addIssue({ code: "custom", path: ["maxBuckets"], message: "none, or by: caller or header" });
 });
 
 export const rateLimits: z.ZodType<readonly RateLimit[]> = z
@@ -224,88 +194,17 @@ export const mirrors: z.ZodType<readonly Mirror[]> = z
     strictObject<Mirror>({ service: dnsLabel, port: portNumber.exactOptional(), percentage: percent.exactOptional() }),
     "a list of services",
   )
-  .max(8, "at most 8 mirrors");
+  .max(8, "at most 8 mirrors")
+  .superRefine((all, context) =>
+    refuseRepeats(context, all, "service", (item) => `${item.service}:${item.port ?? ""}`),
+  );
 
 export const cache: z.ZodType<Cache> = strictObject<Cache>({
   maxBytes: wholeBetween(0, 64 * GIGABYTE).exactOptional(),
   maxBodyBytes: wholeBetween(0, GIGABYTE).exactOptional(),
   defaultTtl: durationBetween("0s", "8760h").exactOptional(),
   staleWhileRevalidate: durationBetween("0s", "8760h").exactOptional(),
+}).superRefine(({ maxBytes, maxBodyBytes }, context) => {
+  if (maxBytes !== undefined && maxBodyBytes !== undefined && maxBodyBytes > maxBytes)
+    context.addIssue({ code: "custom", path: ["maxBodyBytes"], message: `at most maxBytes, ${maxBytes}` });
 });
-
-const changedName: z.ZodType<string> = headerName.refine(
-  (name) => !RESERVED.test(name),
-  "a header name that neither frames nor routes the message, and is not weft's own (x-weft-…)",
-);
-const changedValues: z.ZodType<Readonly<Record<string, string>>> = z
-  .record(
-    changedName,
-    textThat(/^[\t\u0020-\u007e]{0,4096}$/, "a header value: visible characters, spaces and tabs"),
-    "values by header name",
-  )
-  .refine((values) => Object.keys(values).length <= 64, "at most 64 headers");
-
-export const headerChanges: z.ZodType<HeaderChanges> = strictObject<HeaderChanges>({
-  remove: z.array(changedName, "a list of header names").max(64, "at most 64 names").exactOptional(),
-  set: changedValues.exactOptional(),
-  add: changedValues.exactOptional(),
-});
-
-const pathChange = {
-  path: textThat(PATH, "a path that begins with /").exactOptional(),
-  prefix: strictObject<NonNullable<PathChange["prefix"]>>({
-    from: textThat(PATH, "a path that begins with /"),
-    to: textThat(PATH, "a path that begins with /"),
-  }).exactOptional(),
-  regex: strictObject<NonNullable<PathChange["regex"]>>({
-    pattern: z
-      .string("a regular expression (RE2 syntax)")
-      .max(1024, "at most 1024 characters")
-      .refine(isPattern, "a regular expression (RE2 syntax)"),
-    replacement: textThat(
-      /^(?:[!"$->@-[\]-~]|\\[0-9\\]){0,2048}$/,
-      "a path without a query, with \\1 to \\9 for groups and \\\\ for a backslash",
-    ),
-  }).exactOptional(),
-};
-
-export const redirect: z.ZodType<Redirect> = strictObject<Redirect>({
-  ...pathChange,
-  status: z
-    .union(
-      [z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)],
-      "301, 302, 303, 307 or 308",
-    )
-    .exactOptional(),
-  scheme: z.enum(["http", "https"], "http or https").exactOptional(),
-  host: textThat(/^[A-Za-z0-9.-]{1,253}$/, "a host name").exactOptional(),
-  port: portNumber.exactOptional(),
-}).superRefine((value, context) => {
-  refuseTwoPaths(value, context);
-  if (Object.keys(value).every((key) => key === "status"))
-    context.addIssue({ code: "custom", path: [], message: "a scheme, host, port or path to redirect to" });
-});
-
-export const rewrite: z.ZodType<Rewrite> = strictObject<Rewrite>({
-  ...pathChange,
-  host: textThat(AUTHORITY, "a host name, with a port or without").exactOptional(),
-}).superRefine((value, context) => {
-  refuseTwoPaths(value, context);
-  if (Object.keys(value).length === 0)
-    context.addIssue({ code: "custom", path: [], message: "a host, path, prefix or regex to rewrite" });
-});
-
-function refuseTwoPaths(value: PathChange, context: z.RefinementCtx): void {
-  const found = (["path", "prefix", "regex"] as const).filter((field) => value[field] !== undefined);
-  if (found.length > 1)
-    context.addIssue({ code: "custom", path: [], message: "at most one of path, prefix and regex" });
-}
-
-function isPattern(source: string): boolean {
-  try {
-    compilePattern(source, "search");
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -109,8 +109,12 @@ describe("compileModel() with TrafficPolicies", () => {
   });
 
   it("tries policies with matches by age", () => {
-    const later = policy("a", { matches, retries: { attempts: 1 } }, "2026-02-01T00:00:00Z");
-    const earlier = policy("b", { matches, retries: { attempts: 2 } }, "2026-01-01T00:00:00Z");
+    const later = policy(
+      "a",
+      { matches: [{ ...matches[0], matches: ["get"] }], retries: { attempts: 1 } },
+      "2026-02-01T00:00:00Z",
+    );
+    const earlier = policy("b", { matches: [{ ...matches[0], matches: ["head"] }], retries: { attempts: 2 } });
     const { routePolicies } = portOf(compileModel([REVIEWS, reads, later, earlier], null));
     assert.deepEqual(
       routePolicies.map(({ retries }) => retries?.attempts),

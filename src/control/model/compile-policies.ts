@@ -1,16 +1,15 @@
+import type { HttpRouteGroup } from "../../resources/http-route-group.ts";
 import type { Service } from "../../resources/service.ts";
-import {
-  INSTANCE_SECTIONS,
-  REQUEST_SECTIONS,
-  type TrafficPolicy,
-  type TrafficPolicySpec,
-} from "../../resources/traffic-policy.ts";
+import type { TrafficPolicy } from "../../resources/traffic-policy.ts";
+import { INSTANCE_SECTIONS, type PolicySection, REQUEST_SECTIONS } from "../../resources/traffic-policy-spec.ts";
 import { compareText } from "./compare-text.ts";
 import { compileHttpMatches } from "./compile-http-matches.ts";
-import type { ConditionLog } from "./condition-log.ts";
+import type { SplitTable } from "./compile-splits.ts";
+import { type MergedPolicies, mergePolicies, pickSections, type SectionSources } from "./merge-policies.ts";
 import type { HttpMatchModel, PortProtocol } from "./mesh-model.ts";
 import { compileClusterPolicy, compileRoutePolicy } from "./policy-sections.ts";
 import type { ClusterPolicyModel, RoutePolicyModel } from "./policy-model.ts";
+import { findMirrorProblem, type PolicyContext, reportPolicies } from "./policy-reports.ts";
 import { keyOf, type ResourceIndex } from "./resource-index.ts";
 import { portProtocol, tcpPorts } from "./service-ports.ts";
 
@@ -21,17 +20,10 @@ export interface PortPolicies {
 
 export const NO_POLICIES: PortPolicies = { policy: null, routePolicies: [] };
 
-type Section = keyof TrafficPolicySpec;
-/** Which policy each section is from, of those that are in force. */
-type Sections = Map<Section, TrafficPolicy>;
-
-/** What still means something where nothing is looked into: connections. */
-const OPAQUE_SECTIONS: ReadonlySet<string> = new Set(["loadBalancing", "outlierDetection", "limits", "timeouts"]);
-
 /** The policies of each Service, by "<namespace>/<name>", the oldest first, then by name. */
-export function groupPolicies(index: ResourceIndex, conditions: ConditionLog): Map<string, TrafficPolicy[]> {
+export function groupPolicies({ index, conditions }: PolicyContext): Map<string, TrafficPolicy[]> {
   const byService = new Map<string, TrafficPolicy[]>();
-  for (const policy of [...index.policies].sort(compareAge)) {
+  for (const policy of [...index.policies].sort(comparePolicies)) {
     const { targetRef } = policy.spec;
     const key = `${policy.metadata.namespace}/${targetRef.name}`;
     const service = index.services.get(key);
@@ -40,18 +32,16 @@ export function groupPolicies(index: ResourceIndex, conditions: ConditionLog): M
         reason: "TargetNotFound",
         message: `There is no Service "${targetRef.name}" in namespace "${policy.metadata.namespace}"; the policy has no effect`,
       });
-      continue;
-    }
-    if (targetRef.port !== undefined && !tcpPorts(service).some(({ port }) => port === targetRef.port)) {
+    } else if (targetRef.port !== undefined && !tcpPorts(service).some(({ port }) => port === targetRef.port)) {
       conditions.add(policy, "ResolvedRefs", {
         reason: "PortNotFound",
         message: `Service "${targetRef.name}" has no TCP port ${targetRef.port}; the policy has no effect`,
       });
-      continue;
+    } else {
+      const list = byService.get(key);
+      if (list === undefined) byService.set(key, [policy]);
+      else list.push(policy);
     }
-    const list = byService.get(key);
-    if (list === undefined) byService.set(key, [policy]);
-    else list.push(policy);
   }
   return byService;
 }
@@ -60,130 +50,100 @@ export function groupPolicies(index: ResourceIndex, conditions: ConditionLog): M
 export function compilePolicies(
   service: Service,
   policies: readonly TrafficPolicy[],
-  context: { readonly index: ResourceIndex; readonly conditions: ConditionLog },
+  context: PolicyContext & { readonly splits: SplitTable | null },
 ): ReadonlyMap<number, PortPolicies> {
   const table = new Map<number, PortPolicies>();
-  const narrow = policies.filter(({ spec }) => spec.matches.length > 0);
-  const matches = new Map(narrow.map((policy) => [policy, compileMatches(policy, context)]));
-  for (const port of tcpPorts(service)) {
-    const here = policies.filter(({ spec }) => spec.targetRef.port === undefined || spec.targetRef.port === port.port);
-    if (here.length === 0) continue;
-    const protocol = portProtocol(port);
-    table.set(port.port, compilePort(here, matches, { ...context, port: port.port, protocol }));
+  for (const { port, protocol, merged } of mergeByPort(service, policies, context)) {
+    reportPolicies(merged, { ...context, service, port, splits: context.splits?.get(port)?.splits ?? [] });
+    table.set(port, compilePort(merged, { index: context.index, service, port, protocol }));
   }
   return table;
 }
 
+export interface MergedPort {
+  readonly port: number;
+  readonly protocol: PortProtocol;
+  readonly merged: MergedPolicies;
+}
+
+/** The ports that policies speak of, in order of number. */
+export function mergeByPort(
+  service: Service,
+  policies: readonly TrafficPolicy[],
+  context: PolicyContext,
+): readonly MergedPort[] {
+  const matches = new Map<TrafficPolicy, readonly HttpMatchModel[]>();
+  for (const policy of policies) {
+    const found = policy.spec.matches.length === 0 ? [] : compileMatches(policy, context);
+    if (found.length > 0) matches.set(policy, found);
+  }
+  return tcpPorts(service).flatMap((servicePort) => {
+    const { port } = servicePort;
+    const here = policies.filter(({ spec }) => spec.targetRef.port === undefined || spec.targetRef.port === port);
+    if (here.length === 0) return [];
+    const protocol = portProtocol(servicePort);
+    return [{ port, protocol, merged: mergePolicies(here, { protocol, matches }) }];
+  });
+}
+
 interface PortContext {
   readonly index: ResourceIndex;
-  readonly conditions: ConditionLog;
+  readonly service: Service;
   readonly port: number;
   readonly protocol: PortProtocol;
 }
 
-function compilePort(
-  policies: readonly TrafficPolicy[],
-  matches: ReadonlyMap<TrafficPolicy, readonly HttpMatchModel[]>,
-  context: PortContext,
-): PortPolicies {
-  const wide = mergeWide(policies, context);
-  const routePolicies: RoutePolicyModel[] = [];
-  for (const [policy, fits] of matches) {
-    if (!policies.includes(policy) || fits.length === 0) continue;
-    if (context.protocol === "tcp") {
-      reportOpaque(policy, context, "its requests cannot be told apart, so the policy has no effect there");
-      continue;
-    }
-    routePolicies.push(toRoutePolicy(overlay(wide, policy), fits, [policy], context));
-  }
-  if (context.protocol !== "tcp" && hasRequestSection(wide)) routePolicies.push(toRoutePolicy(wide, null, [], context));
-  const clusterSections = [...INSTANCE_SECTIONS, "timeouts"].some((section) => wide.has(section as Section));
-  return { policy: clusterSections ? compileClusterPolicy(pickSpecs(wide)) : null, routePolicies };
+function compilePort({ wide, narrow }: MergedPolicies, context: PortContext): PortPolicies {
+  const { protocol } = context;
+  const routePolicies = narrow.map(({ policy, matches, sections }) =>
+    toRoutePolicy(sections, { matches, first: policy }, context),
+  );
+  if (protocol !== "tcp" && listTaking(wide).length > 0)
+    routePolicies.push(toRoutePolicy(wide, { matches: null, first: null }, context));
+  const { connect, idle } = wide.get("timeouts")?.spec.timeouts ?? {};
+  const hasCluster = (connect ?? idle) !== undefined || INSTANCE_SECTIONS.some((section) => wide.has(section));
+  return { policy: hasCluster ? compileClusterPolicy(pickSections(wide, protocol)) : null, routePolicies };
 }
 
-/** Of each section the oldest policy that writes it; the others are told. */
-function mergeWide(policies: readonly TrafficPolicy[], context: PortContext): Sections {
-  const sections: Sections = new Map();
-  for (const policy of policies) {
-    if (policy.spec.matches.length > 0) continue;
-    for (const section of [...INSTANCE_SECTIONS, ...REQUEST_SECTIONS]) {
-      if (policy.spec[section] === undefined) continue;
-      if (context.protocol === "tcp" && !OPAQUE_SECTIONS.has(section)) {
-        reportOpaque(policy, context, `${section} has no effect there`);
-        continue;
-      }
-      const winner = sections.get(section);
-      if (winner === undefined) sections.set(section, policy);
-      else reportConflict(policy, winner, section, context);
-    }
-  }
-  return sections;
-}
-
-function overlay(wide: Sections, narrow: TrafficPolicy): Sections {
-  const sections: Sections = new Map(wide);
-  for (const section of REQUEST_SECTIONS) if (narrow.spec[section] !== undefined) sections.set(section, narrow);
-  return sections;
-}
-
-function hasRequestSection(sections: Sections): boolean {
+/** The policies that say something of requests, in the order of the sections. */
+function listTaking(sections: SectionSources): readonly TrafficPolicy[] {
+  const taking = REQUEST_SECTIONS.flatMap((section: PolicySection) => {
+    const policy = sections.get(section);
+    return policy === undefined || (section === "timeouts" && !speaksOfRequests(policy)) ? [] : [policy];
+  });
   // What affinity goes by is a matter of each request, and written where balancing is.
-  return REQUEST_SECTIONS.some((section) => sections.has(section)) || sections.has("loadBalancing");
+  const balancing = sections.get("loadBalancing");
+  return balancing?.spec.loadBalancing?.hashOn === undefined ? taking : [...taking, balancing];
+}
+
+/** Two of the timeouts are about connections. */
+function speaksOfRequests({ spec }: TrafficPolicy): boolean {
+  const { request, response, perTry, streamIdle } = spec.timeouts ?? {};
+  return (request ?? response ?? perTry ?? streamIdle) !== undefined;
 }
 
 function toRoutePolicy(
-  sections: Sections,
-  matches: readonly HttpMatchModel[] | null,
-  first: readonly TrafficPolicy[],
-  context: PortContext,
+  sections: SectionSources,
+  route: { readonly matches: readonly HttpMatchModel[] | null; readonly first: TrafficPolicy | null },
+  { index, service, port, protocol }: PortContext,
 ): RoutePolicyModel {
-  const names = [REQUEST_SECTIONS, ["loadBalancing"] as const].flat();
-  const taking = names.flatMap((section) => sections.get(section) ?? []);
-  const key = [...new Set([...first, ...taking].map(keyOf))].join(",");
-  for (const policy of new Set(taking)) reportMirrors(policy, context);
-  const { namespace = "" } = (first[0] ?? taking[0])?.metadata ?? {};
-  const isKnown = (service: string, port: number): boolean =>
-    hasPort(context.index.services.get(`${namespace}/${service}`), port);
-  return compileRoutePolicy(pickSpecs(sections), { key, matches, port: context.port, isKnown });
-}
-
-function hasPort(service: Service | undefined, port: number): boolean {
-  return service !== undefined && tcpPorts(service).some((candidate) => candidate.port === port);
-}
-
-function reportMirrors(policy: TrafficPolicy, { index, conditions, port }: PortContext): void {
-  for (const mirror of policy.spec.mirrors ?? []) {
-    const service = index.services.get(`${policy.metadata.namespace}/${mirror.service}`);
-    const wanted = mirror.port ?? port;
-    if (service === undefined) {
-      conditions.add(policy, "ResolvedRefs", {
-        reason: "MirrorNotFound",
-        message: `There is no Service "${mirror.service}" in namespace "${policy.metadata.namespace}"; nothing is mirrored to it`,
-      });
-    } else if (!hasPort(service, wanted)) {
-      conditions.add(policy, "ResolvedRefs", {
-        reason: "MirrorPortNotFound",
-        message: `Service "${mirror.service}" has no TCP port ${wanted}; nothing is mirrored to it`,
-      });
-    }
-  }
-}
-
-function pickSpecs(sections: Sections): TrafficPolicySpec {
-  const picked: Record<string, unknown> = {};
-  for (const [section, policy] of sections) picked[section] = policy.spec[section];
-  return picked as unknown as TrafficPolicySpec;
+  const taking = [...(route.first === null ? [] : [route.first]), ...listTaking(sections)];
+  const isKnown = (name: string, wanted: number): boolean =>
+    findMirrorProblem(index.services.get(`${service.metadata.namespace}/${name}`), wanted) === null;
+  return compileRoutePolicy(pickSections(sections, protocol), {
+    key: [...new Set(taking.map(keyOf))].join(","),
+    matches: route.matches,
+    port,
+    isKnown,
+  });
 }
 
 /** Any of them; empty = the policy cannot take effect. An unknown group never means "every request". */
-function compileMatches(
-  policy: TrafficPolicy,
-  { index, conditions }: { readonly index: ResourceIndex; readonly conditions: ConditionLog },
-): readonly HttpMatchModel[] {
+function compileMatches(policy: TrafficPolicy, { index, conditions }: PolicyContext): readonly HttpMatchModel[] {
   const { namespace } = policy.metadata;
   const found: HttpMatchModel[] = [];
   for (const reference of policy.spec.matches) {
-    const group = index.groups.get(`${namespace}/${reference.name}`);
+    const group: HttpRouteGroup | undefined = index.groups.get(`${namespace}/${reference.name}`);
     if (group === undefined) {
       conditions.add(policy, "ResolvedRefs", {
         reason: "RouteGroupNotFound",
@@ -209,22 +169,8 @@ function compileMatches(
   return found;
 }
 
-function reportConflict(policy: TrafficPolicy, winner: TrafficPolicy, section: Section, context: PortContext): void {
-  context.conditions.add(policy, "Conflicted", {
-    reason: "AnotherPolicy",
-    message: `TrafficPolicy "${winner.metadata.name}" is older and says ${section} of "${policy.spec.targetRef.name}" port ${context.port}; what this one says of it has no effect`,
-  });
-}
-
-function reportOpaque(policy: TrafficPolicy, { conditions, port }: PortContext, consequence: string): void {
-  conditions.add(policy, "Accepted", {
-    reason: "NeedsHttp",
-    message: `Port ${port} of "${policy.spec.targetRef.name}" is opaque TCP: ${consequence}`,
-  });
-}
-
-/** A policy that was never stored has no time; it counts as the newest. */
-function compareAge(one: TrafficPolicy, other: TrafficPolicy): number {
+/** The oldest first, then by name. A policy that was never stored has no time; it counts as the newest. */
+function comparePolicies(one: TrafficPolicy, other: TrafficPolicy): number {
   return (
     compareText(one.metadata.creationTimestamp ?? "~", other.metadata.creationTimestamp ?? "~") ||
     compareText(keyOf(one), keyOf(other))

@@ -22,13 +22,14 @@ export interface CompiledServices {
 
 export function compileServices(index: ResourceIndex, conditions: ConditionLog): CompiledServices {
   const splits = compileSplits(index, conditions);
-  const byService = groupPolicies(index, conditions);
+  const byService = groupPolicies({ index, conditions });
   const workloads = new Map<string, WorkloadDraft>();
   const models: [string, ServiceModel][] = [];
   for (const [key, service] of index.services) {
     const slices = index.slices.get(key) ?? [];
-    const policies = compilePolicies(service, byService.get(key) ?? [], { index, conditions });
-    models.push([key, compileService(service, slices, { splits: splits.get(key) ?? null, policies })]);
+    const table = splits.get(key) ?? null;
+    const policies = compilePolicies(service, byService.get(key) ?? [], { index, conditions, splits: table });
+    models.push([key, compileService(service, slices, { splits: table, policies })]);
     for (const port of tcpPorts(service)) collectWorkloads(slices, port, workloads);
   }
   for (const [key, table] of splits) {

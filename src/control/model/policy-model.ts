@@ -2,7 +2,7 @@ import type { HttpMatchModel } from "./mesh-model.ts";
 
 /**
  * What TrafficPolicies say about one port of a Service, resolved. Times in milliseconds, patterns as RE2 text. A section
- * that nobody writes is null, a field that nobody writes is left out: the proxy has the defaults.
+ * that nobody writes is null: the proxy has the defaults. A field that a section leaves out has its default here.
  */
 export interface ClusterPolicyModel {
   readonly loadBalancing: BalancingModel | null;

@@ -1,6 +1,6 @@
 import { parseWallTime } from "../../time/wall-time.ts";
 import { toMs } from "../../resources/bounded-value.ts";
-import type { TrafficPolicySpec } from "../../resources/traffic-policy.ts";
+import type { HeaderChanges, PathChange, Redirect } from "../../resources/traffic-policy-changes.ts";
 import type {
   CircuitBreaker,
   HashSource,
@@ -10,19 +10,13 @@ import type {
   OutlierDetection,
   Overload,
 } from "../../resources/traffic-policy-instances.ts";
-import type {
-  Fault,
-  HeaderChanges,
-  PathChange,
-  RateLimit,
-  Redirect,
-  Retries,
-  RetryWord,
-} from "../../resources/traffic-policy-requests.ts";
+import type { Cache, Fault, RateLimit, Retries, RetryWord, Timeouts } from "../../resources/traffic-policy-requests.ts";
 import { compareText } from "./compare-text.ts";
+import type { PolicySections } from "./merge-policies.ts";
 import type { HttpMatchModel } from "./mesh-model.ts";
 import type {
   BalancingModel,
+  CacheModel,
   ClusterPolicyModel,
   FaultModel,
   HashSourceModel,
@@ -37,12 +31,16 @@ import type {
   RetriesModel,
   RetryCondition,
   RoutePolicyModel,
+  TimeoutsModel,
   TripModel,
 } from "./policy-model.ts";
 
-/** Sections as written -> the model, with the defaults of what a section leaves out. docs/traffic-policy.md lists them. */
+/**
+ * Sections as written -> the model, with the defaults of what a section leaves out: those that hold without the section, but
+ * for a default that what is written beside it contradicts, which gives way. docs/traffic-policy.md lists them.
+ */
 
-export function compileClusterPolicy(spec: TrafficPolicySpec): ClusterPolicyModel {
+export function compileClusterPolicy(spec: PolicySections): ClusterPolicyModel {
   const { timeouts, retryBudget } = spec;
   return {
     loadBalancing: spec.loadBalancing === undefined ? null : toBalancing(spec.loadBalancing),
@@ -70,21 +68,12 @@ export interface RouteContext {
   readonly isKnown: (service: string, port: number) => boolean;
 }
 
-export function compileRoutePolicy(spec: TrafficPolicySpec, context: RouteContext): RoutePolicyModel {
-  const { timeouts, cache, rewrite } = spec;
-  const ms = (text: string | undefined): number | null => (text === undefined ? null : toMs(text, 0));
+export function compileRoutePolicy(spec: PolicySections, context: RouteContext): RoutePolicyModel {
+  const { rewrite } = spec;
   return {
     key: context.key,
     matches: context.matches,
-    timeouts:
-      timeouts === undefined
-        ? null
-        : {
-            requestMs: ms(timeouts.request),
-            responseMs: ms(timeouts.response),
-            perTryMs: ms(timeouts.perTry),
-            streamIdleMs: ms(timeouts.streamIdle),
-          },
+    timeouts: spec.timeouts === undefined ? null : toTimeouts(spec.timeouts),
     retries: spec.retries === undefined ? null : toRetries(spec.retries),
     hashOn: (spec.loadBalancing?.hashOn ?? []).map(toHashSource),
     sticky: spec.sticky === undefined ? null : toHashSource(spec.sticky),
@@ -93,15 +82,7 @@ export function compileRoutePolicy(spec: TrafficPolicySpec, context: RouteContex
     mirrors: (spec.mirrors ?? [])
       .map(({ service, port = context.port, percentage = 100 }) => ({ service, port, percentage }))
       .filter(({ service, port }) => context.isKnown(service, port)),
-    cache:
-      cache === undefined
-        ? null
-        : {
-            maxBytes: cache.maxBytes ?? 64 * 1024 * 1024,
-            maxBodyBytes: cache.maxBodyBytes ?? 1024 * 1024,
-            defaultTtlMs: toMs(cache.defaultTtl, 0),
-            staleWhileRevalidateMs: toMs(cache.staleWhileRevalidate, 0),
-          },
+    cache: spec.cache === undefined ? null : toCache(spec.cache),
     requestHeaders: toHeaderChanges(spec.requestHeaders),
     responseHeaders: toHeaderChanges(spec.responseHeaders),
     redirect: spec.redirect === undefined ? null : toRedirect(spec.redirect),
@@ -125,13 +106,14 @@ function toHealthCheck(written: HealthCheck): HealthCheckModel {
     const [from = 0, to = from] = range.split("-").map(Number);
     return [from, to];
   });
+  const intervalMs = toMs(written.interval, 5_000);
   return {
     kind: written.http !== undefined ? "http" : written.grpc !== undefined ? "grpc" : "tcp",
     path: written.http?.path ?? "/",
     statuses,
     service: written.grpc?.service ?? "",
-    intervalMs: toMs(written.interval, 5_000),
-    timeoutMs: toMs(written.timeout, 1_000),
+    intervalMs,
+    timeoutMs: toMs(written.timeout, Math.min(1_000, intervalMs)),
     jitterPercent: written.jitterPercent ?? 20,
     unhealthyThreshold: written.unhealthyThreshold ?? 3,
     healthyThreshold: written.healthyThreshold ?? 2,
@@ -139,13 +121,14 @@ function toHealthCheck(written: HealthCheck): HealthCheckModel {
 }
 
 function toOutliers(written: OutlierDetection): OutlierModel {
+  const baseEjectionMs = toMs(written.baseEjection, Math.min(5_000, toMs(written.maxEjection, 5_000)));
   return {
     enabled: written.enabled ?? true,
     consecutive5xx: written.consecutive5xx ?? 10,
     consecutiveGatewayErrors: written.consecutiveGatewayErrors ?? 5,
     intervalMs: toMs(written.interval, 10_000),
-    baseEjectionMs: toMs(written.baseEjection, 5_000),
-    maxEjectionMs: toMs(written.maxEjection, 300_000),
+    baseEjectionMs,
+    maxEjectionMs: toMs(written.maxEjection, Math.max(300_000, baseEjectionMs)),
     maxEjectedPercent: written.maxEjectedPercent ?? 50,
     minInstances: written.minInstances ?? 1,
     successRateFactor: written.successRateFactor ?? 0,
@@ -155,14 +138,14 @@ function toOutliers(written: OutlierDetection): OutlierModel {
   };
 }
 
-function toLimits(written: Limits): LimitsModel {
+function toLimits({ connections, pendingRequests, requests, retries, perInstance = {} }: Limits): LimitsModel {
   return {
-    connections: written.connections ?? 1_024,
-    pendingRequests: written.pendingRequests ?? 16_384,
-    requests: written.requests ?? 0,
-    retries: written.retries ?? 0,
-    instanceConnections: written.perInstance?.connections ?? 0,
-    instanceRequests: written.perInstance?.requests ?? 0,
+    connections: connections ?? Math.max(1_024, perInstance.connections ?? 0),
+    pendingRequests: pendingRequests ?? 16_384,
+    requests: requests ?? 0,
+    retries: retries ?? 0,
+    instanceConnections: perInstance.connections ?? 0,
+    instanceRequests: perInstance.requests ?? 0,
   };
 }
 
@@ -179,9 +162,10 @@ function toTrip(written: CircuitBreaker): TripModel {
 }
 
 function toOverload(written: Overload): OverloadModel {
-  const { concurrency = "adaptive", minConcurrency = 4, maxConcurrency = 1_000 } = written;
+  const { concurrency = "adaptive", minConcurrency, maxConcurrency } = written;
+  const min = minConcurrency ?? Math.min(4, maxConcurrency ?? 4);
   return {
-    concurrency: concurrency === "adaptive" ? { min: minConcurrency, max: maxConcurrency } : concurrency,
+    concurrency: concurrency === "adaptive" ? { min, max: maxConcurrency ?? Math.max(1_000, min) } : concurrency,
     maxQueue: written.maxQueue ?? 100,
     maxWaitMs: toMs(written.maxWait, 1_000),
     priorityHeader: written.priorityHeader ?? "x-weft-priority",
@@ -204,6 +188,23 @@ const GRPC_STATUSES: Readonly<Record<Extract<RetryWord, `grpc-${string}`>, numbe
   "grpc-unavailable": 14,
 };
 
+/** Connections are the cluster's. Null where only they are spoken of. */
+function toTimeouts({ request, response, perTry, streamIdle }: Timeouts): TimeoutsModel | null {
+  if ((request ?? response ?? perTry ?? streamIdle) === undefined) return null;
+  const ms = (text: string | undefined): number | null => (text === undefined ? null : toMs(text, 0));
+  return { requestMs: ms(request), responseMs: ms(response), perTryMs: ms(perTry), streamIdleMs: ms(streamIdle) };
+}
+
+function toCache({ maxBytes, maxBodyBytes, defaultTtl, staleWhileRevalidate }: Cache): CacheModel {
+  const bytes = maxBytes ?? Math.max(64 * 1024 * 1024, maxBodyBytes ?? 0);
+  return {
+    maxBytes: bytes,
+    maxBodyBytes: maxBodyBytes ?? Math.min(1024 * 1024, bytes),
+    defaultTtlMs: toMs(defaultTtl, 0),
+    staleWhileRevalidateMs: toMs(staleWhileRevalidate, 0),
+  };
+}
+
 function toRetries(written: Retries): RetriesModel {
   const on = new Set<RetryCondition>();
   const statuses: number[] = [];
@@ -215,7 +216,7 @@ function toRetries(written: Retries): RetriesModel {
   }
   if (statuses.length > 0) on.add("status");
   if (grpcStatuses.length > 0) on.add("grpcStatus");
-  const backoffBaseMs = toMs(written.backoff?.base, 25);
+  const backoffBaseMs = toMs(written.backoff?.base, Math.min(25, toMs(written.backoff?.max, 25)));
   return {
     attempts: written.attempts ?? 2,
     on: [...on].sort(compareText),

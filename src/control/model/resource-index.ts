@@ -15,6 +15,7 @@ export interface ResourceIndex {
   readonly services: ReadonlyMap<string, Service>;
   /** By the key of the Service they belong to. */
   readonly slices: ReadonlyMap<string, readonly EndpointSlice[]>;
+  readonly serviceAccounts: ReadonlySet<string>;
   readonly groups: ReadonlyMap<string, HttpRouteGroup>;
   readonly tcpRoutes: ReadonlyMap<string, TcpRoute>;
   readonly splits: readonly TrafficSplit[];
@@ -27,6 +28,7 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
   let mesh: Mesh | null = null;
   const services = new Map<string, Service>();
   const slices = new Map<string, EndpointSlice[]>();
+  const serviceAccounts = new Set<string>();
   const groups = new Map<string, HttpRouteGroup>();
   const tcpRoutes = new Map<string, TcpRoute>();
   const splits: TrafficSplit[] = [];
@@ -60,11 +62,13 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
         policies.push(resource as TrafficPolicy);
         break;
       case "ServiceAccount":
+        serviceAccounts.add(keyOf(resource));
+        break;
       case undefined:
         break;
     }
   }
-  return { mesh, services, slices, groups, tcpRoutes, splits, targets, policies };
+  return { mesh, services, slices, serviceAccounts, groups, tcpRoutes, splits, targets, policies };
 }
 
 export function keyOf(resource: Resource): string {

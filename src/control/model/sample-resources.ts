@@ -111,6 +111,16 @@ export function sampleMesh(spec: Readonly<Record<string, unknown>>): Resource {
   return validated({ apiVersion: "weft.dev/v1alpha1", kind: "Mesh", metadata: { name: "mesh" }, spec });
 }
 
+/** Of the Service `reviews`, unless `spec` has another target. */
+export function samplePolicy(
+  name: string,
+  spec: Readonly<Record<string, unknown>>,
+  options: SampleOptions = {},
+): Resource {
+  const targetRef = { kind: "Service", name: "reviews" };
+  return sample("weft.dev/v1alpha1", "TrafficPolicy", { name, options, spec: { targetRef, ...spec } });
+}
+
 /** Each condition as "Kind namespace/name Type Reason". */
 export function listReasons(model: MeshModel): string[] {
   return model.conditions.map(
