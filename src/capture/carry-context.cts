@@ -6,6 +6,9 @@
 const { AsyncLocalStorage } = require("node:async_hooks") as typeof import("node:async_hooks");
 const diagnostics = require("node:diagnostics_channel") as typeof import("node:diagnostics_channel");
 const net = require("node:net") as typeof import("node:net");
+const { followGrpcCalls } = require("./carry-grpc.cjs") as {
+  followGrpcCalls(options: { currentContext(): Context | undefined; isMeshName(host: string): boolean }): boolean;
+};
 const { RequestContext, isGrpcType, nowMs } = require("./request-context.cjs") as ContextModule;
 
 interface Context {
@@ -59,6 +62,7 @@ const HTTP1_EVENTS = new Set<unknown>(["request", "checkContinue", "checkExpecta
 const storage = new AsyncLocalStorage<Context | undefined>();
 let isMeshName: CarryOptions["isMeshName"] = () => false;
 let sidecarHost = "";
+let followsGrpc = false;
 let followsHttp1 = false;
 let followsHttp2 = false;
 
@@ -81,7 +85,9 @@ function withoutContext<T>(connect: () => T): T {
 function noteDial(socket: object, name: string): void {
   guard(() => {
     (socket as { [DIALLED]?: string })[DIALLED] = name;
-    if (!followsHttp2 && isHttp2Loaded()) followHttp2Calls();
+    if (followsHttp2 || !isHttp2Loaded()) return;
+    followHttp2Calls();
+    followGrpc();
   });
 }
 
@@ -112,7 +118,10 @@ function begin(fields: unknown, request: unknown, response: unknown): Context | 
   if (typeof fields !== "object" || fields === null) return null;
   const context = RequestContext.read(fields as Fields, nowMs());
   if (context === null) return null;
-  if (!followsHttp1) followHttp1Calls();
+  if (!followsHttp1) {
+    followHttp1Calls();
+    followGrpc();
+  }
   const source = request as Emitter;
   source[CONTEXT] = context;
   // The body's events come from the connection, where another request may be the current one.
@@ -189,6 +198,11 @@ function addToUndici(context: Context, request: UndiciRequest): void {
   for (const [name, value] of context.fieldsFor((name) => names.includes(name), false)) request.addHeader(name, value);
 }
 
+/** When the app's modules are loaded: at its first request, and when it first uses HTTP/2. */
+function followGrpc(): void {
+  if (!followsGrpc) followsGrpc = followGrpcCalls({ currentContext: () => storage.getStore(), isMeshName });
+}
+
 /** The class of client sessions has no name outside Node: one that goes nowhere shows it. */
 function followHttp2Calls(): void {
   followsHttp2 = true;
@@ -197,8 +211,13 @@ function followHttp2Calls(): void {
   const nowhere = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
   const session = http2.connect("http://127.0.0.1", { createConnection: () => nowhere });
   session.on("error", () => undefined);
-  const prototype = Object.getPrototypeOf(session) as { request?: unknown };
+  const prototype = Object.getPrototypeOf(session) as { emit: Method; request?: unknown };
   session.destroy();
+  // What happens to a session concerns all who wait for it. grpc-js sends all calls that waited when one is connected.
+  const { emit } = prototype;
+  prototype.emit = function emitWithoutContext(...parameters) {
+    return withoutContext(() => emit.apply(this, parameters));
+  };
   const original = prototype.request;
   if (typeof original !== "function") return;
   prototype.request = function request(this: object, fields: unknown, ...rest: unknown[]) {
@@ -214,7 +233,8 @@ function addToHttp2(context: Context, session: object, fields: unknown): unknown
   const lines = Array.isArray(fields) ? fields : Object.entries(fields ?? {}).flat();
   const values = new Map<string, unknown>();
   for (let index = 0; index + 1 < lines.length; index += 2) values.set(toLower(lines[index]), lines[index + 1]);
-  if (values.get(":method") === "CONNECT") return null;
+  // Of a call by grpc-js only its channel knows whose it is.
+  if (values.get(":method") === "CONNECT" || String(values.get("user-agent")).includes("grpc-node-js/")) return null;
   const authority = values.get(":authority") ?? values.get("host");
   const host = typeof authority === "string" ? hostOfUrl(`http://${authority}`) : nameOfSession(session);
   if (!isMeshName(host)) return null;

@@ -104,6 +104,12 @@ const SPECIAL = {
   whatCameLater: `return globalThis.later`,
   held: `await new Promise((done) => (globalThis.release = done)); return seen(http.get("http://reviews/"))`,
   release: `globalThis.release?.(); return { released: globalThis.release !== undefined }`,
+  waitingForSession: `return new Promise((done) => {
+    (globalThis.waiting ??= []).push(() => done(seen2(shared, { ":path": "/" })));
+    if (waiting.length < 2) return;
+    globalThis.shared = late("http://reviews/");
+    shared.once("connect", () => waiting.forEach((send) => send()));
+  })`,
   remembered: `(globalThis.refs ??= []).push(new WeakRef(req), new WeakRef(res)); globalThis.timer ??= setInterval(() => {}, 1000);
     session.request({ ":path": "/" }).resume(); await seen(http.get({ host: "reviews", agent: keepAlive })); return {}`,
   alive: `await new Promise((done) => setTimeout(done, 20)); gc(); return { alive: refs.filter((ref) => ref.deref() !== undefined).length }`,
@@ -242,6 +248,12 @@ function testSpecial(node: string): void {
     assert.equal(seen["x-request-id"], "first");
     assert.equal(seen["x-b3-traceid"], "1");
     assert.equal(seen["x-request-timeout-ms"], undefined);
+  });
+
+  test("calls that wait for a session carry nothing, rather than what the first of them came with", async () => {
+    const fields = (id: string): Fields => ({ "x-request-id": id, ...DEADLINE });
+    const seen = await Promise.all(["one", "two"].map((id) => app.ask("waitingForSession", fields(id))));
+    for (const each of seen) assertNothing({ host: "told by :authority", ...each });
   });
 
   test("what goes on after the answer has the trace and no deadline", async () => {

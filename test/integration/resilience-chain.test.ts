@@ -79,14 +79,18 @@ test("trace and deadline of a request reach the end of a chain of five apps that
   assert.ok(left < 20_000, `${left} ms left at the end`);
 });
 
-test("trace and deadline go through a gRPC call between apps too", async () => {
-  const given = { "x-b3-traceid": "5".repeat(32), "x-request-id": "through-grpc" };
+test("trace and deadline go through gRPC calls between apps too, the first ones of a channel at once", async () => {
+  const isReady = async (): Promise<boolean> =>
+    (await mesh.api().proxies()).every(({ connected, state }) => connected && state === "SYNCED");
+  await waitUntil("all proxies are ready", isReady);
+  await Promise.all(["1", "2", "3", "4"].map(askByGrpc));
+});
+
+async function askByGrpc(digit: string): Promise<void> {
+  const given = { "x-b3-traceid": digit.repeat(32), "x-request-id": `through-grpc-${digit}` };
   const headers = { ...given, "x-request-timeout-ms": "20000" };
-  await waitUntil(
-    "the gRPC service answers",
-    async () => (await call({ port, host: "asking", path: "/" })).status === 200,
-  );
   const answer = await call({ port, host: "asking", path: "/", headers });
+  assert.equal(answer.status, 200, answer.body);
   const links = JSON.parse(answer.body) as readonly Link[];
   assert.deepEqual(
     links.map(({ service }) => service),
@@ -99,7 +103,7 @@ test("trace and deadline go through a gRPC call between apps too", async () => {
     leftMs.every((left, index) => left > 10_000 && left <= (leftMs[index - 1] ?? 20_000) + 1),
     `left: ${leftMs.join(", ")} ms`,
   );
-});
+}
 
 test("a request without a trace gets one at the first hop, and the same at every other; and no deadline", async () => {
   const links = JSON.parse((await ask("/ok")).body) as readonly Link[];
