@@ -101,7 +101,7 @@ async function runChecks(context: CliContext): Promise<readonly CheckResult[]> {
     ...results,
     ...checkIdentity({ ...facts, proxies }, { wallMs, certificateLifetimeMs: model.settings.certificateLifetimeMs }),
     ...checkProxies(proxies, wallMs),
-    ...checkResources(model, facts.resources),
+    ...checkResources(model, facts.resources, wallMs),
     ...checkTraffic(facts.traffic, TRAFFIC_WINDOW_NAME),
   ];
 }

@@ -6,6 +6,7 @@ const EXAMPLES = `
 Examples:
   $ weft describe service reviews           ports, endpoints, splits, who may call it, traffic
   $ weft describe tt/reviews -n shop
+  $ weft describe tp reviews                what it is about, its faults, what is not in force
 `;
 
 /** Of the traffic shown with a Service. */
@@ -63,7 +64,12 @@ async function describe(
   try {
     const resource = await findResource(client, definition, { namespace: options.namespace, name: argument.name });
     const [resources, traffic] = await Promise.all([listEverything(client), client.stat(TRAFFIC_WINDOW_MS)]);
-    const found = description.createDescription(resource, { model: compileModel(resources, null), resources, traffic });
+    const found = description.createDescription(resource, {
+      model: compileModel(resources, null),
+      resources,
+      traffic,
+      wallMs: context.clock.wallMs(),
+    });
     if (options.output === "table") writeLines(context.stdout, await description.formatDescription(context, found));
     else await writeValue(context.stdout, options.output, found);
   } finally {

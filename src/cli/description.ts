@@ -1,9 +1,11 @@
 import type { Condition, MeshModel, ServiceModel } from "../control/model/mesh-model.ts";
 import type { StatRow } from "../control/views.ts";
 import type { Resource } from "../resources/resource.ts";
+import type { TrafficPolicy } from "../resources/traffic-policy.ts";
 import type { TrafficTarget } from "../resources/traffic-target.ts";
 import type { CliContext } from "./context.ts";
 import { describeReferences } from "./dangling-references.ts";
+import { describePolicy, formatPolicy, type PolicyDescription } from "./describe-policy.ts";
 import { paint } from "./output/style.ts";
 import { formatTable } from "./output/table.ts";
 import type { Terminal } from "./output/terminal.ts";
@@ -16,6 +18,8 @@ export interface Description {
   readonly resource: Resource;
   /** Null for what is not a Service. */
   readonly service: ServiceDescription | null;
+  /** Null for what is not a TrafficPolicy. */
+  readonly policy: PolicyDescription | null;
   /** How it is in force otherwise than written; empty when it is not. */
   readonly conditions: readonly Condition[];
   /** Names in it that nothing has. */
@@ -43,6 +47,8 @@ export interface DescriptionFacts {
   readonly model: MeshModel;
   readonly resources: readonly Resource[];
   readonly traffic: readonly StatRow[];
+  /** Now: which faults have ended. */
+  readonly wallMs: number;
 }
 
 export function createDescription(resource: Resource, facts: DescriptionFacts): Description {
@@ -56,7 +62,13 @@ export function createDescription(resource: Resource, facts: DescriptionFacts): 
       (reference) => reference.resource === `${kind}/${metadata.name}` && reference.namespace === metadata.namespace,
     )
     .map((reference) => reference.problem);
-  return { resource, service: kind === "Service" ? describeService(resource, facts) : null, conditions, unknownNames };
+  return {
+    resource,
+    service: kind === "Service" ? describeService(resource, facts) : null,
+    policy: kind === "TrafficPolicy" ? describePolicy(resource as TrafficPolicy, facts.model, facts.wallMs) : null,
+    conditions,
+    unknownNames,
+  };
 }
 
 function describeService(resource: Resource, facts: DescriptionFacts): ServiceDescription {
@@ -89,9 +101,10 @@ function listRules(resources: readonly Resource[], targetKey: string): readonly 
 
 /** For people; sections that have nothing to say are left out. */
 export async function formatDescription(context: CliContext, description: Description): Promise<readonly string[]> {
-  const { resource, service, conditions } = description;
+  const { resource, service, policy, conditions } = description;
   const heading = (text: string): readonly string[] => ["", paint(context.stdout, "bold", text)];
   const lines = [...formatMetadata(context, resource)];
+  if (policy !== null) lines.push(...formatPolicy(policy, heading));
   if (service === null) lines.push(...heading("Content"), ...(await formatContent(resource)));
   else lines.push(...formatService(context, service, heading));
   const problems = [

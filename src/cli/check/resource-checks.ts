@@ -1,12 +1,18 @@
 import type { MeshModel, ServiceModel, ServicePortModel } from "../../control/model/mesh-model.ts";
 import type { Resource } from "../../resources/resource.ts";
+import type { TrafficPolicy } from "../../resources/traffic-policy.ts";
 import { describeReferences } from "../dangling-references.ts";
+import { describeFaults, formatFaultState } from "../describe-faults.ts";
 import { type CheckResult, toResult } from "./check-result.ts";
 
 const SECTION = "resources";
 
 /** What the resources mean together, judged on the same model that the control plane compiles. */
-export function checkResources(model: MeshModel, resources: readonly Resource[]): readonly CheckResult[] {
+export function checkResources(
+  model: MeshModel,
+  resources: readonly Resource[],
+  wallMs: number,
+): readonly CheckResult[] {
   const services = [...model.services].filter(([, service]) => service.exists);
   return [
     toResult(SECTION, "every resource is in force as it is written", {
@@ -30,6 +36,13 @@ export function checkResources(model: MeshModel, resources: readonly Resource[])
         .flatMap(([key, service]) => listDeadSplits(key, service, model)),
       hint: "Give a backend with ready endpoints a weight above 0: until then these requests are answered with 503",
     }),
+    toResult(SECTION, "no fault is injected, and none that has ended is left", {
+      outcome: "warning",
+      found: resources
+        .filter((resource) => resource.kind === "TrafficPolicy")
+        .flatMap((resource) => listFaults(resource as TrafficPolicy, model, wallMs)),
+      hint: "Apply the policy without the fault, or delete it, once nobody needs it",
+    }),
     toResult(SECTION, "every service may be called by somebody", {
       outcome: "warning",
       found:
@@ -39,6 +52,15 @@ export function checkResources(model: MeshModel, resources: readonly Resource[])
       hint: "Under `access: strict` only a TrafficTarget opens a service: write one, or `allow:` in weft.yaml",
     }),
   ];
+}
+
+/** Of a fault that is not in force the policy's conditions speak. */
+function listFaults(policy: TrafficPolicy, model: MeshModel, wallMs: number): readonly string[] {
+  const { namespace, name } = policy.metadata;
+  const where = `${namespace}/${policy.spec.targetRef.name}: TrafficPolicy ${namespace}/${name}`;
+  return describeFaults(policy, model, wallMs)
+    .filter((fault) => fault.state !== "idle")
+    .map((fault) => `${where}, fault ${fault.name}: ${fault.does}; ${formatFaultState(fault)}`);
 }
 
 function listPortsWithoutEndpoints(key: string, service: ServiceModel): readonly string[] {
