@@ -44,7 +44,7 @@ async function apply(context: CliContext, paths: readonly string[], format: Outp
   }
   const client = await context.openApi();
   try {
-    const warnings = await findWarnings(client, read);
+    const warnings = await findWarnings(context, client, read);
     printProblems(context.stderr, [...read.problems, ...warnings]);
     await applyAll(context, client, await inDependencyOrder(read.resources), format);
   } finally {
@@ -60,13 +60,16 @@ function refuse(context: CliContext, problems: readonly Problem[]): void {
   context.fail();
 }
 
-/** Names that neither the files nor the mesh have. */
-async function findWarnings(client: ApiClient, read: ReadResources): Promise<readonly Problem[]> {
+/** Names that neither the files nor the mesh have, and faults that are over. */
+async function findWarnings(context: CliContext, client: ApiClient, read: ReadResources): Promise<readonly Problem[]> {
   const [{ listEverything }, { checkReferences }] = await Promise.all([
     import("./list-everything.ts"),
     import("../resources/check-references.ts"),
   ]);
-  return checkReferences(read.resources, await listEverything(client), { sources: read.sources });
+  return checkReferences(read.resources, await listEverything(client), {
+    sources: read.sources,
+    wallMs: context.clock.wallMs(),
+  });
 }
 
 /** What is referred to before what refers to it, so that the mesh is never told of a name before it exists. */

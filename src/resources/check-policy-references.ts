@@ -1,8 +1,8 @@
-import { formatWallTime, parseWallTime } from "../time/wall-time.ts";
 import type { HttpRouteGroup } from "./http-route-group.ts";
 import { type NamedResources, unknownName, type Warn } from "./named-resources.ts";
 import type { Service } from "./service.ts";
 import type { TrafficPolicy } from "./traffic-policy.ts";
+import { readFaultEnd } from "./traffic-policy-requests.ts";
 
 export interface PolicyReferenceContext {
   readonly resources: NamedResources;
@@ -79,13 +79,12 @@ function checkCallers({ spec }: TrafficPolicy, { resources, warn }: PolicyRefere
 }
 
 function checkFaults({ spec }: TrafficPolicy, wallMs: number, warn: Warn): void {
-  for (const [position, { until }] of (spec.faults ?? []).entries()) {
+  for (const [position, fault] of (spec.faults ?? []).entries()) {
     const path = ["spec", "faults", position, "until"];
-    const untilMs = parseWallTime(until);
-    if (untilMs <= wallMs)
-      warn(path, `${until}, which has passed`, "a time to come, or no such fault: it does nothing");
-    else if (untilMs - wallMs > LONG_FAULT_MS)
-      warn(path, until, `a time before ${formatWallTime(wallMs + LONG_FAULT_MS)}: faults of over 7 days are forgotten`);
+    const { until } = fault;
+    const leftMs = readFaultEnd(fault) - wallMs;
+    if (leftMs <= 0) warn(path, `${until}, which has passed`, "a time to come, or no such fault: it does nothing");
+    else if (leftMs > LONG_FAULT_MS) warn(path, until, "a time within 7 days: a fault that lasts longer is forgotten");
   }
 }
 

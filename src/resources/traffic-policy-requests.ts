@@ -208,3 +208,8 @@ export const cache: z.ZodType<Cache> = strictObject<Cache>({
   if (maxBytes !== undefined && maxBodyBytes !== undefined && maxBodyBytes > maxBytes)
     context.addIssue({ code: "custom", path: ["maxBodyBytes"], message: `at most maxBytes, ${maxBytes}` });
 });
+
+/** Wall-clock milliseconds of a fault's end. */
+export function readFaultEnd({ until }: Fault): number {
+  return parseWallTime(until);
+}

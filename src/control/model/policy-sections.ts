@@ -1,4 +1,3 @@
-import { parseWallTime } from "../../time/wall-time.ts";
 import { toMs } from "../../resources/bounded-value.ts";
 import type { HeaderChanges, PathChange, Redirect } from "../../resources/traffic-policy-changes.ts";
 import type {
@@ -10,7 +9,15 @@ import type {
   OutlierDetection,
   Overload,
 } from "../../resources/traffic-policy-instances.ts";
-import type { Cache, Fault, RateLimit, Retries, RetryWord, Timeouts } from "../../resources/traffic-policy-requests.ts";
+import {
+  type Cache,
+  type Fault,
+  type RateLimit,
+  readFaultEnd,
+  type Retries,
+  type RetryWord,
+  type Timeouts,
+} from "../../resources/traffic-policy-requests.ts";
 import { compareText } from "./compare-text.ts";
 import type { PolicySections } from "./merge-policies.ts";
 import type { HttpMatchModel } from "./mesh-model.ts";
@@ -254,7 +261,7 @@ function toRateLimit(written: RateLimit): RateLimitModel {
 
 function toFault(written: Fault): FaultModel {
   const { delay, abort, slowBody } = written;
-  const shared = { name: written.name, percentage: written.percentage ?? 100, untilMs: parseWallTime(written.until) };
+  const shared = { name: written.name, percentage: written.percentage ?? 100, untilMs: readFaultEnd(written) };
   if (delay !== undefined) {
     const [min, max] = typeof delay === "string" ? [delay, delay] : [delay.min, delay.max];
     return { ...shared, action: { kind: "delay", minMs: toMs(min, 0), maxMs: toMs(max, 0) } };
