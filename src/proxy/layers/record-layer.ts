@@ -45,8 +45,9 @@ export class RecordLayer {
     if (runtime.accessLog !== null) runtime.accessLog.exchange(x, status, edge.labels);
   }
 
-  /** The edge of the endpoint reached; without one, the service's; without a service, the listener's own. */
+  /** Its own, where it has one; the edge of the endpoint reached; without one, the service's; without a service, the listener's own. */
   #edge(x: Exchange): EdgeStats {
+    if (x.edge !== null) return x.edge;
     const origin = x.origin;
     const direction = origin?.direction ?? "outbound";
     if (direction === "inbound" && origin !== null) {

@@ -2,6 +2,7 @@ import { Exchange, type DownstreamStream } from "../exchange.ts";
 import type { RequestTap } from "../exchange-tap.ts";
 import { DOWNSTREAM_CLOSED } from "../failures.ts";
 import type { Head } from "../head.ts";
+import { HeldBytes } from "../held-bytes.ts";
 
 /** Of a body, so much may wait for a mirror that is slower than the real request; beyond it the mirror is given up. */
 const MAX_WAITING_BYTES = 64 * 1024;
@@ -21,8 +22,7 @@ export class MirrorStream implements DownstreamStream, RequestTap {
   readonly #next: RequestTap | null;
   readonly #owner: MirrorOwner;
   #paused: boolean = false;
-  #waitingBytes: number = 0;
-  #waiting: Uint8Array[] = [];
+  readonly #waiting: HeldBytes = new HeldBytes();
   #ended: boolean = false;
   #trailers: Head | null = null;
   #over: boolean = false;
@@ -37,24 +37,12 @@ export class MirrorStream implements DownstreamStream, RequestTap {
 
   onRequestData(x: Exchange, bytes: Uint8Array): void {
     this.#next?.onRequestData(x, bytes);
-    if (this.#over) return;
-    // The codec uses its bytes again.
-    const copy = Buffer.from(bytes);
-    if (!this.#paused) {
-      this.exchange.onRequestData(copy);
-      return;
-    }
-    this.#waitingBytes += copy.length;
-    this.#waiting.push(copy);
-    if (this.#waitingBytes > MAX_WAITING_BYTES) this.#cut();
+    this.accept(bytes);
   }
 
   onRequestEnd(x: Exchange, trailers: Head | null): void {
     this.#next?.onRequestEnd(x, trailers);
-    if (this.#over) return;
-    this.#ended = true;
-    this.#trailers = trailers?.clone() ?? null;
-    if (!this.#paused) this.exchange.onRequestEnd(this.#trailers);
+    this.complete(trailers);
   }
 
   onRequestAbort(x: Exchange): void {
@@ -63,14 +51,37 @@ export class MirrorStream implements DownstreamStream, RequestTap {
     this.#end();
   }
 
+  /** A part of the real request's body. Valid during the call only. */
+  accept(bytes: Uint8Array): void {
+    if (this.#over) return;
+    // The codec uses its bytes again.
+    const copy = Buffer.from(bytes);
+    if (!this.#paused) {
+      this.exchange.onRequestData(copy);
+      return;
+    }
+    this.#waiting.push(copy);
+    if (this.#waiting.bytes > MAX_WAITING_BYTES) this.#cut();
+  }
+
+  /** The real request is complete. */
+  complete(trailers: Head | null): void {
+    if (this.#over) return;
+    this.#ended = true;
+    this.#trailers = trailers?.clone() ?? null;
+    if (!this.#paused) this.exchange.onRequestEnd(this.#trailers);
+  }
+
   // DownstreamStream: the mirror's answer
 
   sendInterim(): void {
     // Nobody reads it.
   }
 
-  sendHead(): void {
-    // Nobody reads it.
+  sendHead(x: Exchange): void {
+    // It would go on for as long as somebody listened, and nobody does.
+    if (x.endless) x.onDownstreamClosed(DOWNSTREAM_CLOSED);
+    if (!x.active) this.#end();
   }
 
   sendData(): boolean {
@@ -102,7 +113,6 @@ export class MirrorStream implements DownstreamStream, RequestTap {
     while (!this.#paused && !this.#over) {
       const bytes = this.#waiting.shift();
       if (bytes === undefined) break;
-      this.#waitingBytes -= bytes.length;
       this.exchange.onRequestData(bytes);
     }
     if (this.#ended && !this.#paused && !this.#over && this.exchange.active && !this.exchange.requestEnded)
@@ -118,7 +128,7 @@ export class MirrorStream implements DownstreamStream, RequestTap {
   #end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#waiting = [];
+    this.#waiting.clear();
     this.#owner.onMirrorEnded();
   }
 }

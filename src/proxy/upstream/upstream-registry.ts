@@ -1,7 +1,13 @@
 import type { ClusterHealthView } from "../health/cluster-health.ts";
+import type { OverloadView } from "../overload/overload-gate.ts";
 import type { ProxyRuntime } from "../runtime.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { ClusterState } from "./cluster-state.ts";
+
+export interface ClusterView extends ClusterHealthView {
+  /** Null = no policy asks for a gate. */
+  readonly overload: OverloadView | null;
+}
 
 /** All clusters of a proxy by name. A new snapshot touches only the clusters whose configuration object changed. */
 export class UpstreamRegistry {
@@ -37,9 +43,12 @@ export class UpstreamRegistry {
     this.#clusters.clear();
   }
 
-  /** The health of each cluster's instances, its circuit and its limits, by the cluster's name. */
-  describe(): Readonly<Record<string, ClusterHealthView>> {
-    return Object.fromEntries(Array.from(this.#clusters, ([name, { health }]) => [name, health.describe()]));
+  /** The health of each cluster's instances, its circuit, its limits and the gate in front of it, by the cluster's name. */
+  describe(): Readonly<Record<string, ClusterView>> {
+    const describe = ({ health, gate }: ClusterState): ClusterView => {
+      return { ...health.describe(), overload: gate?.describe() ?? null };
+    };
+    return Object.fromEntries(Array.from(this.#clusters, ([name, state]) => [name, describe(state)]));
   }
 
   all(): Iterable<ClusterState> {
