@@ -1,4 +1,3 @@
-import type { MeshModel } from "../control/model/mesh-model.ts";
 import type { TrafficPolicy } from "../resources/traffic-policy.ts";
 import type { Fault } from "../resources/traffic-policy-requests.ts";
 import { formatWallTime, parseWallTime } from "../time/wall-time.ts";
@@ -17,10 +16,11 @@ export interface FaultDescription {
   readonly leftMs: number;
 }
 
-export function describeFaults(policy: TrafficPolicy, model: MeshModel, wallMs: number): readonly FaultDescription[] {
+/** `isInForce`: the policy's section, on one port at least. */
+export function describeFaults(policy: TrafficPolicy, isInForce: boolean, wallMs: number): readonly FaultDescription[] {
   return (policy.spec.faults ?? []).map((fault) => {
     const untilMs = parseWallTime(fault.until);
-    const state = untilMs <= wallMs ? "ended" : isInForce(fault, policy, model) ? "active" : "idle";
+    const state = untilMs <= wallMs ? "ended" : isInForce ? "active" : "idle";
     const does = `${fault.percentage ?? 100}% of requests: ${describeAction(fault)}`;
     return { name: fault.name, does, until: formatWallTime(untilMs), state, leftMs: untilMs - wallMs };
   });
@@ -36,19 +36,6 @@ export function formatFaultState({ state, until, leftMs }: FaultDescription): st
     case "idle":
       return `not in force (it would end at ${until})`;
   }
-}
-
-function isInForce(fault: Fault, { metadata, spec }: TrafficPolicy, model: MeshModel): boolean {
-  const key = `${metadata.namespace}/${metadata.name}`;
-  const untilMs = parseWallTime(fault.until);
-  const routes = model.services.get(`${metadata.namespace}/${spec.targetRef.name}`)?.ports ?? [];
-  return routes
-    .flatMap((port) => port.routePolicies)
-    .some(
-      (route) =>
-        route.key.split(",").includes(key) &&
-        route.faults.some((found) => found.name === fault.name && found.untilMs === untilMs),
-    );
 }
 
 function describeAction({ delay, abort, slowBody }: Fault): string {

@@ -64,6 +64,9 @@ Applies to
 Says
   retries, faults
 
+In force
+  port 80: retries, faults
+
 Faults
   slow: 20% of requests: delay of 200ms to 2s; active until 2026-01-01T03:20:00.000Z (3h20m left)
   old: 100% of requests: abort with 500 (gRPC 14); ended at 2025-12-31T23:59:00.000Z (60s ago)
@@ -76,6 +79,7 @@ Faults
 
 test("weft describe tp shows conflicts, and that a fault which lost is not in force", async () => {
   const { stdout } = await cli.run("describe", "tp", "b-loses");
+  assert.match(stdout, /\nIn force\n {2}nothing\n/);
   assert.match(stdout, /\n {2}never: .*delay of 1s; not in force \(it would end at 2026-01-01T03:20:00\.000Z\)\n/);
   assert.match(stdout, /\nProblems\n {2}‼ AnotherPolicy: TrafficPolicy "a-game-day" .*faults/);
 });
@@ -90,8 +94,38 @@ test("weft describe tp names the requests that a policy is for", async () => {
     port: 80,
     matches: ["reads[get]"],
     sections: ["timeouts"],
+    inForce: [{ port: 80, sections: ["timeouts"] }],
     faults: [],
   });
+});
+
+test("weft describe service shows which policy says what, in the order in which they are tried", async () => {
+  const { stdout } = await cli.run("describe", "service", "ratings");
+  assert.match(
+    stdout,
+    /\n {2}TrafficPolicy default\/reads: timeouts, for the requests that match\n {2}TrafficPolicy default\/a-game-day: retries, faults\n/,
+  );
+});
+
+test("weft apply warns of a policy whose names nobody has, and of faults that are over, and applies it", async () => {
+  const { exitCode, stdout, stderr } = await cli.run(
+    "apply",
+    "-f",
+    cli.file(
+      "late.yaml",
+      `
+apiVersion: weft.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: late }
+spec:
+  targetRef: { kind: Service, name: rating }
+  faults: [{ name: old, until: "2025-12-31T23:59:00Z", reset: true }]
+`,
+    ),
+  );
+  assert.deepEqual([exitCode, stdout], [0, "trafficpolicy/late created\n"]);
+  assert.match(stderr, /late\.yaml:6:\d+: warning: spec\.targetRef\.name: found unknown name "rating"/);
+  assert.match(stderr, /late\.yaml:7:\d+: warning: spec\.faults\[0\]\.until: .*which has passed/);
 });
 
 test("weft check warns of conflicts and of faults that are active or have ended, until they are gone", async () => {

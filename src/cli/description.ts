@@ -1,3 +1,4 @@
+import { explainPolicies, type PolicyInForce } from "../control/model/explain-policies.ts";
 import type { Condition, MeshModel, ServiceModel } from "../control/model/mesh-model.ts";
 import type { StatRow } from "../control/views.ts";
 import type { Resource } from "../resources/resource.ts";
@@ -29,6 +30,8 @@ export interface Description {
 export interface ServiceDescription {
   readonly access: "strict" | "permissive";
   readonly ports: ServiceModel["ports"];
+  /** What TrafficPolicies say of it, in the order in which they are tried. */
+  readonly policies: readonly PolicyInForce[];
   /** The TrafficTargets that open it. */
   readonly allowedBy: readonly AccessGrant[];
   readonly traffic: readonly StatRow[];
@@ -65,7 +68,7 @@ export function createDescription(resource: Resource, facts: DescriptionFacts): 
   return {
     resource,
     service: kind === "Service" ? describeService(resource, facts) : null,
-    policy: kind === "TrafficPolicy" ? describePolicy(resource as TrafficPolicy, facts.model, facts.wallMs) : null,
+    policy: kind === "TrafficPolicy" ? describePolicy(resource as TrafficPolicy, facts.resources, facts.wallMs) : null,
     conditions,
     unknownNames,
   };
@@ -80,6 +83,7 @@ function describeService(resource: Resource, facts: DescriptionFacts): ServiceDe
   return {
     access: facts.model.settings.access,
     ports,
+    policies: explainPolicies(facts.resources, key),
     allowedBy: targets.map((target) => ({
       target: target.key,
       sources: target.sources,
@@ -180,6 +184,10 @@ function formatService(context: CliContext, service: ServiceDescription, heading
         .join(", ");
       const condition = split.matches === null ? "" : ", of the requests that match";
       lines.push(`  split by TrafficSplit ${split.key}: ${backends === "" ? "to nobody" : backends}${condition}`);
+    }
+    for (const { policy, sections, isNarrow } of service.policies.filter((found) => found.port === port.port)) {
+      const condition = isNarrow ? ", for the requests that match" : "";
+      lines.push(`  TrafficPolicy ${policy}: ${sections.join(", ")}${condition}`);
     }
   }
   lines.push(...heading(`Who may call it (access: ${service.access})`), ...formatAccess(service));

@@ -75,9 +75,7 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly Column<Resource>[
       return port === undefined ? name : `${name}:${port}`;
     }),
     column<TrafficPolicy>("matches", ({ spec }) => list(spec.matches.map((match) => match.name))),
-    column<TrafficPolicy>("says", ({ spec }) =>
-      list(SECTIONS.filter((section) => spec[section] !== undefined)),
-    ),
+    column<TrafficPolicy>("says", ({ spec }) => list(SECTIONS.filter((section) => spec[section] !== undefined))),
   ],
   Mesh: [
     column<Mesh>("access", (mesh) => mesh.spec.access),

@@ -2,7 +2,8 @@ import type { MeshModel, ServiceModel, ServicePortModel } from "../../control/mo
 import type { Resource } from "../../resources/resource.ts";
 import type { TrafficPolicy } from "../../resources/traffic-policy.ts";
 import { describeReferences } from "../dangling-references.ts";
-import { describeFaults, formatFaultState } from "../describe-faults.ts";
+import { formatFaultState } from "../describe-faults.ts";
+import { describePolicy } from "../describe-policy.ts";
 import { type CheckResult, toResult } from "./check-result.ts";
 
 const SECTION = "resources";
@@ -40,7 +41,7 @@ export function checkResources(
       outcome: "warning",
       found: resources
         .filter((resource) => resource.kind === "TrafficPolicy")
-        .flatMap((resource) => listFaults(resource as TrafficPolicy, model, wallMs)),
+        .flatMap((resource) => listFaults(resource as TrafficPolicy, resources, wallMs)),
       hint: "Apply the policy without the fault, or delete it, once nobody needs it",
     }),
     toResult(SECTION, "every service may be called by somebody", {
@@ -55,10 +56,12 @@ export function checkResources(
 }
 
 /** Of a fault that is not in force the policy's conditions speak. */
-function listFaults(policy: TrafficPolicy, model: MeshModel, wallMs: number): readonly string[] {
+function listFaults(policy: TrafficPolicy, resources: readonly Resource[], wallMs: number): readonly string[] {
+  if (policy.spec.faults === undefined) return [];
   const { namespace, name } = policy.metadata;
-  const where = `${namespace}/${policy.spec.targetRef.name}: TrafficPolicy ${namespace}/${name}`;
-  return describeFaults(policy, model, wallMs)
+  const { service, faults } = describePolicy(policy, resources, wallMs);
+  const where = `${service}: TrafficPolicy ${namespace}/${name}`;
+  return faults
     .filter((fault) => fault.state !== "idle")
     .map((fault) => `${where}, fault ${fault.name}: ${fault.does}; ${formatFaultState(fault)}`);
 }
