@@ -59,7 +59,7 @@ function decodeNative(wire: envoy.config.route.v3.Route, base: RoutePolicy, path
   return {
     ...base,
     timeouts: decodeTimeouts(wire.route ?? null, { ...base.timeouts, perTryMs }, at),
-    retry,
+    retry: action.retryPolicy == null ? base.retry : retry,
     hashOn: decodeHashPolicies(action.hashPolicy ?? [], `${at}.hash_policy`),
     mirrors: (action.requestMirrorPolicies ?? []).map((mirror, index) => {
       return decodeMirror(mirror, `${at}.request_mirror_policies[${index}]`);

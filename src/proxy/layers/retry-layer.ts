@@ -53,12 +53,13 @@ export class RetryLayer {
     if (safety === "reused") {
       const wanted = code === TRY_TIMEOUT ? RETRY_ON_TIMEOUT : RETRY_ON_RESET;
       if ((policy.on & wanted) === 0 || !isRepeatable(x.request, policy)) return -1;
-    } else if ((policy.on & RETRY_ON_CONNECT) === 0) return -1;
+    }
     if (x.cluster?.config.kind === "static" && safety === "unsent") {
       // Beside the only app there is nowhere else to go; the caller's proxy knows other instances. But an app that refuses a
       // stream (Node does while its memory for a connection is full) usually takes it a little later.
       return code === UPSTREAM_REFUSED ? this.#charge(x, this.#backoff(policy, x.attemptCount)) : -1;
     }
+    if (safety === "unsent" && (policy.on & RETRY_ON_CONNECT) === 0) return -1;
     return this.#charge(x, x.attemptCount === 1 ? 0 : this.#backoff(policy, x.attemptCount - 1));
   }
 

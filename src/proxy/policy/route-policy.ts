@@ -46,7 +46,7 @@ export interface RetryPolicy {
   /** Attempts after the first; 0 = none. Default 2. */
   readonly attempts: number;
   /**
-   * What of an answer or failure is tried again beside what surely did not reach the app (always): bits of RETRY_ON_*.
+   * What of an answer or failure is tried again: bits of RETRY_ON_*; CONNECT stands for all that surely did not reach the app.
    * Default RETRY_ON_RESET | RETRY_ON_CONNECT. Answers by status need `methods` to allow too.
    */
   readonly on: number;
@@ -217,4 +217,6 @@ export const DEFAULT_ROUTE_POLICY: RoutePolicy = {
 export const LOCAL_ROUTE_POLICY: RoutePolicy = {
   ...DEFAULT_ROUTE_POLICY,
   timeouts: { requestMs: 0, responseMs: 0, perTryMs: 0, streamIdleMs: 0 },
+  // Once, for an idle connection that the app closed at that moment: all else is the caller's proxy's to decide.
+  retry: { ...DEFAULT_RETRY, attempts: 1 },
 };
