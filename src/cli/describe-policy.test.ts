@@ -99,6 +99,19 @@ test("weft describe tp names the requests that a policy is for", async () => {
   });
 });
 
+test("weft get tp shows target, requests, sections and when the last fault ends", async () => {
+  const { stdout } = await cli.run("get", "tp");
+  const rows = stdout.split("\n").map((line) => line.split(/ {3,}/).slice(0, 5));
+  assert.deepEqual(rows.slice(0, 4), [
+    ["NAME", "SERVICE", "MATCHES", "SAYS", "FAULTS END"],
+    ["a-game-day", "ratings:80", "-", "retries, faults", "in 1d"],
+    ["b-loses", "ratings:80", "-", "faults", "in 3h20m"],
+    ["reads", "ratings:80", "reads", "timeouts", "-"],
+  ]);
+  cli.clock.advance(4 * 3_600_000);
+  assert.match((await cli.run("get", "tp", "b-loses")).stdout, / ended /);
+});
+
 test("weft describe service shows which policy says what, in the order in which they are tried", async () => {
   const { stdout } = await cli.run("describe", "service", "ratings");
   assert.match(

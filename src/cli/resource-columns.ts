@@ -6,6 +6,7 @@ import type { Resource } from "../resources/resource.ts";
 import type { Service, ServicePort } from "../resources/service.ts";
 import type { TcpRoute } from "../resources/tcp-route.ts";
 import type { TrafficPolicy } from "../resources/traffic-policy.ts";
+import { readFaultEnd } from "../resources/traffic-policy-requests.ts";
 import { SECTIONS } from "../resources/traffic-policy-spec.ts";
 import type { TrafficSplit } from "../resources/traffic-split.ts";
 import type { IdentitySubject, TrafficTarget } from "../resources/traffic-target.ts";
@@ -26,6 +27,7 @@ export function chooseColumns(
     ...(options.hasNamespace ? [namespace] : []),
     { title: "name", value: (item) => item.metadata.name, shrinkTo: 24 },
     ...BY_KIND[kind],
+    ...(kind === "TrafficPolicy" ? [faultColumn(options.clock)] : []),
     { title: "age", value: (item) => formatResourceAge(item, options.clock) },
   ];
 }
@@ -86,6 +88,15 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly Column<Resource>[
 
 function column<T extends Resource>(title: string, value: (item: T) => string): Column<Resource> {
   return { title, value: (item) => value(item as T), shrinkTo: NARROW };
+}
+
+/** When the last fault ends: `in 3h20m`, `ended`, `-`. */
+function faultColumn(clock: Clock): Column<Resource> {
+  return column<TrafficPolicy>("faults end", ({ spec }) => {
+    if (spec.faults === undefined || spec.faults.length === 0) return "-";
+    const leftMs = Math.max(...spec.faults.map(readFaultEnd)) - clock.wallMs();
+    return leftMs <= 0 ? "ended" : `in ${formatAge(leftMs)}`;
+  });
 }
 
 /** `80→8080/TCP`, with its name in front when it has one. */
