@@ -78,6 +78,7 @@ function checkCallers({ spec }: TrafficPolicy, { resources, warn }: PolicyRefere
   }
 }
 
+/** A fault that is over is no error: the rest of its policy must not go out of force with it. */
 function checkFaults({ spec }: TrafficPolicy, wallMs: number, warn: Warn): void {
   for (const [position, fault] of (spec.faults ?? []).entries()) {
     const path = ["spec", "faults", position, "until"];

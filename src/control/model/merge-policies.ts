@@ -177,7 +177,7 @@ function keepFields(section: string, written: object, fields: ReadonlySet<string
   return Object.keys(written).length > 0 && Object.keys(kept).length === 0 ? null : kept;
 }
 
-/** What of each section means something where nothing is looked into: connections. */
+/** What of each section means something where nothing is looked into: connections, and whether one can be made. */
 const OPAQUE_FIELDS: ReadonlyMap<PolicySection, ReadonlySet<string>> = new Map<PolicySection, ReadonlySet<string>>([
   ["loadBalancing", new Set(["strategy", "slowStart", "preferZone", "panicPercent", "ringSize", "tableSize"])],
   ["healthChecks", new Set(["tcp"])],
