@@ -8,7 +8,7 @@ import { HTTP_CHECK, RecordingLog } from "../../testing/health-bench.ts";
 import { buildData, buildHeaders, buildSettings } from "../../testing/http2-frames.ts";
 import { applyOne, createMeshCa, issueCredentials, startTestProxy, type TestProxy } from "../../testing/proxy-pair.ts";
 import { TextApp, formatAnswer } from "../../testing/text-peers.ts";
-import { within } from "../../testing/within.ts";
+import { withinAwake } from "../../testing/within.ts";
 import { allowAny, createInboundListener, createLocalCluster } from "../../testing/xds-fixture.ts";
 import type { Clock } from "../../time/clock.ts";
 import { systemClock } from "../../time/system-clock.ts";
@@ -154,7 +154,7 @@ for (const { name, create } of TRANSPORTS) {
       const result = new Promise<ProbeResult>((resolve) => {
         new EndpointProber<EndpointState>().probe(host, policy, { onProbeResult: resolve });
       });
-      return within(`the result of a ${policy.kind} check`, result);
+      return withinAwake(`the result of a ${policy.kind} check`, result);
     }
 
     it("asks for the path and takes an expected status, uncounted as traffic", async () => {
@@ -197,7 +197,7 @@ for (const { name, create } of TRANSPORTS) {
         reply(`10000\r\n${"x".repeat(0x1_0000)}\r\n`.repeat(3));
       };
       assert.equal((await check(meshed(app.port), HTTP_CHECK)).verdict, "passed");
-      await within("the end of the endless answer", gone);
+      await withinAwake("the end of the endless answer", gone);
       app.onConnectionClosed = () => undefined;
     });
 
@@ -299,10 +299,10 @@ for (const { name, create } of TRANSPORTS) {
       const gone = new Promise<void>((resolve) => {
         app.onConnectionClosed = resolve;
       });
-      const probe = await within("the check's request", arrived);
+      const probe = await withinAwake("the check's request", arrived);
       probe.cancel();
       probe.cancel();
-      await within("the end of the app's connection", gone);
+      await withinAwake("the end of the app's connection", gone);
       app.onConnectionClosed = () => undefined;
       assert.equal(heard, 0);
     });
@@ -357,7 +357,7 @@ class WaitingLog extends RecordingLog {
 
   /** The next line with this message. */
   next(message: string): Promise<LogFields> {
-    return within(
+    return withinAwake(
       () => `the log line "${message}"; there are ${this.lines.join(", ")}`,
       new Promise((resolve) => this.#waiters.set(message, resolve)),
     );
