@@ -23,6 +23,29 @@ export function fromEntries(entries: Iterable<readonly [string, unknown]>): Json
   return Object.fromEntries(entries);
 }
 
+/** Of an object nobody else holds. "__proto__" becomes a field like any other. */
+export function writeField(object: Record<string, unknown>, field: string, value: unknown): void {
+  if (field !== "__proto__") object[field] = value;
+  else Object.defineProperty(object, field, { value, writable: true, enumerable: true, configurable: true });
+}
+
+/** Only of what `measure` let pass. */
+export function clone(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(clone);
+  if (!isObject(value)) return value;
+  const copy: Record<string, unknown> = {};
+  for (const [field, child] of Object.entries(value)) writeField(copy, field, clone(child));
+  return copy;
+}
+
+/** For messages. */
+export function describeShape(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
+
 /** Equal as JSON: the order of fields does not count, that of list entries does. */
 export function isEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true;

@@ -1,5 +1,5 @@
 import { StatusError } from "../status.ts";
-import { fromEntries, isObject, type JsonObject, measure, readField } from "./json-value.ts";
+import { describeShape, fromEntries, isObject, type JsonObject, measure, readField } from "./json-value.ts";
 
 /**
  * Applies an RFC 7396 document to `live` and returns the outcome; changes neither. Throws StatusError BadRequest when
@@ -7,7 +7,10 @@ import { fromEntries, isObject, type JsonObject, measure, readField } from "./js
  */
 export function applyMergePatch(live: unknown, patch: unknown): unknown {
   if (!isObject(patch)) {
-    throw new StatusError("BadRequest", `Cannot apply a merge patch: found ${describe(patch)}; expected an object`);
+    throw new StatusError(
+      "BadRequest",
+      `Cannot apply a merge patch: found ${describeShape(patch)}; expected an object`,
+    );
   }
   measure(patch, "the patch");
   measure(live, "the object");
@@ -22,9 +25,4 @@ function merge(target: unknown, patch: JsonObject): JsonObject {
     else merged.set(field, isObject(value) ? merge(readField(base, field), value) : value);
   }
   return fromEntries(merged);
-}
-
-function describe(value: unknown): string {
-  if (value === null || value === undefined) return "nothing";
-  return Array.isArray(value) ? "a list" : `a ${typeof value}`;
 }
