@@ -1,5 +1,5 @@
 // Compiles the protobuf messages that weft speaks into static code: gen/protos.js (runs on protobufjs/minimal.js alone) and
-// gen/protos.d.ts. Envoy's definitions come from the development dependency @grpc/grpc-js-xds, ours from proto/weft.proto.
+// gen/protos.d.ts. Envoy's definitions come from the development dependency @grpc/grpc-js-xds, ours from proto/.
 //
 // Only the messages of proto-types.json are kept. A field whose message type is not in that list becomes `bytes`: the wire
 // format is the same, so whoever reads it still sees that the field is set, and can refuse what it does not support.
@@ -42,7 +42,8 @@ function main() {
 
 function hashInputs() {
   const hash = createHash("sha256");
-  for (const file of [fileURLToPath(import.meta.url), LIST_FILE, path.join(ROOT, "proto", "weft.proto")]) {
+  const own = ["weft.proto", "etcd.proto"].map((name) => path.join(ROOT, "proto", name));
+  for (const file of [fileURLToPath(import.meta.url), LIST_FILE, ...own]) {
     if (!existsSync(file)) throw new GenerateError(`Cannot read "${path.relative(ROOT, file)}": no such file`);
     hash.update(readFileSync(file)).update("\0");
   }
