@@ -73,7 +73,8 @@ export interface RetryBudget {
 }
 
 export interface Overload {
-  readonly concurrency?: "adaptive" | number;
+  readonly enabled?: boolean;
+  readonly concurrency?: "guard" | "adaptive" | number;
   readonly minConcurrency?: number;
   readonly maxConcurrency?: number;
   readonly maxQueue?: number;
@@ -215,8 +216,12 @@ export const retryBudget: z.ZodType<RetryBudget> = strictObject<RetryBudget>({
 });
 
 export const overload: z.ZodType<Overload> = strictObject<Overload>({
+  enabled: z.boolean("true or false").exactOptional(),
   concurrency: z
-    .union([z.literal("adaptive"), wholeBetween(1, MILLION)], "adaptive, or a whole number of 1 to 1000000")
+    .union(
+      [z.enum(["guard", "adaptive"]), wholeBetween(1, MILLION)],
+      "guard, adaptive, or a whole number of 1 to 1000000",
+    )
     .exactOptional(),
   minConcurrency: wholeBetween(1, MILLION).exactOptional(),
   maxConcurrency: wholeBetween(1, MILLION).exactOptional(),
@@ -231,7 +236,7 @@ export const overload: z.ZodType<Overload> = strictObject<Overload>({
     .exactOptional(),
 }).superRefine((value, context) => {
   const { minConcurrency, maxConcurrency } = value;
-  if (typeof value.concurrency === "number" && (minConcurrency ?? maxConcurrency) !== undefined)
+  if ((value.concurrency ?? "adaptive") !== "adaptive" && (minConcurrency ?? maxConcurrency) !== undefined)
     context.addIssue({
       code: "custom",
       path: ["concurrency"],

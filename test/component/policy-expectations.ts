@@ -92,10 +92,11 @@ export function expectClusterPolicy(model: ClusterPolicyModel): ClusterPolicy {
   };
 }
 
-export function expectOverload(model: OverloadModel): OverloadPolicy {
-  const { concurrency } = model;
+export function expectOverload({ enabled, concurrency, ...rest }: OverloadModel): OverloadPolicy | null {
+  if (!enabled) return null;
+  if (concurrency === "guard") return { ...rest, concurrency: { kind: "guard" } };
   return {
-    ...model,
+    ...rest,
     concurrency:
       typeof concurrency === "number" ? { kind: "fixed", limit: concurrency } : { kind: "adaptive", ...concurrency },
   };

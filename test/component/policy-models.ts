@@ -236,8 +236,10 @@ const trip: fc.Arbitrary<TripModel> = fc.record({
 });
 
 export const overload: fc.Arbitrary<OverloadModel> = fc.record({
+  enabled: fc.boolean(),
   concurrency: fc.oneof(
     count,
+    fc.constant("guard" as const),
     fc.record({ min: fc.integer({ min: 1, max: 9 }), max: fc.integer({ min: 9, max: 99 }) }),
   ),
   maxQueue: offOrCount,

@@ -1,17 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { OverloadPolicy } from "../../src/proxy/policy/cluster-policy.ts";
+import { DEFAULT_OVERLOAD, type OverloadPolicy } from "../../src/proxy/policy/cluster-policy.ts";
 import { type MetastableRun, type MetastableSecond, runMetastable } from "./metastable-run.ts";
 import { exponentialMs } from "./modelled-app.ts";
 
 /** As a TrafficPolicy with `overload: {}` has it. */
-const GATE: OverloadPolicy = {
-  concurrency: { kind: "adaptive", min: 4, max: 1_000 },
-  maxQueue: 100,
-  maxWaitMs: 1_000,
-  priorityHeader: "x-weft-priority",
-  priorities: ["critical", "normal", "sheddable"],
-};
+const GATE: OverloadPolicy = { ...DEFAULT_OVERLOAD, concurrency: { kind: "adaptive", min: 4, max: 1_000 } };
+const GATES = [
+  ["weft's defaults", DEFAULT_OVERLOAD],
+  ["a gate that is always there", GATE],
+] as const;
 
 /** Two instances that answer 400 requests per second together get 320, and for ten seconds 800. */
 const RUN: Omit<MetastableRun, "retriesTimeouts" | "hasBudget" | "overload" | "seed"> = {
@@ -40,16 +38,39 @@ describe("ten seconds of overload in simulated time", () => {
       assert.ok(goodput(seconds, 40, 88) < 0.1, `${goodput(seconds, 40, 88)} of the requests were answered`);
     });
 
-    for (const retriesTimeouts of [false, true]) {
-      const which = retriesTimeouts ? "that repeat timeouts too" : "of the default kind";
-      it(`are over at once with the retry budget and the gate, with retries ${which} (seed ${seed})`, () => {
-        const seconds = runMetastable({ ...RUN, seed, retriesTimeouts, hasBudget: true, overload: GATE });
-        assert.equal(goodput(seconds, 5, 20), 1);
+    for (const [which, overload] of GATES) {
+      for (const retriesTimeouts of [false, true]) {
+        const retries = retriesTimeouts ? "that repeat timeouts too" : "of the default kind";
+        it(`are over at once with ${which}, with retries ${retries} (seed ${seed})`, () => {
+          const seconds = runMetastable({ ...RUN, seed, retriesTimeouts, hasBudget: true, overload });
+          assert.equal(goodput(seconds, 5, 20), 1);
+          assert.ok(goodput(seconds, 31, 40) >= 0.95, `${goodput(seconds, 31, 40)} in the ten seconds after`);
+          assert.ok(goodput(seconds, 40, 88) >= 0.99, `${goodput(seconds, 40, 88)} later`);
+          // The instances go on with what they can do: once the guard has seen what is happening.
+          const during = seconds.slice(25, 30).reduce((sum, second) => sum + second.good, 0) / 5;
+          assert.ok(during >= 0.85 * CAPACITY, `${during} answers per second during the overload`);
+        });
+      }
+    }
+  }
+
+  const apps: readonly (readonly [workers: number, meanMs: number, patienceMs: number])[] = [
+    [1, 5, 300],
+    [4, 20, 10_000],
+    [64, 50, 3_000],
+    [16, 200, 1_000],
+  ];
+  for (const [workers, meanMs, patienceMs] of apps) {
+    for (const factor of [2, 5]) {
+      it(`of ${factor} times the load are over at once with weft's defaults: ${workers} workers, ${meanMs} ms each, callers that wait ${patienceMs} ms`, () => {
+        const seconds = runMetastable({
+          ...{ ...RUN, seed: 5, retriesTimeouts: true, hasBudget: true, overload: DEFAULT_OVERLOAD, seconds: 45 },
+          ...{ app: { workers, drawMs: exponentialMs(meanMs) }, patienceMs },
+          requestsPerSecond: (0.8 * 2 * workers * 1_000) / meanMs,
+          trigger: { ...RUN.trigger, factor },
+        });
+        assert.ok(goodput(seconds, 5, 20) >= 0.995);
         assert.ok(goodput(seconds, 31, 40) >= 0.95, `${goodput(seconds, 31, 40)} in the ten seconds after`);
-        assert.ok(goodput(seconds, 40, 88) >= 0.99, `${goodput(seconds, 40, 88)} later`);
-        // During it the instances go on with what they can do.
-        const during = seconds.slice(20, 30).reduce((sum, second) => sum + second.good, 0) / 10;
-        assert.ok(during >= 0.85 * CAPACITY, `${during} answers per second during the overload`);
       });
     }
   }

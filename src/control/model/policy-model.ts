@@ -79,8 +79,9 @@ export interface TripModel {
 }
 
 export interface OverloadModel {
+  readonly enabled: boolean;
   /** One number = fixed. */
-  readonly concurrency: number | { readonly min: number; readonly max: number };
+  readonly concurrency: number | "guard" | { readonly min: number; readonly max: number };
   readonly maxQueue: number;
   readonly maxWaitMs: number;
   readonly priorityHeader: string;

@@ -172,6 +172,7 @@ function toOverload(written: Overload): OverloadModel {
   const { concurrency = "adaptive", minConcurrency, maxConcurrency } = written;
   const min = minConcurrency ?? Math.min(4, maxConcurrency ?? 4);
   return {
+    enabled: written.enabled ?? true,
     concurrency: concurrency === "adaptive" ? { min, max: maxConcurrency ?? Math.max(1_000, min) } : concurrency,
     maxQueue: written.maxQueue ?? 100,
     maxWaitMs: toMs(written.maxWait, 1_000),

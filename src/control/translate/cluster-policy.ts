@@ -55,11 +55,14 @@ export function toClusterMetadata(policy: ClusterPolicyModel, isHttp: boolean): 
 
 /** For the cluster of the app beside a proxy. */
 export function toOverloadFields(overload: OverloadModel): PlainFields {
+  if (!overload.enabled) return { enabled: false };
   const { concurrency, maxQueue, maxWaitMs, priorityHeader, priorities } = overload;
   const amount =
     typeof concurrency === "number"
       ? { limit: concurrency }
-      : { adaptive: { min: concurrency.min, max: Math.max(concurrency.min, concurrency.max) } };
+      : concurrency === "guard"
+        ? { guard: true }
+        : { adaptive: { min: concurrency.min, max: Math.max(concurrency.min, concurrency.max) } };
   return { ...amount, maxQueue, maxWaitMs, priorityHeader, priorities: [...priorities] };
 }
 

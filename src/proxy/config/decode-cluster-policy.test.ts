@@ -241,6 +241,7 @@ const badClusterKeys: readonly (readonly [policy: PlainFields, message: RegExp])
   [{ overload: {} }, /overload\.limit: found nothing/],
   [{ overload: { limit: 0 } }, /overload\.limit: found 0/],
   [{ overload: { limit: 1, adaptive: { min: 1, max: 2 } } }, /overload: found limit and adaptive/],
+  [{ overload: { limit: 1, guard: true } }, /overload: found guard and another/],
   [{ overload: { adaptive: { min: 3, max: 2 } } }, /adaptive\.max: found 2; .* from 3/],
   [{ overload: { limit: 1, maxQueue: -1 } }, /overload\.maxQueue: found -1/],
   [{ overload: { limit: 1, maxWaitMs: -1 } }, /overload\.maxWaitMs: found -1/],

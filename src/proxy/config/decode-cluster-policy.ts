@@ -2,6 +2,7 @@ import type { envoy } from "#gen/protos.js";
 import {
   type ClusterPolicy,
   DEFAULT_LIMITS,
+  DEFAULT_OVERLOAD,
   type LimitPolicy,
   type OverloadPolicy,
   type RetryBudgetPolicy,
@@ -156,7 +157,12 @@ function decodeBudget(reader: StructReader, base: RetryBudgetPolicy): RetryBudge
   return budget;
 }
 
-function decodeOverload(reader: StructReader): OverloadPolicy {
+/** Null = off: `enabled` is false. */
+function decodeOverload(reader: StructReader): OverloadPolicy | null {
+  if (!reader.flag("enabled", true)) {
+    reader.finish();
+    return null;
+  }
   const priorities = reader.texts("priorities");
   for (const [index, name] of priorities.entries()) {
     const at = `${reader.at("priorities")}[${index}]`;
@@ -168,22 +174,27 @@ function decodeOverload(reader: StructReader): OverloadPolicy {
   }
   const overload: OverloadPolicy = {
     concurrency: decodeConcurrency(reader),
-    maxQueue: reader.number("maxQueue", DEFAULT_QUEUE, QUEUE),
-    maxWaitMs: reader.number("maxWaitMs", DEFAULT_WAIT_MS, ANY_DURATION),
-    priorityHeader: reader.text("priorityHeader", DEFAULT_PRIORITY_HEADER, HEADER_NAME, "a lower-case header name"),
-    priorities: reader.has("priorities") ? priorities : DEFAULT_PRIORITIES,
+    maxQueue: reader.number("maxQueue", DEFAULT_OVERLOAD.maxQueue, QUEUE),
+    maxWaitMs: reader.number("maxWaitMs", DEFAULT_OVERLOAD.maxWaitMs, ANY_DURATION),
+    priorityHeader: reader.text(
+      "priorityHeader",
+      DEFAULT_OVERLOAD.priorityHeader,
+      HEADER_NAME,
+      "a lower-case header name",
+    ),
+    priorities: reader.has("priorities") ? priorities : DEFAULT_OVERLOAD.priorities,
   };
   reader.finish();
   return overload;
 }
 
-const DEFAULT_QUEUE = 100;
-const DEFAULT_WAIT_MS = 1_000;
-const DEFAULT_PRIORITY_HEADER = "x-weft-priority";
-const DEFAULT_PRIORITIES: readonly string[] = ["critical", "normal", "sheddable"];
-
-/** `limit`, or `adaptive: {min, max}`. */
+/** `limit`, `adaptive: {min, max}`, or `guard: true`. */
 function decodeConcurrency(reader: StructReader): OverloadPolicy["concurrency"] {
+  if (reader.flag("guard", false)) {
+    if (reader.has("limit") || reader.has("adaptive"))
+      throw new ConfigRefusal(reader.path, "guard and another", "one of them");
+    return { kind: "guard" };
+  }
   const adaptive = reader.object("adaptive");
   if (adaptive === null) return { kind: "fixed", limit: reader.number("limit", null, SOME_COUNT) };
   if (reader.has("limit")) throw new ConfigRefusal(reader.path, "limit and adaptive", "one of them");

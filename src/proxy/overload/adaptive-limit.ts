@@ -44,6 +44,13 @@ const SAME_TO = 1.4;
 /** After so many confirmations all of it is measured again. */
 const MAX_CONFIRMED = 3;
 
+export interface LimitBounds {
+  readonly min: number;
+  readonly max: number;
+  /** Default 20. */
+  readonly first?: number;
+}
+
 /**
  * How many requests an app works on at once without becoming slow, found by its answers alone. Window by window the limit
  * follows the gradient, the ratio of the unloaded latency to that of now, with an allowance of the square root of the limit
@@ -88,11 +95,12 @@ export class AdaptiveLimit implements AppLimit {
   #levelFromMs: number = -1;
   #levelSinceMs: number = 0;
 
-  constructor(bounds: { readonly min: number; readonly max: number }, random: Random, nowMs: number) {
+  /** It begins with `first`. */
+  constructor(bounds: LimitBounds, random: Random, nowMs: number) {
     this.#min = bounds.min;
     this.#max = bounds.max;
     this.#random = random;
-    this.#limit = Math.max(bounds.min, Math.min(bounds.max, FIRST_LIMIT));
+    this.#limit = Math.max(bounds.min, Math.min(bounds.max, bounds.first ?? FIRST_LIMIT));
     this.current = Math.floor(this.#limit);
     this.#beganMs = nowMs;
     this.#measureAtMs = nowMs;

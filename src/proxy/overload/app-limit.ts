@@ -1,6 +1,7 @@
 import type { Random } from "../../random/random.ts";
 import type { OverloadPolicy } from "../policy/cluster-policy.ts";
 import { AdaptiveLimit } from "./adaptive-limit.ts";
+import { GuardLimit } from "./guard-limit.ts";
 
 export interface AnswerSample {
   /** Since it was let in. */
@@ -14,7 +15,7 @@ export interface AnswerSample {
 
 /** How many requests may be at an app at once. */
 export interface AppLimit {
-  /** Whole, 1 or more; may change with each answer. */
+  /** Whole, 1 or more, or NO_LIMIT; may change with each answer. */
   readonly current: number;
   /** Of the app when requests do not wait in it; 0 = not known, or of no interest. */
   readonly unloadedMs: number;
@@ -25,6 +26,7 @@ export interface AppLimit {
 }
 
 export function createAppLimit(policy: OverloadPolicy["concurrency"], random: Random, nowMs: number): AppLimit {
+  if (policy.kind === "guard") return new GuardLimit(random);
   if (policy.kind === "adaptive") return new AdaptiveLimit(policy, random, nowMs);
   return { current: policy.limit, unloadedMs: 0, add: () => undefined, onFull: () => undefined };
 }

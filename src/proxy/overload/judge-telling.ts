@@ -1,6 +1,7 @@
 import type { Exchange } from "../exchange.ts";
 import { DEADLINE_PASSED, DOWNSTREAM_CLOSED, NO_FAILURE, TIMEOUT, TRY_TIMEOUT } from "../failures.ts";
 import { isFailure } from "../upstream/attempt-outcome.ts";
+import type { MedianLatency } from "./median-latency.ts";
 
 export const TELLS_NOTHING = 0;
 export const TELLS_LATENCY = 1;
@@ -12,7 +13,7 @@ export const TELLS_LEAST = 2;
  * end: that counts only where it took as long as usual, as then the app is slow. Without that an app so slow that
  * everybody gives up would never be found out.
  */
-export function judgeTelling(x: Exchange, latencyMs: number, usualMs: number): number {
+export function judgeTelling(x: Exchange, latencyMs: number, usual: MedianLatency): number {
   if (x.attemptCount === 0 || x.tunnel || x.endless) return TELLS_NOTHING;
   switch (x.failure) {
     case NO_FAILURE:
@@ -21,7 +22,7 @@ export function judgeTelling(x: Exchange, latencyMs: number, usualMs: number): n
     case DEADLINE_PASSED:
     case TIMEOUT:
     case TRY_TIMEOUT:
-      return latencyMs >= usualMs ? TELLS_LEAST : TELLS_NOTHING;
+      return latencyMs >= usual.ms ? TELLS_LEAST : TELLS_NOTHING;
     default:
       return TELLS_NOTHING;
   }

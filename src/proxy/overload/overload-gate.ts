@@ -9,6 +9,7 @@ import { DEADLINE_PASSED, OVERLOADED, TIMEOUT } from "../failures.ts";
 import { ANSWERED, CONTINUE, HELD } from "../filters/filter.ts";
 import { BODY_NONE, BODY_TUNNEL } from "../head.ts";
 import { type AppLimit, createAppLimit } from "./app-limit.ts";
+import { NO_LIMIT } from "./guard-limit.ts";
 import { judgeTelling, TELLS_LATENCY, TELLS_LEAST, TELLS_NOTHING } from "./judge-telling.ts";
 import { MedianLatency } from "./median-latency.ts";
 import { RequestClasses } from "./request-classes.ts";
@@ -34,7 +35,7 @@ export interface OverloadContext {
 }
 
 export interface OverloadView {
-  /** Requests at the app, how many there may be, and how many wait in front of it. */
+  /** Requests at the app, how many there may be (0 = as many as come), and how many wait in front of it. */
   readonly inFlight: number;
   readonly limit: number;
   readonly waiting: number;
@@ -99,8 +100,10 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
     return this.#lines.length;
   }
 
+  /** 0 = as many as come. */
   get limit(): number {
-    return this.#limit.current;
+    const { current } = this.#limit;
+    return current === NO_LIMIT ? 0 : current;
   }
 
   /**
@@ -219,7 +222,7 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
     this.#inside.delete(x);
     this.#context.counters.overloadInFlight -= 1;
     const latencyMs = nowMs - x.gateMs;
-    const telling = tells ? judgeTelling(x, latencyMs, this.#median.ms) : TELLS_NOTHING;
+    const telling = tells ? judgeTelling(x, latencyMs, this.#median) : TELLS_NOTHING;
     if (telling === TELLS_LATENCY) this.#median.add(latencyMs);
     if (telling !== TELLS_NOTHING) {
       const sample = this.#sample;
@@ -228,7 +231,7 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
       sample.met = met;
       sample.gaveUp = telling === TELLS_LEAST;
       this.#limit.add(sample, nowMs);
-      if (this.#limit.current !== this.#shownLimit && !this.#closed) this.#showLimit();
+      if (this.limit !== this.#shownLimit && !this.#closed) this.#showLimit();
     }
     if (this.#lines.length > 0) this.#letIn(nowMs);
   }
@@ -350,7 +353,8 @@ export class OverloadGate implements WaitingRequestOwner, DeadlineOwner {
   }
 
   #showLimit(): void {
-    this.#context.counters.overloadLimit += this.#limit.current - this.#shownLimit;
-    this.#shownLimit = this.#limit.current;
+    const shown = this.limit;
+    this.#context.counters.overloadLimit += shown - this.#shownLimit;
+    this.#shownLimit = shown;
   }
 }

@@ -16,7 +16,7 @@ export interface ClusterPolicy {
   readonly retryBudget: RetryBudgetPolicy;
   /** Idle connections are closed after it. Default 60 s. */
   readonly idleMs: number;
-  /** In front of the app beside this proxy (inbound clusters only); null = off. */
+  /** In front of the app beside this proxy (inbound clusters only); null = off. Default there: a guard. */
   readonly overload: OverloadPolicy | null;
 }
 
@@ -121,10 +121,14 @@ export interface RetryBudgetPolicy {
 }
 
 export interface OverloadPolicy {
-  /** Requests at the app at once: fixed, or found by measuring (gradient of latency) between min and max. */
+  /**
+   * Requests at the app at once: fixed; found by measuring (gradient of latency) between min and max; or `guard`: no limit
+   * until callers give up on a crowded app (`guard-limit.ts`).
+   */
   readonly concurrency:
     | { readonly kind: "fixed"; readonly limit: number }
-    | { readonly kind: "adaptive"; readonly min: number; readonly max: number };
+    | { readonly kind: "adaptive"; readonly min: number; readonly max: number }
+    | { readonly kind: "guard" };
   /** Requests that may wait; 0 = none. Default 100. */
   readonly maxQueue: number;
   /** How long one may wait. Default 1 s. */
@@ -179,5 +183,18 @@ export const DEFAULT_CLUSTER_POLICY: ClusterPolicy = {
   overload: null,
 };
 
+/** It does nothing until an app works for callers that have left. */
+export const DEFAULT_OVERLOAD: OverloadPolicy = {
+  concurrency: { kind: "guard" },
+  maxQueue: 100,
+  maxWaitMs: 1_000,
+  priorityHeader: "x-weft-priority",
+  priorities: ["critical", "normal", "sheddable"],
+};
+
 /** For the app beside a proxy: one instance that is never given up, and nothing to choose. */
-export const LOCAL_CLUSTER_POLICY: ClusterPolicy = { ...DEFAULT_CLUSTER_POLICY, outliers: null };
+export const LOCAL_CLUSTER_POLICY: ClusterPolicy = {
+  ...DEFAULT_CLUSTER_POLICY,
+  outliers: null,
+  overload: DEFAULT_OVERLOAD,
+};
