@@ -1,7 +1,7 @@
 import type { TrafficPolicy } from "../resources/traffic-policy.ts";
 import type { Fault } from "../resources/traffic-policy-requests.ts";
 import { formatWallTime, parseWallTime } from "../time/wall-time.ts";
-import { formatAge } from "./output/quantity.ts";
+import { formatAge } from "../lib/format-age.ts";
 
 /** One fault of a TrafficPolicy, and whether requests meet it. */
 export interface FaultDescription {

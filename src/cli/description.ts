@@ -11,7 +11,7 @@ import { paint } from "./output/style.ts";
 import { formatTable } from "./output/table.ts";
 import type { Terminal } from "./output/terminal.ts";
 import { escapeControl } from "./output/text-width.ts";
-import { formatResourceAge, formatShare } from "./resource-columns.ts";
+import { formatResourceAge, formatShare } from "../apiserver/table/kind-columns.ts";
 import { formatStatTable } from "./stat-table.ts";
 
 /** One resource and what it means together with the others. */
@@ -136,7 +136,7 @@ function formatMetadata(context: CliContext, resource: Resource): readonly strin
   add("Namespace", namespace);
   add("Labels", formatMap(labels));
   add("Annotations", formatMap(annotations));
-  add("Age", `${formatResourceAge(resource, context.clock)} (created ${creationTimestamp})`);
+  add("Age", `${formatResourceAge(resource, context.clock.wallMs())} (created ${creationTimestamp})`);
   add("Version", resourceVersion);
   return lines;
 }

@@ -1,5 +1,5 @@
 import type { ProxyStatus } from "../control/views.ts";
-import { formatAge } from "./output/quantity.ts";
+import { formatAge } from "../lib/format-age.ts";
 import { paint, type Style } from "./output/style.ts";
 import { type Column, formatTable } from "./output/table.ts";
 import type { Terminal } from "./output/terminal.ts";

@@ -1,4 +1,4 @@
-import { formatAge } from "../output/quantity.ts";
+import { formatAge } from "../../lib/format-age.ts";
 import type { MeshFacts } from "./control-plane-checks.ts";
 import { type CheckResult, toResult } from "./check-result.ts";
 

@@ -1,6 +1,6 @@
 import type { ProxyStatus } from "../../control/views.ts";
 import { WEFT_VERSION } from "../../version.ts";
-import { formatAge } from "../output/quantity.ts";
+import { formatAge } from "../../lib/format-age.ts";
 import { type CheckResult, toResult } from "./check-result.ts";
 
 const SECTION = "proxies";

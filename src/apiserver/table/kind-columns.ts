@@ -1,0 +1,198 @@
+import { formatAge } from "../../lib/format-age.ts";
+import { type EndpointSlice, SERVICE_NAME_LABEL } from "../../resources/endpoint-slice.ts";
+import type { HttpRouteGroup } from "../../resources/http-route-group.ts";
+import type { KnownResource } from "../../resources/known-resource.ts";
+import type { Mesh } from "../../resources/mesh.ts";
+import type { Resource } from "../../resources/resource.ts";
+import type { Service, ServicePort } from "../../resources/service.ts";
+import type { TcpRoute } from "../../resources/tcp-route.ts";
+import type { TrafficPolicy } from "../../resources/traffic-policy.ts";
+import { readFaultEnd } from "../../resources/traffic-policy-requests.ts";
+import { SECTIONS } from "../../resources/traffic-policy-spec.ts";
+import type { TrafficSplit } from "../../resources/traffic-split.ts";
+import type { IdentitySubject, TrafficTarget } from "../../resources/traffic-target.ts";
+import { parseWallTime } from "../../time/wall-time.ts";
+
+/** One column of the tables that `kubectl get` and `weft get` print: stated here for both. */
+export interface KindColumn {
+  /** In capitals when printed. */
+  readonly name: string;
+  readonly type: "string" | "integer";
+  /** OpenAPI format; "name" marks the primary one. */
+  readonly format?: string;
+  readonly description: string;
+  /** Only with `-o wide`. */
+  readonly isWide?: boolean;
+  readonly value: (item: Resource, wallMs: number) => string | number;
+}
+
+/** Name first, age before what is only shown wide. */
+export function listColumns(kind: KnownResource["kind"]): readonly KindColumn[] {
+  const own = BY_KIND[kind];
+  return [
+    NAME,
+    ...own.filter((column) => column.isWide !== true),
+    AGE,
+    ...own.filter((column) => column.isWide === true),
+  ];
+}
+
+/** "-" when nothing says when it was created. */
+export function formatResourceAge(resource: Resource, wallMs: number): string {
+  const bornWallMs = parseWallTime(resource.metadata.creationTimestamp ?? "");
+  return Number.isNaN(bornWallMs) ? "-" : formatAge(wallMs - bornWallMs);
+}
+
+const NAME: KindColumn = {
+  name: "Name",
+  type: "string",
+  format: "name",
+  description: "The name: unique among the resources of the kind in their namespace.",
+  value: (item) => item.metadata.name,
+};
+
+const AGE: KindColumn = {
+  name: "Age",
+  type: "string",
+  description: "How long ago the resource was created.",
+  value: formatResourceAge,
+};
+
+const BY_KIND: Readonly<Record<KnownResource["kind"], readonly KindColumn[]>> = {
+  Service: [
+    column<Service>("Ports", "Each port with the port it leads to, and its protocol.", (service) =>
+      list(service.spec.ports.map(formatServicePort)),
+    ),
+    column<Service>("Selector", "Labels of the workloads behind the name.", (service) =>
+      list(Object.entries(service.spec.selector).map(([key, value]) => `${key}=${value}`)),
+    ),
+    wide(column<Service>("Type", "ClusterIP, NodePort, LoadBalancer or ExternalName.", ({ spec }) => spec.type)),
+  ],
+  ServiceAccount: [],
+  EndpointSlice: [
+    column<EndpointSlice>(
+      "Service",
+      "The Service whose instances these are.",
+      (slice) => slice.metadata.labels?.[SERVICE_NAME_LABEL] ?? "-",
+    ),
+    column<EndpointSlice>(
+      "Ready",
+      "How many of the instances are ready.",
+      (slice) => `${slice.endpoints.filter((endpoint) => endpoint.conditions.ready).length}/${slice.endpoints.length}`,
+    ),
+    column<EndpointSlice>("Addresses", "Where the instances listen.", formatSliceAddresses),
+    wide(column<EndpointSlice>("AddressType", "IPv4, IPv6 or FQDN.", (slice) => slice.addressType)),
+  ],
+  HTTPRouteGroup: [
+    column<HttpRouteGroup>("Matches", "Names of the matches.", (group) =>
+      list(group.spec.matches.map((match) => match.name)),
+    ),
+  ],
+  TCPRoute: [
+    column<TcpRoute>("Ports", "Ports that are meant.", (route) =>
+      route.spec.matches.ports.length === 0 ? "every port" : list(route.spec.matches.ports.map(String)),
+    ),
+  ],
+  TrafficSplit: [
+    column<TrafficSplit>("Service", "The name that callers use.", (split) => split.spec.service),
+    column<TrafficSplit>("Backends", "The Services behind it, with their shares.", formatSplitBackends),
+    column<TrafficSplit>("Matches", "HTTPRouteGroups of the requests that are split.", (split) =>
+      list(split.spec.matches.map((match) => match.name)),
+    ),
+  ],
+  TrafficTarget: [
+    column<TrafficTarget>("Sources", "Service accounts that may call.", (target) =>
+      list(target.spec.sources.map((source) => formatSubject(source, target))),
+    ),
+    column<TrafficTarget>("Destination", "The service account that may be called.", (target) =>
+      formatSubject(target.spec.destination, target),
+    ),
+    column<TrafficTarget>("Rules", "HTTPRouteGroups and TCPRoutes that say with what requests.", (target) =>
+      list(target.spec.rules.map(formatRule)),
+    ),
+  ],
+  TrafficPolicy: [
+    column<TrafficPolicy>(
+      "Service",
+      "The Service that the policy is about, with the port where it is about one.",
+      ({ spec }) => {
+        const { name, port } = spec.targetRef;
+        return port === undefined ? name : `${name}:${port}`;
+      },
+    ),
+    column<TrafficPolicy>("Matches", "HTTPRouteGroups of the requests that are meant.", ({ spec }) =>
+      list(spec.matches.map((match) => match.name)),
+    ),
+    column<TrafficPolicy>("Says", "The sections it has.", ({ spec }) =>
+      list(SECTIONS.filter((section) => spec[section] !== undefined)),
+    ),
+    column<TrafficPolicy>("Faults End", "When the last of its faults ends.", formatFaultEnd),
+  ],
+  Mesh: [
+    column<Mesh>(
+      "Access",
+      "strict: denied unless allowed; permissive: allowed, and counted.",
+      (mesh) => mesh.spec.access,
+    ),
+    column<Mesh>("Egress", "What happens to requests for hosts outside the mesh.", (mesh) => mesh.spec.egress),
+    column<Mesh>("Certificates", "How long a workload's certificate lives.", (mesh) => mesh.spec.certificateLifetime),
+  ],
+};
+
+function column<T extends Resource>(
+  name: string,
+  description: string,
+  value: (item: T, wallMs: number) => string,
+): KindColumn {
+  return { name, type: "string", description, value: (item, wallMs) => value(item as T, wallMs) };
+}
+
+function wide(narrow: KindColumn): KindColumn {
+  return { ...narrow, isWide: true };
+}
+
+/** When the last fault ends: `in 3h20m`, `ended`, `-`. */
+function formatFaultEnd({ spec }: TrafficPolicy, wallMs: number): string {
+  if (spec.faults === undefined || spec.faults.length === 0) return "-";
+  const leftMs = Math.max(...spec.faults.map(readFaultEnd)) - wallMs;
+  return leftMs <= 0 ? "ended" : `in ${formatAge(leftMs)}`;
+}
+
+/** `80→8080/TCP`, with its name in front when it has one. */
+function formatServicePort(port: ServicePort): string {
+  const name = port.name === "" ? "" : `${port.name}:`;
+  const target = port.targetPort === port.port ? "" : `→${port.targetPort}`;
+  return `${name}${port.port}${target}/${port.protocol}`;
+}
+
+function formatSliceAddresses(slice: EndpointSlice): string {
+  const ports = slice.ports.map((port) => port.port ?? "*").join("|");
+  return list(slice.endpoints.map((endpoint) => `${endpoint.addresses[0] ?? "-"}:${ports}`));
+}
+
+/** `reviews-v1 75%, reviews-v2 25%`. */
+function formatSplitBackends(split: TrafficSplit): string {
+  const total = split.spec.backends.reduce((sum, backend) => sum + backend.weight, 0);
+  return list(split.spec.backends.map((backend) => `${backend.service} ${formatShare(backend.weight, total)}`));
+}
+
+/** `25%`, `33.3%`. */
+export function formatShare(weight: number, total: number): string {
+  if (total === 0) return "0%";
+  const percent = (weight / total) * 100;
+  return `${Number.isInteger(percent) ? percent : percent.toFixed(1)}%`;
+}
+
+/** The namespace only where it is not the TrafficTarget's own. */
+function formatSubject(subject: IdentitySubject, target: TrafficTarget): string {
+  return subject.namespace === target.metadata.namespace ? subject.name : `${subject.namespace}/${subject.name}`;
+}
+
+/** `reads`, `reads[get,list]` for some of its matches. */
+function formatRule(rule: TrafficTarget["spec"]["rules"][number]): string {
+  return rule.matches.length === 0 ? rule.name : `${rule.name}[${rule.matches.join(",")}]`;
+}
+
+function list(items: readonly string[]): string {
+  return items.length === 0 ? "-" : items.join(", ");
+}
