@@ -1,4 +1,5 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { Media } from "./negotiation.ts";
 import { StatusError } from "./status.ts";
 
 /** One line of the routing table. */
@@ -6,6 +7,8 @@ export interface ApiRoute {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Segments are literal or a `{parameter}`, e.g. `/api/v1/namespaces/{namespace}/{plural}`. */
   readonly path: string;
+  /** The forms in which its answers can be had; default: OBJECT_MEDIA. "any": it has one for all, or chooses itself. */
+  readonly produces?: readonly Media[] | "any";
   readonly answer: (call: ApiCall) => ApiAnswer | Promise<ApiAnswer>;
 }
 
@@ -16,6 +19,7 @@ export interface ApiCall {
   /** Decoded path parameters by name. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
   /** The JSON body; null when there is none. At most once. Throws StatusError when it is not JSON or too large. */
   readonly readBody: () => Promise<unknown>;
 }

@@ -6,15 +6,17 @@ import { WeftError } from "../lib/weft-error.ts";
 import type { Random } from "../random/random.ts";
 import type { Store } from "../store/store.ts";
 import type { Clock } from "../time/clock.ts";
-import { type ApiAnswer, type ApiCall, createRouter, type Router } from "./api-route.ts";
+import { type ApiAnswer, createRouter, type Router } from "./api-route.ts";
 import { createDiscoveryRoutes } from "./discovery-routes.ts";
 import { createHealthRoutes, OPEN_PATHS } from "./health-routes.ts";
+import { chooseMedia, OBJECT_MEDIA } from "./negotiation.ts";
 import { readJsonBody } from "./read-body.ts";
 import { assertLocalHost, createTokenCheck } from "./request-guard.ts";
 import { createResourceRoutes } from "./resource-routes.ts";
 import { StatusError, type Status } from "./status.ts";
 import type { WatchLimiter } from "./watch-stream.ts";
 import { createWeftRoutes } from "./weft-routes.ts";
+import { writeAnswer } from "./write-answer.ts";
 
 export interface ApiServerOptions {
   readonly store: Store;
@@ -85,9 +87,10 @@ interface Serving {
 /** Never rejects: what goes wrong is the answer. */
 async function serve(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
-    writeAnswer(response, await answer(serving, request));
+    await writeAnswer(response, await answer(serving, request), { headers: request.headers, isUnread: false });
   } catch (error) {
-    writeAnswer(response, toErrorAnswer(serving.log, request, error), !request.complete);
+    const options = { headers: request.headers, isUnread: !request.complete };
+    await writeAnswer(response, toErrorAnswer(serving.log, request, error), options);
   }
 }
 
@@ -98,8 +101,11 @@ async function answer(serving: Serving, request: IncomingMessage): Promise<ApiAn
   const path = url.pathname;
   if (!OPEN_PATHS.has(path)) serving.assertToken(request);
   const { route, parameters } = serving.router.match(method, path);
-  const call: ApiCall = { method, path, parameters, query: url.searchParams, readBody: () => readJsonBody(request) };
-  return route.answer(call);
+  const { headers } = request;
+  // Before the route does anything: an answer that cannot be had as asked for must not have changed anything.
+  if (route.produces !== "any") chooseMedia(headers.accept, route.produces ?? OBJECT_MEDIA);
+  const query = url.searchParams;
+  return route.answer({ method, path, parameters, query, headers, readBody: () => readJsonBody(request) });
 }
 
 function toErrorAnswer(log: Log, request: IncomingMessage, error: unknown): ApiAnswer {
@@ -117,23 +123,6 @@ function toStatus(log: Log, request: IncomingMessage, error: unknown): Status {
   });
   const message = error instanceof WeftError ? error.message : "the control plane failed; its log says why";
   return new StatusError("InternalError", `Cannot serve the request: ${message}`).status;
-}
-
-/** `isUnread`: the body was not taken, so the connection cannot carry another request. */
-function writeAnswer(response: ServerResponse, answer: ApiAnswer, isUnread = false): void {
-  if (response.headersSent || response.destroyed) return;
-  response.setHeader("cache-control", "no-store");
-  response.setHeader("x-content-type-options", "nosniff");
-  if (answer.kind === "stream") {
-    answer.start(response);
-    return;
-  }
-  const text = answer.kind === "json" ? `${JSON.stringify(answer.body)}\n` : answer.body;
-  const type = answer.kind === "json" ? "application/json" : "text/plain; charset=utf-8";
-  if (answer.statusCode === 401) response.setHeader("www-authenticate", "Bearer");
-  if (isUnread) response.setHeader("connection", "close");
-  response.writeHead(answer.statusCode, { "content-type": type, "content-length": Buffer.byteLength(text) });
-  response.end(text);
 }
 
 function listen(server: Server, options: ApiServerOptions): Promise<number> {

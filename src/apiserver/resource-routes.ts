@@ -7,6 +7,7 @@ import type { Clock } from "../time/clock.ts";
 import { admitResource } from "./admission.ts";
 import { type ApiAnswer, type ApiCall, type ApiRoute, json } from "./api-route.ts";
 import { type ListFilter, parseListFilter } from "./list-filter.ts";
+import { RESOURCE_MEDIA } from "./negotiation.ts";
 import { alreadyExists, conflict, notFound, type ResourceTarget } from "./resource-target.ts";
 import { StatusError } from "./status.ts";
 import { startWatch, type WatchLimiter } from "./watch-stream.ts";
@@ -32,11 +33,11 @@ export function createResourceRoutes(options: ResourceRoutesOptions): readonly A
   return PREFIXES.flatMap((prefix): ApiRoute[] => {
     const collections = [`${prefix}/{plural}`, `${prefix}/namespaces/{namespace}/{plural}`];
     return collections.flatMap((path): ApiRoute[] => [
-      { method: "GET", path, answer: list },
-      { method: "POST", path, answer: create },
-      { method: "GET", path: `${path}/{name}`, answer: get },
-      { method: "PUT", path: `${path}/{name}`, answer: replace },
-      { method: "DELETE", path: `${path}/{name}`, answer: remove },
+      { method: "GET", path, produces: RESOURCE_MEDIA, answer: list },
+      { method: "POST", path, produces: RESOURCE_MEDIA, answer: create },
+      { method: "GET", path: `${path}/{name}`, produces: RESOURCE_MEDIA, answer: get },
+      { method: "PUT", path: `${path}/{name}`, produces: RESOURCE_MEDIA, answer: replace },
+      { method: "DELETE", path: `${path}/{name}`, produces: RESOURCE_MEDIA, answer: remove },
     ]);
   });
 }
