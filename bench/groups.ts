@@ -4,7 +4,16 @@ import { systemRandom } from "../src/random/system-random.ts";
 import { join } from "node:path";
 import type { BenchProcess } from "./bench-process.ts";
 import { compareLegs, type MeasuredLeg, type Row } from "./comparison.ts";
-import { type Leg, type LegPlace, type LegPlan, type LegRequest, planDirect, planPeers, planWeft } from "./legs.ts";
+import {
+  type Leg,
+  type LegPlace,
+  type LegPlan,
+  type LegRequest,
+  planDirect,
+  planPeers,
+  planVariants,
+  planWeft,
+} from "./legs.ts";
 import { LoadProgram } from "./load-program.ts";
 import type { BenchRuntime, Machine } from "./machine.ts";
 import { startHaproxyBackend } from "./peers/haproxy.ts";
@@ -171,7 +180,10 @@ class GroupRunner {
     const backendPort = await place.ports.take();
     const backend = await startBackend(group, place, this.#tools, backendPort);
     const request: LegRequest = { id: group.id, hops: group.hops, carries: group.carries, backendPort };
-    const plans = [planDirect(request), ...planPeers(place, request), ...planWeft(place, request)];
+    const plans =
+      group.variants === undefined
+        ? [planDirect(request), ...planPeers(place, request), ...planWeft(place, request)]
+        : planVariants(place, request, group.variants);
     this.#legs = plans.map((plan) => ({ plan, leg: null, failure: null, readings: new Map(), failures: new Map() }));
     for (const one of this.#legs) await this.#start(one);
     for (const workload of group.workloads) await this.#warmUp(workload);
@@ -204,8 +216,9 @@ class GroupRunner {
     const { group, options } = this.#parts;
     const isFirst = workload === group.workloads[0];
     for (const { leg } of this.#listRunning(workload)) {
-      const isLong = leg.kind === "weft" && isFirst;
-      const share = isLong ? 1 : leg.kind === "weft" || isFirst ? SHORT_WARM_UP_RATIO : 0;
+      const isWeft = leg.kind === "weft" || group.variants !== undefined;
+      const isLong = isWeft && isFirst;
+      const share = isLong ? 1 : isWeft || isFirst ? SHORT_WARM_UP_RATIO : 0;
       const seconds = Math.round(options.warmUpSeconds * share);
       if (seconds === 0) continue;
       options.progress(`warming up: ${workload.id}, ${leg.title}`);

@@ -16,6 +16,7 @@ import {
   type PeerSpec,
   writeCertificate,
 } from "./peers/peer.ts";
+import { createVariantPolicy, type PolicyVariant } from "./policy-variants.ts";
 import type { WeftMesh } from "./weft-mesh.ts";
 
 /** One way from the load to the backend. */
@@ -180,6 +181,30 @@ export function planWeft(place: LegPlace, request: LegRequest): LegPlan[] {
   }));
 }
 
+/** The same pair of sidecars of one runtime with other policies; the first is what the others are measured against. */
+export function planVariants(place: LegPlace, request: LegRequest, variants: readonly PolicyVariant[]): LegPlan[] {
+  const [runtime] = place.runtimes;
+  if (runtime === undefined) return [];
+  return variants.map((variant, index): LegPlan => {
+    const title = `weft on ${runtime.label}, ${variant.title}`;
+    const isBase = index === 0;
+    const kind = isBase ? "peer" : "weft";
+    const id = `${request.id}-${variant.id}`;
+    return {
+      ...{ title, kind, runtime: isBase ? null : runtime },
+      async start() {
+        await place.mesh.apply(createVariantPolicy(variant, formatServiceName(id, runtime)));
+        const leg = await startSidecars(runtime, place, { ...request, id });
+        return { ...leg, title, kind, runtime: isBase ? null : runtime };
+      },
+    };
+  });
+}
+
+function formatServiceName(id: string, runtime: BenchRuntime): string {
+  return `${id}-${runtime.id}`;
+}
+
 async function startEgress(runtime: BenchRuntime, { mesh, proxyCore }: LegPlace, request: LegRequest): Promise<Leg> {
   const caller = `${request.id}-caller-${runtime.id}`;
   await mesh.addService(caller, caller);
@@ -199,7 +224,7 @@ async function startEgress(runtime: BenchRuntime, { mesh, proxyCore }: LegPlace,
 async function startSidecars(runtime: BenchRuntime, place: LegPlace, request: LegRequest): Promise<Leg> {
   const { mesh, proxyCore: core, files } = place;
   const protocol: AppProtocol = request.carries;
-  const [service, caller] = [`${request.id}-${runtime.id}`, `${request.id}-caller-${runtime.id}`];
+  const [service, caller] = [formatServiceName(request.id, runtime), `${request.id}-caller-${runtime.id}`];
   await mesh.addService(service, caller, protocol);
   const called = await mesh.startSidecar({
     runtime,

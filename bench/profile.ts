@@ -11,10 +11,11 @@ import { FreePorts } from "../src/runner/free-port.ts";
 import { systemRandom } from "../src/random/system-random.ts";
 import { BenchProcess, stopAllProcesses } from "./bench-process.ts";
 import { startBackend } from "./groups.ts";
-import { type Leg, planWeft } from "./legs.ts";
+import { type Leg, planVariants, planWeft } from "./legs.ts";
 import { LoadProgram, type LoadResult } from "./load-program.ts";
 import { type BenchRuntime, describeMachine } from "./machine.ts";
 import { createPeerFiles } from "./peers/peer.ts";
+import type { PolicyVariant } from "./policy-variants.ts";
 import { readCpuMicros } from "./process-cost.ts";
 import { JitCode } from "./profile/jit-code.ts";
 import { parseSamples, type Sample } from "./profile/samples.ts";
@@ -30,6 +31,7 @@ interface Options {
   readonly connections: number;
   readonly seconds: number;
   readonly top: number;
+  readonly policy: PolicyVariant | null;
 }
 
 const WARM_UP_SECONDS = 6;
@@ -47,6 +49,11 @@ const program = new Command("node dist/bench/profile.js")
   )
   .addOption(new Option("--connections <count>").default(32).argParser(parsePositive))
   .addOption(new Option("--seconds <count>", "length of each measurement").default(5).argParser(parsePositive))
+  .addOption(
+    new Option("--policy <json>", "spec of a TrafficPolicy for the called Service, without targetRef")
+      .default(null)
+      .argParser(parsePolicy),
+  )
   .addOption(new Option("--top <count>", "functions shown").default(40).argParser(parsePositive));
 program.parse();
 
@@ -82,7 +89,8 @@ async function run(options: Options): Promise<void> {
   const place = { machine, runtimes: [withSymbols(runtime)], files, ports, mesh, proxyCore };
   const backendPort = await ports.take();
   const backend = await startBackend(group, place, tools, backendPort);
-  const [plan] = planWeft(place, { id: group.id, hops: group.hops, carries: group.carries, backendPort });
+  const request = { id: group.id, hops: group.hops, carries: group.carries, backendPort };
+  const [plan] = options.policy === null ? planWeft(place, request) : planVariants(place, request, [options.policy]);
   if (plan === undefined) throw new Error("expected a leg");
   const leg = await plan.start();
   await group.check(leg, tools);
@@ -128,6 +136,14 @@ async function run(options: Options): Promise<void> {
   printSamples(parseSamples(text, jitCodes), options.top);
   await mesh.close();
   await backend.stop();
+}
+
+function parsePolicy(text: string): PolicyVariant {
+  try {
+    return { id: "policy", title: "with a policy", spec: JSON.parse(text) as Record<string, unknown> };
+  } catch {
+    throw new InvalidArgumentError("expected JSON");
+  }
 }
 
 /** The group's only one where it takes neither kind of request. */

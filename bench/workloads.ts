@@ -4,6 +4,7 @@ import type { Aim, Judge } from "./comparison.ts";
 import type { Leg } from "./legs.ts";
 import type { LoadProgram, LoadResult } from "./load-program.ts";
 import type { Carries } from "./peers/peer.ts";
+import { type PolicyVariant, RESILIENCE_VARIANTS } from "./policy-variants.ts";
 import { waitForAnswer } from "./probe.ts";
 import { BACKEND_BODY, MINIMAL, REALISTIC, REALISTIC_BODY, type RequestKind } from "./requests.ts";
 import { runLoad } from "./wrk.ts";
@@ -15,6 +16,8 @@ export interface Group {
   readonly carries: Carries;
   readonly backend: "answers" | "bodies" | "grpc" | "tcp";
   readonly workloads: readonly Workload[];
+  /** Left out: peers and weft on every runtime. */
+  readonly variants?: readonly PolicyVariant[];
   /** Rejects unless the leg does what it must. */
   readonly check: (leg: Leg, tools: LoadTools) => Promise<void>;
 }
@@ -168,6 +171,15 @@ const TCP_WORKLOAD: Workload = {
   load: (leg, seconds, tools) => requireProgram(tools).run("tcp", createTcpFlags(leg, 8, seconds)),
 };
 
+const RESILIENCE_WORKLOAD: Workload = {
+  id: "resilience",
+  title: `two hops, mutual TLS, ${REALISTIC.title}, 32 connections: resilience on against off`,
+  unit: "requests",
+  aim: { bun: 0.95, node: 0.95 },
+  judge: "throughput",
+  load: closedLoop(REALISTIC, 32),
+};
+
 /** In the order in which they are measured. */
 export const GROUPS: readonly Group[] = [
   { id: "two-hop", hops: 2, carries: "http", backend: "answers", workloads: TWO_HOP_WORKLOADS, check: checkAnswers },
@@ -175,6 +187,10 @@ export const GROUPS: readonly Group[] = [
   { id: "grpc", hops: 2, carries: "grpc", backend: "grpc", workloads: [GRPC_WORKLOAD], check: checkGrpc },
   { id: "bodies", hops: 2, carries: "http", backend: "bodies", workloads: BODY_WORKLOADS, check: checkBodies },
   { id: "tcp", hops: 2, carries: "tcp", backend: "tcp", workloads: [TCP_WORKLOAD], check: checkTcp },
+  {
+    ...{ id: "resilience", hops: 2, carries: "http", backend: "answers", check: checkAnswers },
+    ...{ workloads: [RESILIENCE_WORKLOAD], variants: RESILIENCE_VARIANTS },
+  },
 ];
 
 async function checkAnswers(leg: Leg): Promise<void> {
