@@ -1,7 +1,42 @@
-import type { MergeKind } from "../../resources/merge-keys.ts";
+import { fieldNode, findMergeTree, itemNode, type MergeKind, type MergeNode } from "../../resources/merge-keys.ts";
+import { formatApiVersion } from "../../resources/registry.ts";
+import {
+  describeShape,
+  fromEntries,
+  isEqual,
+  isObject,
+  type JsonObject,
+  measure,
+  readField,
+} from "../patch/json-value.ts";
+import { StatusError } from "../status.ts";
+import { findConflicts, type OwnershipConflict, withoutChanged } from "./change-owners.ts";
+import { createConflictError } from "./conflict-error.ts";
+import {
+  differenceOf,
+  EMPTY_SET,
+  type FieldSet,
+  intersectionOf,
+  isEmptySet,
+  isEqualSet,
+  unionOf,
+  withParentFields,
+} from "./field-set.ts";
+import { formatPath } from "./fields-v1.ts";
+import { KUBECTL, readLastAppliedFields, withLastApplied } from "./last-applied.ts";
+import { isKeyedList, stepOf } from "./list-steps.ts";
+import { mergeApplied, removeFields } from "./merge-applied.ts";
+import { decodeOwners, encodeOwners, NO_OWNERS, type Owner, ownerId, type Owners } from "./owners.ts";
+import { formatOwnerTime } from "./owner-time.ts";
+import { compareObjects, readManagedFields, takeOwnership } from "./record-update.ts";
+import { toFieldSet } from "./to-field-set.ts";
+import { filterWritable, UNOWNED_FIELDS } from "./tracked-fields.ts";
+
+/** As in Kubernetes: who owns what was there before anybody was tracked. */
+const BEFORE_FIRST_APPLY = "before-first-apply";
 
 export interface ApplyOptions {
-  /** The request's `fieldManager`; Kubernetes refuses an apply without one. */
+  /** The request's `fieldManager`; there is no default for an apply. */
   readonly manager: string;
   /** Take fields from other managers instead of answering Conflict. */
   readonly force: boolean;
@@ -16,11 +51,166 @@ export interface ApplyOptions {
  * `metadata.managedFields` brought up to date. Not validated and without defaults: the caller does that afterwards, then
  * calls `settleManagedFields`. Changes neither argument.
  *
- * Throws StatusError Conflict (one cause of reason FieldManagerConflict per field and manager) when others own fields
- * that would change and `force` is not set; BadRequest when `applied` is not an object of this kind, or has managedFields;
- * Invalid when a list in it has the same keys twice.
+ * What `manager` applied last time and leaves out now goes away, unless somebody else owns it too. A null says the same
+ * as leaving out. Throws StatusError Conflict (one cause of reason FieldManagerConflict per field and owner) when others
+ * own fields that would change and `force` is not set; BadRequest when `applied` is not an object of this version, or
+ * has managedFields; Invalid when a list in it has the same keys twice, or when there is no manager.
  */
 export function applyConfiguration(live: unknown, applied: unknown, options: ApplyOptions): unknown {
-  void [applied, options];
-  return live;
+  const wanted = readApplied(applied, options);
+  measure(live, "the object");
+  const before = withoutManagedFields(isObject(live) ? live : null);
+  const owners = readOwners(live, before, options);
+  const outcome = merge(before, wanted, owners, options);
+  if (outcome.conflicts.length > 0 && !options.force) refuseConflicts(outcome.conflicts, live, wanted, options);
+  const merged = options.manager === KUBECTL ? withLastApplied(outcome.merged, wanted) : outcome.merged;
+  const managedFields = encodeOwners(outcome.owners);
+  const metadata = readField(merged, "metadata");
+  return {
+    ...merged,
+    metadata: { ...(isObject(metadata) ? metadata : {}), ...(managedFields.length === 0 ? {} : { managedFields }) },
+  };
+}
+
+/** `applied` without nulls, known to be an object that can be applied. */
+function readApplied(applied: unknown, { manager, kind }: ApplyOptions): JsonObject {
+  if (manager === "") {
+    throw new StatusError("Invalid", "Cannot apply: found no fieldManager; expected one, e.g. ?fieldManager=me", {
+      causes: [{ reason: "FieldValueRequired", message: "found nothing; expected a name", field: "fieldManager" }],
+    });
+  }
+  if (!isObject(applied)) {
+    throw new StatusError("BadRequest", `Cannot apply: found ${describeShape(applied)}; expected an object`);
+  }
+  measure(applied, "the applied object");
+  const apiVersion = formatApiVersion(kind.group, kind.version);
+  const found = [readField(applied, "apiVersion"), readField(applied, "kind")];
+  if (found[0] !== apiVersion || found[1] !== kind.kind) {
+    const text = found.map((value) => (typeof value === "string" ? value : describeShape(value))).join(" ");
+    throw new StatusError("BadRequest", `Cannot apply: found ${text}; expected ${apiVersion} ${kind.kind}`);
+  }
+  const wanted = withoutNulls(applied) as JsonObject;
+  if (readManagedFields(wanted) !== undefined) {
+    throw new StatusError("BadRequest", "Cannot apply: found metadata.managedFields; expected none in what is applied");
+  }
+  refuseRepeats(wanted, findMergeTree(kind), []);
+  return wanted;
+}
+
+function readOwners(live: unknown, before: JsonObject, options: ApplyOptions): Owners {
+  const apiVersion = formatApiVersion(options.kind.group, options.kind.version);
+  const decoded = decodeOwners(readManagedFields(live)) ?? NO_OWNERS;
+  const owners = new Map([...decoded].filter(([, owner]) => owner.apiVersion === apiVersion));
+  if (owners.size > 0 || !isObject(live)) return owners;
+  return takeOwnership(owners, null, before, { ...options, manager: BEFORE_FIRST_APPLY, operation: "Update" });
+}
+
+interface Outcome {
+  readonly merged: JsonObject;
+  readonly owners: Owners;
+  readonly conflicts: readonly OwnershipConflict[];
+}
+
+function merge(before: JsonObject, wanted: JsonObject, owners: Owners, options: ApplyOptions): Outcome {
+  const { manager, subresource, kind } = options;
+  const tree = findMergeTree(kind);
+  const apiVersion = formatApiVersion(kind.group, kind.version);
+  const who: Omit<Owner, "time" | "set"> = { manager, operation: "Apply", apiVersion, subresource };
+  const id = ownerId(who);
+  const last = owners.get(id);
+  const set = filterWritable(toFieldSet(wanted, tree), subresource);
+  const others = new Map(owners);
+  others.delete(id);
+  const dropped = droppedFields(last?.set ?? EMPTY_SET, set, others);
+  // Removed first: what is applied with nothing in it ({}) would otherwise go with the last thing that was in it.
+  const merged = onlyWritable(before, mergeApplied(removeFields(before, dropped, tree), wanted, tree), subresource);
+  const change = compareObjects(before, merged, options);
+  const left = new Map(withoutChanged(others, change, null));
+  const owned = differenceOf(set, UNOWNED_FIELDS);
+  const isSame = last !== undefined && isEqualSet(last.set, owned) && isEqual(before, merged);
+  if (!isEmptySet(owned)) {
+    left.set(id, { ...who, time: isSame ? last.time : formatOwnerTime(options.wallMs), set: owned });
+  }
+  return { merged, owners: left, conflicts: findConflicts(others, change, null) };
+}
+
+/** What was applied last time, is not now, and nobody else owns. */
+function droppedFields(last: FieldSet, now: FieldSet, others: Owners): FieldSet {
+  let kept = now;
+  for (const owner of others.values()) kept = unionOf(kept, owner.set);
+  return differenceOf(withParentFields(last), withParentFields(unionOf(kept, UNOWNED_FIELDS)));
+}
+
+/** A write to `status` changes nothing else, and no other write changes `status`. */
+function onlyWritable(before: JsonObject, merged: unknown, subresource: string): JsonObject {
+  const all = isObject(merged) ? merged : {};
+  const [base, status] = subresource === "status" ? [before, all] : [all, before];
+  const fields = Object.entries(base).filter(([field]) => field !== "status");
+  const value = readField(status, "status");
+  return fromEntries(value === undefined ? fields : [...fields, ["status", value]]);
+}
+
+/** Fields that client-side apply wrote may be taken by its successor; what is left over is refused. */
+function refuseConflicts(
+  conflicts: readonly OwnershipConflict[],
+  live: unknown,
+  wanted: JsonObject,
+  { manager, kind }: ApplyOptions,
+): void {
+  const allowed = manager === KUBECTL ? readLastAppliedFields(live, kind) : EMPTY_SET;
+  const refused = conflicts.flatMap(({ owner, set }) => {
+    const left = differenceOf(set, intersectionOf(set, allowed));
+    return isEmptySet(left) ? [] : [{ owner, set: left }];
+  });
+  if (refused.length === 0) return;
+  const metadata = readField(wanted, "metadata");
+  const name = isObject(metadata) ? readField(metadata, "name") : undefined;
+  throw createConflictError(refused, { name: typeof name === "string" ? name : "", group: kind.group });
+}
+
+function withoutManagedFields(live: JsonObject | null): JsonObject {
+  if (live === null) return {};
+  const metadata = readField(live, "metadata");
+  if (!isObject(metadata)) return live;
+  return { ...live, metadata: fromEntries(Object.entries(metadata).filter(([field]) => field !== "managedFields")) };
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isObject(value)) return value;
+  const fields = Object.entries(value).filter(([, child]) => child !== null);
+  return fromEntries(fields.map(([field, child]) => [field, withoutNulls(child)]));
+}
+
+/** Nobody can own one of two entries with the same keys. */
+function refuseRepeats(value: unknown, node: MergeNode, path: readonly string[]): void {
+  if (isObject(value)) {
+    for (const [field, child] of Object.entries(value)) {
+      refuseRepeats(child, fieldNode(node, field), [...path, `f:${field}`]);
+    }
+    return;
+  }
+  if (!Array.isArray(value) || !isKeyedList(node.rule)) return;
+  const seen = new Set<string>();
+  for (const [index, entry] of value.entries()) {
+    const step = stepOf(entry, node.rule);
+    const problem = step === null ? "an entry without its keys" : seen.has(step) ? "the same entry twice" : null;
+    if (problem !== null) {
+      const at = formatPath(path);
+      const rule =
+        node.rule.listType === "set" ? "each value once" : `${(node.rule.listMapKeys ?? []).join(" and ")}, each once`;
+      throw new StatusError("Invalid", `Cannot apply: at ${at}[${index}], found ${problem}; expected ${rule}`, {
+        causes: [
+          {
+            reason: "FieldValueInvalid",
+            message: `found ${problem}; expected ${rule}`,
+            field: `${at.slice(1)}[${index}]`,
+          },
+        ],
+      });
+    }
+    if (step === null) continue;
+    seen.add(step);
+    refuseRepeats(entry, itemNode(node), [...path, step]);
+  }
 }

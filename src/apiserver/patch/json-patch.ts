@@ -62,7 +62,7 @@ class PatchedDocument {
     }
     const op = readField(operation, "op");
     const path = readField(operation, "path");
-    this.#label = `operation ${index} (${String(describeText(op))} ${String(describeText(path))})`;
+    this.#label = `operation ${index} (${describeText(op)} ${describeText(path)})`;
     const tokens = this.#parse(path, "path");
     if (op === "add") this.#add(tokens, this.#valueOf(operation));
     else if (op === "remove") this.#remove(tokens);
