@@ -4,7 +4,7 @@ import { StatusError } from "./status.ts";
 
 /** One line of the routing table. */
 export interface ApiRoute {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Segments are literal or a `{parameter}`, e.g. `/api/v1/namespaces/{namespace}/{plural}`. */
   readonly path: string;
   /** The forms in which its answers can be had; default: OBJECT_MEDIA. "any": it has one for all, or chooses itself. */
@@ -20,8 +20,19 @@ export interface ApiCall {
   readonly parameters: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
-  /** The JSON body; null when there is none. At most once. Throws StatusError when it is not JSON or too large. */
+  /** The JSON body; null when there is none. Throws StatusError when it is not JSON or too large. */
   readonly readBody: () => Promise<unknown>;
+  /** The body as it was sent; either this or `readBody`, and once. Throws StatusError when it is too large or not UTF-8. */
+  readonly readText: () => Promise<BodyText>;
+  /** Says something to the user that does not stop the request: a `Warning` header of the answer. */
+  readonly warn: (text: string) => void;
+}
+
+export interface BodyText {
+  /** Without parameters, in lower case; "application/json" when the request does not say. */
+  readonly type: string;
+  /** "" when there is no body. */
+  readonly text: string;
 }
 
 export type ApiAnswer =

@@ -10,12 +10,13 @@ import { type ApiAnswer, createRouter, type Router } from "./api-route.ts";
 import { createDiscoveryRoutes } from "./discovery-routes.ts";
 import { createHealthRoutes, OPEN_PATHS } from "./health-routes.ts";
 import { chooseMedia, OBJECT_MEDIA } from "./negotiation.ts";
-import { readJsonBody } from "./read-body.ts";
+import { readBodyText, readJsonBody } from "./read-body.ts";
 import { assertLocalHost, createTokenCheck } from "./request-guard.ts";
 import { createResourceRoutes } from "./resource-routes.ts";
 import { StatusError, type Status } from "./status.ts";
 import type { WatchLimiter } from "./watch-stream.ts";
 import { createWeftRoutes } from "./weft-routes.ts";
+import { createWarnings, type Warnings } from "./warnings.ts";
 import { writeAnswer } from "./write-answer.ts";
 
 export interface ApiServerOptions {
@@ -86,15 +87,19 @@ interface Serving {
 
 /** Never rejects: what goes wrong is the answer. */
 async function serve(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const warnings = createWarnings(response);
   try {
-    await writeAnswer(response, await answer(serving, request), { headers: request.headers, isUnread: false });
+    await writeAnswer(response, await answer(serving, request, warnings), {
+      headers: request.headers,
+      isUnread: false,
+    });
   } catch (error) {
     const options = { headers: request.headers, isUnread: !request.complete };
     await writeAnswer(response, toErrorAnswer(serving.log, request, error), options);
   }
 }
 
-async function answer(serving: Serving, request: IncomingMessage): Promise<ApiAnswer> {
+async function answer(serving: Serving, request: IncomingMessage, warnings: Warnings): Promise<ApiAnswer> {
   assertLocalHost(request);
   const url = new URL(request.url ?? "/", "http://localhost");
   const method = request.method ?? "GET";
@@ -105,7 +110,16 @@ async function answer(serving: Serving, request: IncomingMessage): Promise<ApiAn
   // Before the route does anything: an answer that cannot be had as asked for must not have changed anything.
   if (route.produces !== "any") chooseMedia(headers.accept, route.produces ?? OBJECT_MEDIA);
   const query = url.searchParams;
-  return route.answer({ method, path, parameters, query, headers, readBody: () => readJsonBody(request) });
+  return route.answer({
+    method,
+    path,
+    parameters,
+    query,
+    headers,
+    readBody: () => readJsonBody(request),
+    readText: () => readBodyText(request),
+    warn: warnings.add,
+  });
 }
 
 function toErrorAnswer(log: Log, request: IncomingMessage, error: unknown): ApiAnswer {

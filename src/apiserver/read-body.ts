@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { BodyText } from "./api-route.ts";
 import { StatusError } from "./status.ts";
 
 /** As in Kubernetes, whose store has the same limit. */
@@ -10,11 +11,16 @@ const MAX_BODY_BYTES = 3 * 1024 * 1024;
  */
 const MAX_DISCARDED_BYTES = 32 * 1024 * 1024;
 
+/** A request body as it was sent. Throws StatusError when it is too large or not UTF-8. */
+export async function readBodyText(request: IncomingMessage): Promise<BodyText> {
+  const type = (request.headers["content-type"] ?? "application/json").split(";", 1)[0] ?? "";
+  return { type: type.trim().toLowerCase(), text: await readText(request) };
+}
+
 /** The JSON of a request body; null when there is no body. */
 export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
-  const text = await readText(request);
+  const { type, text } = await readBodyText(request);
   if (text === "") return null;
-  const type = (request.headers["content-type"] ?? "application/json").split(";", 1)[0]?.trim().toLowerCase();
   if (type !== "application/json") {
     throw new StatusError(
       "UnsupportedMediaType",
@@ -51,7 +57,7 @@ function readText(request: IncomingMessage): Promise<string> {
       if (Buffer.from(text, "utf8").equals(body)) resolve(text);
       else
         reject(
-          new StatusError("BadRequest", "Cannot read the body: found bytes that are not UTF-8; expected JSON in UTF-8"),
+          new StatusError("BadRequest", "Cannot read the body: found bytes that are not UTF-8; expected text in UTF-8"),
         );
     });
     request.on("error", reject);
