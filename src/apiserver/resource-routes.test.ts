@@ -212,6 +212,7 @@ describe("API server resources", () => {
 });
 
 const EXAMPLES: Readonly<Record<(typeof KINDS)[number]["kind"], Readonly<Record<string, unknown>>>> = {
+  Namespace: { apiVersion: "v1", kind: "Namespace", metadata: { name: "sample" } },
   Service: { apiVersion: "v1", kind: "Service", metadata: { name: "sample" }, spec: { ports: [{ port: 80 }] } },
   ServiceAccount: { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "sample" } },
   EndpointSlice: {

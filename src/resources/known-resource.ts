@@ -1,6 +1,7 @@
 import type { EndpointSlice } from "./endpoint-slice.ts";
 import type { HttpRouteGroup } from "./http-route-group.ts";
 import type { Mesh } from "./mesh.ts";
+import type { Namespace } from "./namespace.ts";
 import type { Service } from "./service.ts";
 import type { ServiceAccount } from "./service-account.ts";
 import type { TcpRoute } from "./tcp-route.ts";
@@ -13,6 +14,7 @@ export type KnownResource =
   | EndpointSlice
   | HttpRouteGroup
   | Mesh
+  | Namespace
   | Service
   | ServiceAccount
   | TcpRoute

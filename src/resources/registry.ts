@@ -3,6 +3,7 @@ import { endpointSliceSchema } from "./endpoint-slice.ts";
 import { httpRouteGroupSchema } from "./http-route-group.ts";
 import type { KnownResource } from "./known-resource.ts";
 import { meshSchema } from "./mesh.ts";
+import { namespaceSchema } from "./namespace.ts";
 import type { Resource } from "./resource.ts";
 import { serviceAccountSchema } from "./service-account.ts";
 import { serviceSchema } from "./service.ts";
@@ -23,6 +24,8 @@ export interface KindDefinition {
   readonly singular: string;
   readonly shortNames: readonly string[];
   readonly namespaced: boolean;
+  /** Its status is written through a path of its own (`…/status`), and through no other. */
+  readonly hasStatus: boolean;
   readonly schema: z.ZodType<KnownResource>;
 }
 
@@ -31,11 +34,23 @@ export const KINDS: readonly KindDefinition[] = [
   {
     group: "",
     version: "v1",
+    kind: "Namespace",
+    plural: "namespaces",
+    singular: "namespace",
+    shortNames: ["ns"],
+    namespaced: false,
+    hasStatus: true,
+    schema: namespaceSchema,
+  },
+  {
+    group: "",
+    version: "v1",
     kind: "Service",
     plural: "services",
     singular: "service",
     shortNames: ["svc"],
     namespaced: true,
+    hasStatus: true,
     schema: serviceSchema,
   },
   {
@@ -46,6 +61,7 @@ export const KINDS: readonly KindDefinition[] = [
     singular: "serviceaccount",
     shortNames: ["sa"],
     namespaced: true,
+    hasStatus: false,
     schema: serviceAccountSchema,
   },
   {
@@ -56,6 +72,7 @@ export const KINDS: readonly KindDefinition[] = [
     singular: "endpointslice",
     shortNames: [],
     namespaced: true,
+    hasStatus: false,
     schema: endpointSliceSchema,
   },
   {
@@ -66,6 +83,7 @@ export const KINDS: readonly KindDefinition[] = [
     singular: "httproutegroup",
     shortNames: ["htr"],
     namespaced: true,
+    hasStatus: true,
     schema: httpRouteGroupSchema,
   },
   {
@@ -76,6 +94,7 @@ export const KINDS: readonly KindDefinition[] = [
     singular: "tcproute",
     shortNames: ["tr"],
     namespaced: true,
+    hasStatus: true,
     schema: tcpRouteSchema,
   },
   {
@@ -86,6 +105,7 @@ export const KINDS: readonly KindDefinition[] = [
     singular: "trafficsplit",
     shortNames: ["ts"],
     namespaced: true,
+    hasStatus: true,
     schema: trafficSplitSchema,
   },
   {
@@ -96,6 +116,7 @@ export const KINDS: readonly KindDefinition[] = [
     singular: "traffictarget",
     shortNames: ["tt"],
     namespaced: true,
+    hasStatus: true,
     schema: trafficTargetSchema,
   },
   {
@@ -106,6 +127,7 @@ export const KINDS: readonly KindDefinition[] = [
     singular: "mesh",
     shortNames: [],
     namespaced: false,
+    hasStatus: true,
     schema: meshSchema,
   },
   {
@@ -116,6 +138,7 @@ export const KINDS: readonly KindDefinition[] = [
     singular: "trafficpolicy",
     shortNames: ["tp"],
     namespaced: true,
+    hasStatus: true,
     schema: trafficPolicySchema,
   },
 ];

@@ -3,6 +3,7 @@ import { type EndpointSlice, SERVICE_NAME_LABEL } from "../../resources/endpoint
 import type { HttpRouteGroup } from "../../resources/http-route-group.ts";
 import type { KnownResource } from "../../resources/known-resource.ts";
 import type { Mesh } from "../../resources/mesh.ts";
+import type { Namespace } from "../../resources/namespace.ts";
 import type { Resource } from "../../resources/resource.ts";
 import type { Service, ServicePort } from "../../resources/service.ts";
 import type { TcpRoute } from "../../resources/tcp-route.ts";
@@ -67,6 +68,13 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly KindColumn[]>> = 
       list(Object.entries(service.spec.selector).map(([key, value]) => `${key}=${value}`)),
     ),
     wide(column<Service>("Type", "ClusterIP, NodePort, LoadBalancer or ExternalName.", ({ spec }) => spec.type)),
+  ],
+  Namespace: [
+    column<Namespace>(
+      "Status",
+      "Active, or Terminating while it is being emptied.",
+      ({ status }) => status?.phase ?? "Active",
+    ),
   ],
   ServiceAccount: [],
   EndpointSlice: [
