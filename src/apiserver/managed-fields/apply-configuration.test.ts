@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { parseWallTime } from "../../time/wall-time.ts";
 import { isObject, type JsonObject } from "../patch/json-value.ts";
 import { StatusError } from "../status.ts";
 import { applyConfiguration, type ApplyOptions } from "./apply-configuration.ts";
@@ -8,7 +9,7 @@ import { recordUpdate } from "./record-update.ts";
 import { settleManagedFields } from "./settle-managed-fields.ts";
 
 const SERVICE = { group: "", version: "v1", kind: "Service" };
-const NOON_MS = Date.UTC(2026, 0, 31, 12, 0, 0, 400);
+const NOON_MS = parseWallTime("2026-01-31T12:00:00.400Z");
 
 function apply(live: unknown, applied: unknown, options: Partial<ApplyOptions> = {}): JsonObject {
   const defaults = { manager: "ann", force: false, wallMs: NOON_MS, kind: SERVICE, subresource: "" };

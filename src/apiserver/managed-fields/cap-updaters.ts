@@ -1,4 +1,4 @@
-import { unionOf } from "./field-set.ts";
+import { EMPTY_SET, unionOf } from "./field-set.ts";
 import { compareOwners, type Owner, ownerId, type Owners } from "./owners.ts";
 
 /** As in Kubernetes. */
@@ -22,10 +22,10 @@ export function capUpdaters(owners: Owners): Owners {
     }
     const { operation, apiVersion, time } = updater;
     const who = { manager: OLD_UPDATES, operation, apiVersion, subresource: "" };
-    const bucket = capped.get(ownerId(who)) ?? first;
+    const bucket = capped.get(ownerId(who))?.set ?? EMPTY_SET;
     capped.delete(ownerId(first));
     capped.delete(ownerId(updater));
-    capped.set(ownerId(who), { ...who, time, set: unionOf(bucket.set, updater.set) });
+    capped.set(ownerId(who), { ...who, time, set: unionOf(unionOf(first.set, bucket), updater.set) });
     count -= 1;
   }
   return capped;
