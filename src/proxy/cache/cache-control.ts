@@ -1,3 +1,5 @@
+import { TextMemo } from "../../lib/text-memo.ts";
+
 /**
  * The directives of Cache-Control fields, of requests and of responses (RFC 9111 §5.2, RFC 5861). Unknown directives are
  * passed over. Of a directive that comes twice the first counts (§4.2.1).
@@ -46,7 +48,12 @@ export const NO_DIRECTIVES: CacheControl = Object.freeze({
 
 /** `text`: the values of all Cache-Control fields, joined with commas; null when there is none. */
 export function parseCacheControl(text: string | null): CacheControl {
-  if (text === null || text === "") return NO_DIRECTIVES;
+  return text === null || text === "" ? NO_DIRECTIVES : parsed.of(text);
+}
+
+const parsed: TextMemo<CacheControl> = new TextMemo(256, parse);
+
+function parse(text: string): CacheControl {
   const found = { ...NO_DIRECTIVES };
   let at = 0;
   while (at < text.length) {
@@ -58,7 +65,7 @@ export function parseCacheControl(text: string | null): CacheControl {
     at = comma < 0 ? text.length : comma + 1;
     while (text[at] === " " || text[at] === "\t") at += 1;
   }
-  return found;
+  return Object.freeze(found);
 }
 
 type Directives = { -readonly [Name in keyof CacheControl]: CacheControl[Name] };

@@ -1,3 +1,4 @@
+import { TextMemo } from "../../lib/text-memo.ts";
 import { toDate } from "../../time/wall-time.ts";
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -9,14 +10,20 @@ const ASCTIME = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z]{2}) ([ \d]\d) (\d\
 
 /** Milliseconds since the epoch of an HTTP-date in any of its three forms (RFC 9110 §5.6.7); NaN for anything else. */
 export function parseHttpDate(text: string, nowWallMs: number): number {
-  const imf = IMF_FIXDATE.exec(text);
-  if (imf !== null) return toWallMs(imf[3], imf[2], imf[1], [imf[4], imf[5], imf[6]]);
+  const fixed = fixdates.of(text);
+  if (!Number.isNaN(fixed)) return fixed;
   const asctime = ASCTIME.exec(text);
   if (asctime !== null) return toWallMs(asctime[6], asctime[1], asctime[2], [asctime[3], asctime[4], asctime[5]]);
   const old = RFC_850.exec(text);
   if (old === null) return NaN;
   return toWallMs(toFullYear(Number(old[3]), nowWallMs), old[2], old[1], [old[4], old[5], old[6]]);
 }
+
+/** Responses of one second have one date. */
+const fixdates: TextMemo<number> = new TextMemo(64, (text) => {
+  const imf = IMF_FIXDATE.exec(text);
+  return imf === null ? NaN : toWallMs(imf[3], imf[2], imf[1], [imf[4], imf[5], imf[6]]);
+});
 
 /** As Date and Last-Modified have it: `Sun, 06 Nov 1994 08:49:37 GMT`. */
 export function formatHttpDate(wallMs: number): string {

@@ -1,8 +1,9 @@
-import type { Head } from "../head.ts";
+import { TextMemo } from "../../lib/text-memo.ts";
+import { FIELD_DROPPED, type Head } from "../head.ts";
+import { KNOWN_FIELDS } from "../http1/field-name.ts";
 import { type CacheControl, NO_DIRECTIVES, parseCacheControl } from "./cache-control.ts";
 import { isEntityTag } from "./entity-tag.ts";
 import { parseHttpDate } from "./http-date.ts";
-import { FIELD_DROPPED } from "../head.ts";
 
 /** What caching needs to know of a request's fields. */
 export interface RequestFacts {
@@ -48,6 +49,12 @@ const RESPONSE_NAMES: ReadonlySet<string> = new Set([
 /** 1 for the lengths of those names, so that most fields cost one look. */
 const REQUEST_LENGTHS: Uint8Array = lengthsOf(REQUEST_NAMES);
 const RESPONSE_LENGTHS: Uint8Array = lengthsOf(RESPONSE_NAMES);
+/** Names of fields with an id; those of all others have to be read. */
+const NAMES_BY_ID: readonly (string | undefined)[] = (() => {
+  const names: (string | undefined)[] = [];
+  for (const [name, id] of KNOWN_FIELDS) names[id] = name;
+  return names;
+})();
 const NO_NAMES: readonly string[] = [];
 
 export function readRequestFacts(head: Head): RequestFacts {
@@ -86,24 +93,28 @@ export function readResponseFacts(head: Head, nowWallMs: number): ResponseFacts 
 
 /** The names that Vary fields nominate. */
 export function parseVary(text: string): readonly string[] {
-  if (text === "") return NO_NAMES;
+  return text === "" ? NO_NAMES : varyNames.of(text);
+}
+
+const varyNames: TextMemo<readonly string[]> = new TextMemo(256, (text) => {
   const names = new Set<string>();
   for (const part of text.split(",")) {
     const name = part.trim().toLowerCase();
     if (name !== "") names.add(name);
   }
-  return names.has("*") ? ["*"] : [...names].toSorted();
-}
+  return Object.freeze(names.has("*") ? ["*"] : [...names].toSorted());
+});
 
 /** Values by lower-case name, of fields that come several times joined with commas (RFC 9110 §5.3). */
 function collect(head: Head, names: ReadonlySet<string>, lengths: Uint8Array): Map<string, string> {
   const fields = new Map<string, string>();
   for (let index = 0; index < head.count; index += 1) {
-    if (head.ids[index] === FIELD_DROPPED) continue;
+    const id = head.ids[index] as number; // below the count
+    if (id === FIELD_DROPPED) continue;
     // Below the count.
     const length = (head.spans[index * 4 + 1] as number) - (head.spans[index * 4] as number);
     if (length >= lengths.length || lengths[length] === 0) continue;
-    const name = head.nameText(index).toLowerCase();
+    const name = NAMES_BY_ID[id] ?? head.nameText(index).toLowerCase();
     if (!names.has(name)) continue;
     const before = fields.get(name);
     // Of a field that is no list the first counts (§4.2.1).

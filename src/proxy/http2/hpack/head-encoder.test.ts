@@ -309,3 +309,56 @@ describe("HeadEncoder keeps", () => {
     assert.equal(link.reference.dynamic.length, 0);
   });
 });
+
+/** As they come out. */
+const OWN: ReadonlySet<string> = new Set(LINES.map((text) => text.replace(/^[^:]*/, (name) => name.toLowerCase())));
+
+describe("HeadEncoder, for heads to which lines were added,", () => {
+  const line = (text: string): ReturnType<typeof toFieldLines> => toFieldLines(Buffer.from(text, "latin1"));
+  const additions: readonly (readonly string[])[] = [
+    ...Array.from({ length: 40 }, (_, i) => [`x-left: ${10_000 - i}\r\n`]),
+    // A name of the same length, another value in an indexed line, one line more, one less, none.
+    ["x-gone: 1\r\n"],
+    ["x-left: 7\r\nx-more: 1\r\n"],
+    ["x-left: 7\r\n", "x-more: 1\r\n"],
+    [],
+    ...Array.from({ length: 40 }, (_, i) => [`x-steady: a\r\nx-left: ${i}\r\n`]),
+    ["x-steady: b\r\nx-left: 1\r\n"],
+    ...Array.from({ length: 20 }, () => ["x-steady: a\r\n"]),
+    ["x-steady: b\r\n"],
+    ["connection: close\r\n"],
+    ["x-left: 9\r\nconnection: close\r\n"],
+    ...Array.from({ length: 20 }, (_, i) => [`x-left: ${i}\r\n`]),
+  ];
+
+  test("writes what was added to each, whatever was added to others like it", () => {
+    const link = new Link();
+    for (let round = 0; round < 3; round += 1) {
+      for (const texts of additions) {
+        const head = parse("GET /", ...LINES);
+        for (const text of texts) head.add(line(text));
+        const expected = texts.flatMap((text) =>
+          text.split("\r\n").filter((one) => one !== "" && !one.startsWith("connection")),
+        );
+        const found = link
+          .fields(head)
+          .map(([name, value]) => `${name}: ${value}`)
+          .filter((one) => !OWN.has(one));
+        assert.deepEqual(found.sort(), expected.sort(), texts.join("|"));
+      }
+    }
+  });
+
+  test("needs no look at the lines one by one where only a value is another", () => {
+    const link = new Link();
+    const blocks = Array.from({ length: 200 }, (_, i) => {
+      const head = parse("GET /", ...LINES);
+      head.add(line(`x-left: ${10_000 - i}\r\n`));
+      return link.encode(head).length;
+    });
+    assert.ok(
+      blocks.slice(-10).every((length) => length < 30),
+      blocks.slice(-10).join(),
+    );
+  });
+});

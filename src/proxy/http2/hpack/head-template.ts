@@ -63,7 +63,10 @@ export class HeadTemplate {
   #numberCount: number = 0;
   #block: Uint8Array = NO_BYTES;
   #blockBytes: number = 0;
+  /** As they were when it was learnt. */
   #additions: FieldLines[] = [];
+  /** For each addition where its first literal is in `#literals`; -1 when not all of its lines are literals. */
+  #additionLiterals: Int32Array = new Int32Array(0);
 
   /** True when `head`, of the same shape, can be encoded with this template. */
   matches(head: Head, isRequest: boolean): boolean {
@@ -106,10 +109,27 @@ export class HeadTemplate {
     return true;
   }
 
-  /** Lines never change, so that the same object is the same lines. */
+  /** Lines never change, so that the same object is the same lines. Of literals only the names need be the same. */
   #matchesAdditions(head: Head): boolean {
     for (let index = 0; index < head.additionCount; index += 1) {
-      if (head.additions[index] !== this.#additions[index]) return false;
+      const lines = head.additions[index] as FieldLines; // additionCount of them are set
+      const own = this.#additions[index] as FieldLines; // as many
+      if (lines === own) continue;
+      const literal = this.#additionLiterals[index] as number;
+      if (literal < 0 ? !isSame(lines, own) : !this.#hasNames(lines, own.count, literal)) return false;
+    }
+    return true;
+  }
+
+  #hasNames({ bytes, spans, count }: FieldLines, expected: number, first: number): boolean {
+    if (count !== expected) return false;
+    const literals = this.#literals;
+    for (let line = 0, literal = first; line < count; line += 1, literal += LITERAL_STRIDE) {
+      const start = spans[line * 4] as number; // four for each line
+      const end = spans[line * 4 + 1] as number;
+      const at = literals[literal + LITERAL_NAME] as number;
+      if (end - start !== (literals[literal + LITERAL_NAME_END] as number) - at) return false;
+      if (!equalSpans(bytes, start, end, this.#text, at)) return false;
     }
     return true;
   }
@@ -165,7 +185,7 @@ export class HeadTemplate {
       if (source === 0) {
         at = writeValue(bytes, spans[base + 2] as number, spans[base + 3] as number, out, at);
       } else {
-        const lines = this.#additions[source - 1] as FieldLines; // as many as when it was learnt
+        const lines = head.additions[source - 1] as FieldLines; // as many as when it was learnt
         at = writeValue(lines.bytes, lines.spans[base + 2] as number, lines.spans[base + 3] as number, out, at);
       }
     }
@@ -185,7 +205,7 @@ export class HeadTemplate {
       room += (head.additions[index] as FieldLines).bytes.length;
     }
     if (room > MAX_TEXT_BYTES || fates.count > MAX_LINES) return;
-    this.#makeRoom(room, fates.count);
+    this.#makeRoom(room, fates.count, head.additionCount);
     copySpan(head.bytes, textStart, textEnd, this.#text, 0);
     this.#count = head.count;
     for (let index = 0; index < head.count; index += 1) this.#ids[index] = head.ids[index] as number; // below count
@@ -203,8 +223,9 @@ export class HeadTemplate {
     this.shape = shape;
   }
 
-  #makeRoom(textBytes: number, lines: number): void {
+  #makeRoom(textBytes: number, lines: number, additions: number): void {
     if (textBytes > this.#text.length) this.#text = Buffer.alloc(textBytes);
+    if (additions > this.#additionLiterals.length) this.#additionLiterals = new Int32Array(additions);
     if (lines * RUN_STRIDE > this.#runs.length) {
       this.#ids = new Uint8Array(lines);
       this.#runs = new Int32Array(lines * RUN_STRIDE);
@@ -252,8 +273,10 @@ export class HeadTemplate {
     for (let index = 0; index < head.additionCount; index += 1) {
       const lines = head.additions[index] as FieldLines; // additionCount of them are set
       this.#additions.push(lines);
+      this.#additionLiterals[index] = this.#literalCount;
       for (let line = 0; line < lines.count; line += 1, fate += 1) {
         const kind = fates.kinds[fate] as number;
+        if (kind === LINE_INDEXED || kind === LINE_SKIPPED) this.#additionLiterals[index] = -1;
         if (kind === LINE_INDEXED) {
           this.#numbers[this.#numberCount] = fates.numbers[fate] as number;
           this.#numberCount += 1;
@@ -295,6 +318,11 @@ export function shapeOf(head: Head, isRequest: boolean): number {
     shape = (Math.imul(shape, 31) + (((ids[index] as number) << 6) + nameEnd - nameStart)) | 0;
   }
   return shape | 1;
+}
+
+function isSame(lines: FieldLines, others: FieldLines): boolean {
+  const { length } = lines.bytes;
+  return length === others.bytes.length && equalSpans(lines.bytes, 0, length, others.bytes, 0);
 }
 
 function writeValue(bytes: Uint8Array, start: number, end: number, out: Uint8Array, offset: number): number {
