@@ -44,6 +44,11 @@ export interface ApplyOptions {
   readonly kind: MergeKind & { readonly version: string };
   /** "" for the object itself, else e.g. "status". */
   readonly subresource: string;
+  /**
+   * The object as it would be stored: validated, with defaults; null when it is invalid. With it a field counts as changed
+   * only when the stored value changes, not when the same is written in another way (a default left out of an atomic list).
+   */
+  readonly complete?: (object: unknown) => unknown;
 }
 
 /**
@@ -124,11 +129,13 @@ function merge(before: JsonObject, wanted: JsonObject, owners: Owners, options: 
   const dropped = droppedFields(last?.set ?? EMPTY_SET, set, others);
   // Removed first: what is applied with nothing in it ({}) would otherwise go with the last thing that was in it.
   const merged = onlyWritable(before, mergeApplied(removeFields(before, dropped, tree), wanted, tree), subresource);
-  const change = compareObjects(before, merged, options);
+  const settled = options.complete?.(merged) ?? merged;
+  const change = compareObjects(before, settled, options);
   const left = new Map(withoutChanged(others, change, null));
   const owned = differenceOf(set, UNOWNED_FIELDS);
-  const isSame = last !== undefined && isEqualSet(last.set, owned) && isEqual(before, merged);
-  if (!isEmptySet(owned)) {
+  const isSame = last !== undefined && isEqualSet(last.set, owned) && isEqual(before, settled);
+  // Alone, it stays without a field: else the next apply would take the object for one that nobody tracked.
+  if (!isEmptySet(owned) || left.size === 0) {
     left.set(id, { ...who, time: isSame ? last.time : formatOwnerTime(options.wallMs), set: owned });
   }
   return { merged, owners: left, conflicts: findConflicts(others, change, null) };
@@ -155,9 +162,10 @@ function refuseConflicts(
   conflicts: readonly OwnershipConflict[],
   live: unknown,
   wanted: JsonObject,
-  { manager, kind }: ApplyOptions,
+  options: ApplyOptions,
 ): void {
-  const allowed = manager === KUBECTL ? readLastAppliedFields(live, kind) : EMPTY_SET;
+  const { manager, kind } = options;
+  const allowed = manager === KUBECTL ? readLastAppliedFields(live, options) : EMPTY_SET;
   const refused = conflicts.flatMap(({ owner, set }) => {
     const left = differenceOf(set, intersectionOf(set, allowed));
     return isEmptySet(left) ? [] : [{ owner, set: left }];

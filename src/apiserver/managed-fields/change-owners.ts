@@ -27,7 +27,9 @@ export function withoutChanged(owners: Owners, change: Comparison, exceptId: str
   const left = new Map<string, Owner>();
   for (const [id, owner] of owners) {
     const set = id === exceptId ? owner.set : differenceOf(owner.set, changed);
-    if (!isEmptySet(set)) left.set(id, set === owner.set ? owner : { ...owner, set });
+    // An applier that never owned anything stays: it says that the object is tracked.
+    if (!isEmptySet(set) || (owner.operation === "Apply" && isEmptySet(owner.set)))
+      left.set(id, set === owner.set ? owner : { ...owner, set });
   }
   return left;
 }

@@ -16,7 +16,7 @@ const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 export const KUBECTL = "kubectl";
 
 /** The places that client-side apply wrote last and nobody changed since; empty without the annotation. */
-export function readLastAppliedFields(live: unknown, kind: ApplyOptions["kind"]): FieldSet {
+export function readLastAppliedFields(live: unknown, { kind, complete }: ApplyOptions): FieldSet {
   const text = readLastApplied(live);
   if (text === null) return EMPTY_SET;
   const applied = parseApplied(text);
@@ -24,7 +24,7 @@ export function readLastAppliedFields(live: unknown, kind: ApplyOptions["kind"])
     return EMPTY_SET;
   }
   const tree = findMergeTree(kind);
-  const { added, modified, removed } = compareFields(applied, live, tree);
+  const { added, modified, removed } = compareFields(complete?.(applied) ?? applied, live, tree);
   return differenceOf(toFieldSet(applied, tree), unionOf(unionOf(added, modified), removed));
 }
 

@@ -1,5 +1,5 @@
 import { isObject, MAX_DEPTH, measure, readField } from "../patch/json-value.ts";
-import { isEmptySet, type FieldSet } from "./field-set.ts";
+import type { FieldSet } from "./field-set.ts";
 import { decodeFieldsV1, encodeFieldsV1 } from "./fields-v1.ts";
 import type { ManagedFieldsEntry } from "./managed-fields-entry.ts";
 
@@ -62,20 +62,17 @@ function isTooDeep(fields: unknown): boolean {
   }
 }
 
-/** As Kubernetes orders them: appliers first, then the oldest first. Who owns nothing is left out. */
+/** As Kubernetes orders them: appliers first, then the oldest first. */
 export function encodeOwners(owners: Owners): readonly ManagedFieldsEntry[] {
-  return [...owners.values()]
-    .filter((owner) => !isEmptySet(owner.set))
-    .sort(compareOwners)
-    .map((owner) => ({
-      manager: owner.manager,
-      operation: owner.operation,
-      apiVersion: owner.apiVersion,
-      ...(owner.time === null ? {} : { time: owner.time }),
-      fieldsType: "FieldsV1",
-      fieldsV1: encodeFieldsV1(owner.set),
-      ...(owner.subresource === "" ? {} : { subresource: owner.subresource }),
-    }));
+  return [...owners.values()].sort(compareOwners).map((owner) => ({
+    manager: owner.manager,
+    operation: owner.operation,
+    apiVersion: owner.apiVersion,
+    ...(owner.time === null ? {} : { time: owner.time }),
+    fieldsType: "FieldsV1",
+    fieldsV1: encodeFieldsV1(owner.set),
+    ...(owner.subresource === "" ? {} : { subresource: owner.subresource }),
+  }));
 }
 
 /** By time, then by the rest, so that the order never depends on the order of writing. */
