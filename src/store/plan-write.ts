@@ -38,11 +38,12 @@ export function planPut(
     if (isDeepStrictEqual(same, existing)) return { event: null, outcome: existing };
   }
   const { version, uid, creationTimestamp } = stamp();
-  const generation = existing === null ? 1 : nextGeneration(existing, written);
+  const known = existing?.metadata ?? (options.keepIdentity === true ? written.metadata : undefined);
+  const generation = existing === null ? (known?.generation ?? 1) : nextGeneration(existing, written);
   const stored = deepFreeze(
     withServerFields(written, {
-      uid: existing?.metadata.uid ?? uid,
-      creationTimestamp: existing?.metadata.creationTimestamp ?? creationTimestamp,
+      uid: known?.uid ?? uid,
+      creationTimestamp: known?.creationTimestamp ?? creationTimestamp,
       generation,
       resourceVersion: String(version),
     }),

@@ -2,8 +2,8 @@ import { WeftError } from "../lib/weft-error.ts";
 import type { Random } from "../random/random.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { Clock } from "../time/clock.ts";
-import { formatWallTime } from "../time/wall-time.ts";
 import { CommittedState } from "./committed-state.ts";
+import { createStamp } from "./create-stamp.ts";
 import { EventHistory } from "./event-history.ts";
 import { planDelete, planPut, type Stamp, type WritePlan } from "./plan-write.ts";
 import { encodeKey, toResourceKey } from "./store-key.ts";
@@ -131,13 +131,7 @@ export class QueuedStore implements Store {
   }
 
   #stamp(): Stamp {
-    const { clock, random } = this.#options;
-    return {
-      version: this.#decidedVersion + 1,
-      uid: formatUuid(random.bytes(16)),
-      // Whole seconds, as Kubernetes writes it.
-      creationTimestamp: formatWallTime(Math.floor(clock.wallMs() / 1000) * 1000).replace(".000Z", "Z"),
-    };
+    return createStamp(this.#options, this.#decidedVersion + 1);
   }
 
   /** Resolves with the plan's outcome once it is durable, and everything that was decided before it. */
@@ -217,11 +211,4 @@ function closedError(): WeftError {
 
 function describe(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
-}
-
-/** RFC 9562, version 4. */
-function formatUuid(bytes: Uint8Array): string {
-  const hex = Buffer.from(bytes).toString("hex");
-  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
 }

@@ -18,6 +18,11 @@ export interface PutOptions {
    * WeftError `WEFT_STORE_CONFLICT` whose details hold `found` (resourceVersion or "absent").
    */
   readonly ifVersion?: string;
+  /**
+   * For an import: a resource that does not exist yet gets the uid, generation and creation time that it says it had.
+   * Default false: the store's own.
+   */
+  readonly keepIdentity?: boolean;
 }
 
 export interface ListResult {

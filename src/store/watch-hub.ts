@@ -1,10 +1,8 @@
 import { WeftError } from "../lib/weft-error.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { EventHistory } from "./event-history.ts";
-import { encodeGroupKind, toResourceKey } from "./store-key.ts";
 import type { WatchOptions } from "./store.ts";
-
-const VERSION = /^(0|[1-9]\d{0,15})$/;
+import { isWatched, parseVersion } from "./watch-filter.ts";
 
 interface Watcher {
   readonly options: WatchOptions;
@@ -31,11 +29,11 @@ export class WatchHub {
   }
 
   watch(options: WatchOptions): () => void {
-    const cursor = VERSION.test(options.fromVersion) ? Number(options.fromVersion) : -1;
+    const cursor = parseVersion(options.fromVersion);
     const fromStart = cursor === 0;
     const watcher: Watcher = {
       options,
-      snapshot: fromStart ? this.#listExisting().filter((resource) => accepts(options, resource)) : null,
+      snapshot: fromStart ? this.#listExisting().filter((resource) => isWatched(options, resource)) : null,
       cursor: fromStart ? this.#history.newest() : cursor,
     };
     this.#watchers.add(watcher);
@@ -75,7 +73,7 @@ export class WatchHub {
         const event = this.#history.at(watcher.cursor + 1);
         if (event === null) return this.#end(watcher, this.#describeGap(watcher.cursor));
         watcher.cursor += 1;
-        if (accepts(options, event.resource)) options.onEvent(event);
+        if (isWatched(options, event.resource)) options.onEvent(event);
       }
     } catch (error) {
       // A watcher that throws must neither stop the others nor be called again as if it had seen the event.
@@ -96,9 +94,4 @@ export class WatchHub {
       details: { oldest: String(from), newest: String(to) },
     });
   }
-}
-
-function accepts(options: WatchOptions, resource: Resource): boolean {
-  if (options.namespace !== undefined && resource.metadata.namespace !== options.namespace) return false;
-  return options.kind === undefined || encodeGroupKind(options.kind) === encodeGroupKind(toResourceKey(resource));
 }

@@ -68,14 +68,14 @@ export type EtcdOperation =
 export interface EtcdTxn {
   /** All must hold. */
   readonly compare: readonly EtcdCompare[];
-  readonly then: readonly EtcdOperation[];
-  readonly else?: readonly EtcdOperation[];
+  readonly success: readonly EtcdOperation[];
+  readonly failure?: readonly EtcdOperation[];
 }
 
 export interface EtcdTxnResult {
-  /** Whether `then` was carried out; `else` otherwise. */
+  /** Whether `success` was carried out; `failure` otherwise. */
   readonly succeeded: boolean;
-  /** Of the whole of etcd afterwards: the mod revision of every key that `then` put. */
+  /** Of the whole of etcd afterwards: the mod revision of every key that `success` put. */
   readonly revision: number;
   /** One for each operation carried out: what a `get` found, empty for the others. */
   readonly results: readonly (readonly EtcdKeyValue[])[];

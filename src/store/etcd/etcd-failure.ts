@@ -4,7 +4,7 @@ import { WeftError } from "../../lib/weft-error.ts";
 /** A call that failed at one member: the gRPC status and etcd's sentence. */
 export interface MemberFailure {
   readonly endpoint: string;
-  readonly code: number;
+  readonly code: status;
   readonly text: string;
   /** The request never left this process, so it changed nothing. */
   readonly unsent: boolean;

@@ -6,7 +6,7 @@ import {
   Metadata,
   status,
 } from "@grpc/grpc-js";
-import { weft } from "#gen/protos.js";
+import type { weft } from "#gen/protos.js";
 import type { Clock } from "../../time/clock.ts";
 import type { EtcdEndpoint } from "./etcd-endpoints.ts";
 import type { MemberFailure } from "./etcd-failure.ts";
@@ -121,7 +121,7 @@ export class EtcdMember {
     this.#client.close();
   }
 
-  #error(code: number, text: string, unsent: boolean): MemberError {
+  #error(code: status, text: string, unsent: boolean): MemberError {
     return new MemberError({ endpoint: this.name, code, text: describe(code, text), unsent });
   }
 }
@@ -134,6 +134,6 @@ function toMetadata(token: string | null): Metadata {
   return metadata;
 }
 
-function describe(code: number, text: string): string {
+function describe(code: status, text: string): string {
   return text === "" ? (status[code] ?? `gRPC status ${code}`) : text;
 }

@@ -75,8 +75,8 @@ export function toRangeRequest(range: EtcdRange): weft.etcd.RangeRequest {
 export function toTxnRequest(txn: EtcdTxn): weft.etcd.TxnRequest {
   return {
     compare: txn.compare.map(toCompare),
-    success: txn.then.map(toRequestOp),
-    failure: (txn.else ?? []).map(toRequestOp),
+    success: txn.success.map(toRequestOp),
+    failure: (txn.failure ?? []).map(toRequestOp),
   };
 }
 
@@ -98,7 +98,7 @@ export function toEvent(event: weft.etcd.Event): EtcdEvent {
 }
 
 export function isChange(txn: EtcdTxn): boolean {
-  return [...txn.then, ...(txn.else ?? [])].some((operation) => !("get" in operation));
+  return [...txn.success, ...(txn.failure ?? [])].some((operation) => !("get" in operation));
 }
 
 function toCompare(compare: EtcdCompare): weft.etcd.Compare {

@@ -1,4 +1,4 @@
-import type { ServiceError } from "@grpc/grpc-js";
+import { type ServiceError, status } from "@grpc/grpc-js";
 import type { weft } from "#gen/protos.js";
 import type { Log } from "../../lib/log.ts";
 import { WeftError } from "../../lib/weft-error.ts";
@@ -156,7 +156,7 @@ export class EtcdWatch {
     }
     const text = cancelReason === undefined || cancelReason === "" ? "the member canceled the watch" : cancelReason;
     if (/permission denied/i.test(text ?? "")) {
-      this.#lost(member, memberError(member, 7, text ?? ""));
+      this.#lost(member, memberError(member, status.PERMISSION_DENIED, text ?? ""));
       return;
     }
     if (/auth token/i.test(text ?? "")) this.#parts.pool.dropToken();
@@ -228,6 +228,6 @@ export class EtcdWatch {
   }
 }
 
-function memberError(member: EtcdMember, code: number, text: string): MemberError {
+function memberError(member: EtcdMember, code: status, text: string): MemberError {
   return new MemberError({ endpoint: member.name, code, text, unsent: false });
 }

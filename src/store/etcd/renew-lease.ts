@@ -34,7 +34,7 @@ export async function renewLease(pool: MemberPool, clock: Clock, leaseId: number
 /** etcd offers it as a stream only; here it carries one question. */
 function renewAt(member: EtcdMember, token: string | null, clock: Clock, leaseId: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    const fail = (code: number, text: string): void => {
+    const fail = (code: status, text: string): void => {
       timer.clear();
       reject(new MemberError({ endpoint: member.name, code, text, unsent: false }));
     };
