@@ -17,6 +17,8 @@ export interface Outcome {
   readonly ms: number;
   /** "ok", or "502 upstream_reset" (status and x-weft-failure), or what became of the connection. */
   readonly what: string;
+  /** `x-instance` of the answer; "" = none. */
+  readonly instance: string;
 }
 
 const STEP_MS = 5;
@@ -72,7 +74,7 @@ export class NumberedLoad {
     numbered += 1;
     const id = `${host}-${numbered}`;
     const startedMs = systemClock.nowMs();
-    const end = (what: string): Outcome => ({ id, what, ms: systemClock.nowMs() - startedMs });
+    const end = (what: string, instance = ""): Outcome => ({ id, what, ms: systemClock.nowMs() - startedMs, instance });
     try {
       const headers = { host, "x-id": id };
       const outgoing = request({ host: "127.0.0.1", port, path: "/", method, headers, agent: this.#agent });
@@ -81,7 +83,7 @@ export class NumberedLoad {
       const [response] = (await once(outgoing, "response")) as [IncomingMessage];
       response.resume();
       await once(response, "end");
-      if (response.statusCode === 200) return end("ok");
+      if (response.statusCode === 200) return end("ok", response.headers["x-instance"]?.toString());
       return end(`${response.statusCode} ${response.headers["x-weft-failure"]?.toString() ?? "of the app"}`);
     } catch (error) {
       return end((error as NodeJS.ErrnoException).code ?? String(error));
