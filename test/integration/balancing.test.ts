@@ -6,14 +6,17 @@ import { Mesh } from "./mesh.ts";
 import { NumberedLoad, type Outcome } from "./numbered-load.ts";
 import { waitUntil } from "./wait-until.ts";
 
-const STRATEGIES = ["roundRobin", "leastRequest", "peakEwma", "adaptive"] as const;
+/** The worst last: what it leaves in the slow one would be held against the next. */
+const STRATEGIES = ["adaptive", "peakEwma", "leastRequest", "roundRobin"] as const;
 const WORKERS = 4;
 const SERVICE_MS = 40;
 const SLOWER = 5;
 /** Four alike and the slow one. */
 const CAPACITY = ((4 + 1 / SLOWER) * WORKERS * 1000) / SERVICE_MS;
 const PER_SECOND = Math.round(CAPACITY * 0.75);
-const SECONDS = 5;
+const SECONDS = 4;
+/** Callers wait no longer. */
+const PATIENCE_MS = 2_000;
 /** Until what a strategy knows of instances has settled. */
 const SETTLING_SECONDS = 1;
 
@@ -51,20 +54,20 @@ test("with one slow replica of five, adaptive is twice as fast at the 99th perce
     const load = new NumberedLoad({ port, host: "work", method: "GET", perSecond: PER_SECOND });
     await load.more(PER_SECOND * (SETTLING_SECONDS + SECONDS));
     const outcomes = (await load.stop()).slice(PER_SECOND * SETTLING_SECONDS);
-    const failed = outcomes.filter(({ what }) => what !== "ok");
+    const failed = outcomes.filter(({ what, ms }) => what !== "ok" && ms < PATIENCE_MS);
     assert.deepEqual(failed.slice(0, 3), [], strategy);
     const result = measure(outcomes);
     results.set(strategy, result);
     t.diagnostic(
-      `${strategy}: p99 ${result.p99Ms.toFixed(0)} ms, ${(result.slowShare * 100).toFixed(1)} % of ${result.sent} requests to the slow one`,
+      `${strategy}: p99 ${result.p99Ms.toFixed(0)} ms, ${(result.slowShare * 100).toFixed(1)} % of ${result.sent} requests answered by the slow one`,
     );
   }
   const p99 = (strategy: (typeof STRATEGIES)[number]): number => results.get(strategy)?.p99Ms ?? NaN;
   const share = (strategy: (typeof STRATEGIES)[number]): number => results.get(strategy)?.slowShare ?? NaN;
   assert.ok(p99("adaptive") <= 0.5 * p99("roundRobin"), `${p99("adaptive")} ms, round robin ${p99("roundRobin")} ms`);
-  for (const strategy of STRATEGIES.slice(1)) {
+  for (const strategy of STRATEGIES.slice(0, -1)) {
     assert.ok(p99(strategy) < p99("roundRobin"), `${strategy}: ${p99(strategy)} ms`);
-    assert.ok(share(strategy) < share("roundRobin"), `${strategy}: ${share(strategy)} of the requests to the slow one`);
+    assert.ok(share(strategy) < 0.1, `${strategy}: ${share(strategy)} of the requests to the slow one`);
   }
 });
 
@@ -82,6 +85,7 @@ async function applyStrategy(strategy: (typeof STRATEGIES)[number]): Promise<voi
       outlierDetection: { enabled: false },
       overload: { enabled: false },
       retries: { attempts: 0 },
+      timeouts: { request: `${PATIENCE_MS}ms` },
     },
   });
   await waitUntil(`${strategy} is in force`, async () =>
