@@ -1,0 +1,123 @@
+import type { FaultBench } from "./fault-bench.ts";
+
+export interface Fault {
+  readonly name: string;
+  /** Needs namespaces. */
+  readonly network: boolean;
+  /** Makes the fault and heals it. */
+  readonly run: (bench: FaultBench) => Promise<void>;
+}
+
+/** Longer than an election of 500 ms, and than a store's patience with a member (2 s). */
+const OUTAGE_MS = 3_000;
+const HOUR_MS = 3_600_000;
+
+export const FAULTS: readonly Fault[] = [
+  {
+    name: "the leader is killed",
+    network: false,
+    run: async (bench) => await killed(bench, await bench.leader()),
+  },
+  {
+    name: "a follower is killed",
+    network: false,
+    run: async (bench) => await killed(bench, bench.another(await bench.leader())),
+  },
+  {
+    name: "the leader hangs",
+    network: false,
+    run: async (bench) => {
+      const leader = await bench.leader();
+      bench.cluster.signal(leader, "SIGSTOP");
+      await bench.pause(OUTAGE_MS);
+      bench.cluster.signal(leader, "SIGCONT");
+      await bench.cluster.ready();
+    },
+  },
+  {
+    name: "the leader is cut off from the members, not from its clients",
+    network: true,
+    run: async (bench) => await isolated(bench, await bench.leader(), "members"),
+  },
+  {
+    name: "a follower is cut off from the members, not from its clients",
+    network: true,
+    run: async (bench) => await isolated(bench, bench.another(await bench.leader()), "members"),
+  },
+  {
+    name: "the leader is cut off from everybody",
+    network: true,
+    run: async (bench) => await isolated(bench, await bench.leader(), "everybody"),
+  },
+  {
+    name: "answers to a store are lost",
+    network: false,
+    run: async (bench) => {
+      const relays = bench.relays[bench.random.below(bench.relays.length)] ?? [];
+      for (const relay of relays) relay.mute();
+      await bench.pause(OUTAGE_MS / 2);
+      for (const relay of relays) relay.heal();
+    },
+  },
+  {
+    name: "a store's connections break again and again",
+    network: false,
+    run: async (bench) => {
+      const relays = bench.relays[bench.random.below(bench.relays.length)] ?? [];
+      for (let time = 0; time < 10; time += 1) {
+        for (const relay of relays) relay.cut();
+        for (const relay of relays) relay.heal();
+        await bench.pause(100 + bench.random.below(200));
+      }
+    },
+  },
+  {
+    name: "compaction under the watchers",
+    network: false,
+    run: async (bench) => {
+      for (let time = 0; time < 5; time += 1) {
+        const { revision } = await bench.operator.range({ key: "x" });
+        // Not the very last: who tells the truth here must follow too.
+        await bench.operator.compact(Math.max(revision - 50, 1)).catch(() => {});
+        await bench.pause(200);
+      }
+    },
+  },
+  {
+    name: "a store is cut off while etcd compacts what it has not seen",
+    network: false,
+    run: async (bench) => {
+      const relays = bench.relays[bench.random.below(bench.relays.length)] ?? [];
+      for (const relay of relays) relay.cut();
+      await bench.progress(200);
+      const { revision } = await bench.operator.range({ key: "x" });
+      await bench.operator.compact(revision - 20);
+      for (const relay of relays) relay.heal();
+    },
+  },
+  {
+    name: "the clocks of the control planes jump",
+    network: false,
+    run: async (bench) => {
+      for (const clock of bench.clocks) clock.jump((bench.random.below(3) - 1) * 2 * HOUR_MS);
+      await bench.pause(500);
+    },
+  },
+];
+
+async function killed(bench: FaultBench, member: number): Promise<void> {
+  await bench.cluster.kill(member);
+  await bench.pause(OUTAGE_MS / 2);
+  bench.cluster.restart(member);
+  await bench.cluster.ready();
+}
+
+async function isolated(bench: FaultBench, member: number, from: "members" | "everybody"): Promise<void> {
+  const { network } = bench;
+  if (network === null) throw new Error("this fault needs namespaces");
+  if (from === "members") await network.isolateFromMembers(member);
+  else await network.isolate(member);
+  await bench.pause(OUTAGE_MS);
+  await network.heal(member);
+  await bench.cluster.ready();
+}
