@@ -21,6 +21,8 @@ export interface ProxyBootstrap {
   /** 0700 folder for the key, certificate and last configuration (files 0600). */
   readonly stateDir: string;
   readonly xds: { readonly host: string; readonly port: number };
+  /** All control planes that it may take, `xds` among them; it follows changes of the list. Left out: `xds` alone. */
+  readonly controlPlanes?: readonly { readonly host: string; readonly port: number }[];
   /** PEM; what the control plane's certificate must lead to. */
   readonly trustBundlePem: string;
   /** One-time; null when the state folder already holds an identity. */

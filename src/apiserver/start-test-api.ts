@@ -96,6 +96,7 @@ function createTestViews(clock: Clock): TestViews {
       views.joins.push(request);
       return Promise.resolve(createGrant(request, clock));
     },
+    replicas: () => [],
     mesh: () => views.meshView,
   };
   return views;

@@ -13,13 +13,18 @@ const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a
 export function createWeftRoutes(views: ControlPlaneViews): readonly ApiRoute[] {
   return [
     { method: "GET", path: "/weft/v1/mesh", answer: () => json(views.mesh()) },
-    { method: "GET", path: "/weft/v1/proxies", answer: () => json({ items: views.proxies() }) },
+    { method: "GET", path: "/weft/v1/proxies", answer: async () => json({ items: await views.proxies() }) },
+    { method: "GET", path: "/weft/v1/replicas", answer: async () => json({ items: await views.replicas() }) },
     {
       method: "GET",
       path: "/weft/v1/proxies/{namespace}/{workload}/config",
       answer: (call) => proxyConfig(views, call),
     },
-    { method: "GET", path: "/weft/v1/stat", answer: (call) => json({ items: views.stat(readWindowMs(call)) }) },
+    {
+      method: "GET",
+      path: "/weft/v1/stat",
+      answer: async (call) => json({ items: await views.stat(readWindowMs(call)) }),
+    },
     {
       method: "POST",
       path: "/weft/v1/workloads",
@@ -28,9 +33,9 @@ export function createWeftRoutes(views: ControlPlaneViews): readonly ApiRoute[] 
   ];
 }
 
-function proxyConfig(views: ControlPlaneViews, call: ApiCall): ApiAnswer {
+async function proxyConfig(views: ControlPlaneViews, call: ApiCall): Promise<ApiAnswer> {
   const { namespace = "", workload = "" } = call.parameters;
-  const config = views.proxyConfig(`${namespace}/${workload}`);
+  const config = await views.proxyConfig(`${namespace}/${workload}`);
   if (config !== null) return json(config);
   throw new StatusError(
     "NotFound",

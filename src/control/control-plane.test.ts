@@ -204,7 +204,7 @@ test("configuration and telemetry are refused without a certificate", async () =
     assert.deepEqual(messages, []);
   }
   assert.deepEqual(
-    plane.views.proxies().filter((proxy) => proxy.id === "default/stranger"),
+    (await plane.views.proxies()).filter((proxy) => proxy.id === "default/stranger"),
     [],
   );
 });

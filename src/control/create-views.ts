@@ -29,6 +29,7 @@ export function createViews(options: ViewsOptions): ControlPlaneViews {
       ads.proxies().map((proxy) => ({ ...proxy, certificateNotAfterWallMs: options.expiries.find(proxy.id) })),
     proxyConfig: (id) => ads.proxyConfig(id),
     stat: (windowMs) => ring.stat(windowMs, clock.nowMs()),
+    replicas: () => [],
     async grantJoin({ namespace, workload, serviceAccount }) {
       const { credential, expiresWallMs } = await issuer.grant({ namespace, workload, serviceAccount });
       const { trustDomain } = mesh;

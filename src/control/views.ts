@@ -1,13 +1,38 @@
-/** What the API server shows of the control plane beside resources; implemented in control/control-plane.ts. */
+/**
+ * What the API server shows of the control plane beside resources; implemented in control/control-plane.ts. With several
+ * control planes it is the whole mesh's, as far as the others answer: `replicas` says who did not.
+ */
 export interface ControlPlaneViews {
-  proxies(): readonly ProxyStatus[];
+  proxies(): Awaitable<readonly ProxyStatus[]>;
   /** The configuration the proxy acknowledged, as JSON by type and name; null when no such proxy is known. */
   proxyConfig(id: string): unknown;
   /** Traffic over the last `windowMs`, newest data at most a few seconds old. */
-  stat(windowMs: number): readonly StatRow[];
+  stat(windowMs: number): Awaitable<readonly StatRow[]>;
+  /** The control planes of the mesh, by name; one with a store that only one can open. */
+  replicas(): Awaitable<readonly ReplicaStatus[]>;
   /** Creates a one-time join credential bound to the workload. */
   grantJoin(request: JoinRequest): Promise<JoinGrant>;
   mesh(): MeshView;
+}
+
+type Awaitable<T> = T | Promise<T>;
+
+export interface ReplicaStatus {
+  readonly id: string;
+  /** What its operator calls it; `host:port` of its xDS unless named. */
+  readonly name: string;
+  /** `host:port` where proxies reach it. */
+  readonly xds: string;
+  readonly weftVersion: string;
+  readonly startedWallMs: number;
+  /** The one that was asked. */
+  readonly isSelf: boolean;
+  /** False: what it knows (its proxies, their traffic) is missing from every view at the moment. */
+  readonly answers: boolean;
+  /** It runs the jobs that one control plane is enough for. */
+  readonly hasJobs: boolean;
+  /** Proxies connected to it; null when it does not answer. */
+  readonly proxies: number | null;
 }
 
 export interface ProxyStatus {
@@ -26,6 +51,8 @@ export interface ProxyStatus {
   readonly certificateNotAfterWallMs?: number | null;
   /** Where it serves its metrics and other read-only pages; left out when unknown. */
   readonly admin?: { readonly address: string; readonly port: number };
+  /** Name of the control plane that it is, or was, connected to; left out when there is but one. */
+  readonly replica?: string;
 }
 
 export interface ProxyTypeStatus {
@@ -77,6 +104,8 @@ export interface JoinGrant {
   readonly expiresWallMs: number;
   readonly trustBundlePem: string;
   readonly xds: { readonly host: string; readonly port: number };
+  /** All control planes that a proxy may take, `xds` among them; left out when there is but one. */
+  readonly controlPlanes?: readonly { readonly host: string; readonly port: number }[];
 }
 
 export interface MeshView {
