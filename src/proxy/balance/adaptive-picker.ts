@@ -1,5 +1,6 @@
 import type { Host } from "./host.ts";
 import type { HostSet } from "./host-set.ts";
+import { FORGET_MS } from "./host-stats.ts";
 import type { Strategy, StrategyContext } from "./picker.ts";
 import { InFlightQuantile } from "./in-flight-quantile.ts";
 import { type Comparison, TwoChoicesPicker } from "./two-choices-picker.ts";
@@ -13,9 +14,9 @@ const CLEARLY_FASTER = 0.7;
 /** Hot is who has so many times the quantile: at the quantile itself one instance in six would be hot at any time. */
 const HOT_FACTOR = 1.5;
 /** Some milliseconds more or less say little: instances that are alike must share the load evenly. */
-const LATENCY_FLOOR_MS = 5;
-/** An idle instance of which nothing was heard for so long is tried again, however slow it was. */
-const FORGET_MS = 5_000;
+const LATENCY_FLOOR_MS = 10;
+/** So many requests fewer are clearly fewer: what others have is an average, and a part of one says nothing. */
+const FEWER = 0.5;
 
 /**
  * Of two instances the better one after Prequal (Wydrowski et al., NSDI 2024), whose rule is: an instance with more
@@ -64,13 +65,13 @@ class HotColdComparison implements Comparison {
     const hottest = quantile.threshold * HOT_FACTOR;
     const isOneHot = oneInFlight > hottest;
     if (isOneHot !== otherInFlight > hottest) return isOneHot;
-    if (isOneHot) return otherInFlight < oneInFlight;
-    if (one.load.latencyMs < 0 || other.load.latencyMs < 0) return otherInFlight < oneInFlight;
+    const isLessBusy = otherInFlight <= oneInFlight - FEWER;
+    if (isOneHot || one.load.latencyMs < 0 || other.load.latencyMs < 0) return isLessBusy;
     const oneMs = one.load.latencyMs + LATENCY_FLOOR_MS;
     const otherMs = other.load.latencyMs + LATENCY_FLOOR_MS;
     if (otherMs < oneMs * CLEARLY_FASTER) return true;
     if (oneMs < otherMs * CLEARLY_FASTER) return false;
-    return otherInFlight < oneInFlight;
+    return isLessBusy;
   }
 }
 

@@ -8,6 +8,8 @@ import {
 
 /** How fast old latency is forgotten: Finagle's and Linkerd's peak-EWMA use the same. */
 export const LATENCY_DECAY_MS = 10_000;
+/** An idle instance of which nothing was heard for so long is tried again, however slow it was, and judged anew. */
+export const FORGET_MS = 5_000;
 /** How fast failures are forgotten while nothing new is known. */
 export const FAILURE_DECAY_MS = 10_000;
 /** Weight of the newest answer in the share of failures: three in a row count, one does not. */
@@ -65,7 +67,7 @@ export class HostStats {
     const before = this.latencyMs;
     const ageMs = nowMs - this.latencyAtMs;
     this.latencyAtMs = nowMs;
-    if (latencyMs >= before) this.latencyMs = latencyMs;
+    if (latencyMs >= before || ageMs > FORGET_MS) this.latencyMs = latencyMs;
     else this.latencyMs = latencyMs + (before - latencyMs) * Math.exp(-ageMs / LATENCY_DECAY_MS);
   }
 }

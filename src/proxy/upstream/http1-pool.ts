@@ -37,7 +37,7 @@ export class Http1Pool {
 
   /** A connection became usable: it is given to who waits longest, or kept. */
   onIdle(connection: Http1UpstreamConnection): void {
-    const waiter = this.#waiting.next();
+    const waiter = this.#waiting.nextToSend(this.#endpoint.runtime.clock.nowMs());
     if (waiter !== null) connection.assign(waiter);
     else if (this.#endpoint.isClosing()) connection.close();
     else this.#idle.push(connection);

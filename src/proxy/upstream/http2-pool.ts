@@ -50,7 +50,7 @@ export class Http2Links implements Http2Pool {
       this.#usable.push(connection);
     }
     while (connection.canTake()) {
-      const x = this.#waiting.next();
+      const x = this.#waiting.nextToSend(this.#endpoint.runtime.clock.nowMs());
       if (x === null) break;
       connection.assign(x);
     }

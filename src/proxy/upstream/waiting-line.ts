@@ -53,6 +53,13 @@ export class WaitingLine {
     return null;
   }
 
+  /** As `next`, for a connection that it gets now. What it waited until then says nothing about how fast the instance answers. */
+  nextToSend(nowMs: number): Exchange | null {
+    const x = this.next();
+    if (x !== null) x.attemptMs = nowMs;
+    return x;
+  }
+
   /** There is no certificate to dial with. */
   failNext(): void {
     this.next()?.onAttemptFailed(NO_IDENTITY, null);
