@@ -29,6 +29,12 @@ export function admitResource(body: unknown, target: ResourceTarget): Resource {
       `Cannot take the body: found metadata.namespace "${resource.metadata.namespace}"; expected "${namespace}", as in the path`,
     );
   }
+  if (target.name !== "" && resource.metadata.name !== target.name) {
+    throw new StatusError(
+      "BadRequest",
+      `Cannot take the body: found metadata.name "${resource.metadata.name}"; expected the name in the path, "${target.name}"`,
+    );
+  }
   return resource;
 }
 

@@ -1,4 +1,12 @@
-import type { ControlPlaneViews, JoinGrant, JoinRequest, MeshView, ProxyStatus, StatRow } from "../control/views.ts";
+import type {
+  ControlPlaneViews,
+  JoinGrant,
+  JoinRequest,
+  MeshView,
+  ProxyStatus,
+  ReplicaStatus,
+  StatRow,
+} from "../control/views.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { GroupKind, ListResult, ResourceKey } from "../store/store.ts";
 import { toResourceKey } from "../store/store-key.ts";
@@ -30,6 +38,11 @@ export interface ApplyResult {
   readonly resource: Resource;
 }
 
+export interface DeleteResult {
+  /** Empty: it is gone. Else it is being deleted, and waits for these. */
+  readonly finalizers: readonly string[];
+}
+
 /**
  * The control plane's API as functions. Everything rejects with a `WeftError`: `WEFT_API_UNREACHABLE` when nobody
  * listens, `WEFT_API_TIMEOUT` when no answer came in time, `WEFT_API_UNAUTHORIZED`, `WEFT_API_CONFLICT`,
@@ -44,8 +57,8 @@ export interface ApiClient {
   create(resource: Resource): Promise<Resource>;
   /** With `metadata.resourceVersion` set this is a compare-and-swap; without, the last writer wins. */
   replace(resource: Resource): Promise<Resource>;
-  /** What was deleted; null when there was nothing. */
-  delete(key: ResourceKey): Promise<Resource | null>;
+  /** Null when there was nothing. */
+  delete(key: ResourceKey): Promise<DeleteResult | null>;
   /** Create or replace, compare-and-swap, starting again at most four times when another writer came between. */
   apply(resource: Resource): Promise<ApplyResult>;
   grantJoin(request: JoinRequest): Promise<JoinGrant>;
@@ -53,6 +66,8 @@ export interface ApiClient {
   /** `id` is "<namespace>/<workload>"; null when no such proxy is known. */
   proxyConfig(id: string): Promise<unknown>;
   stat(windowMs: number): Promise<readonly StatRow[]>;
+  /** The control planes of the mesh. */
+  replicas(): Promise<readonly ReplicaStatus[]>;
   mesh(): Promise<MeshView>;
   /** True when the API server answers and its store can be read; false when it answers that it is not ready. */
   health(): Promise<boolean>;
@@ -82,7 +97,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       const found = await get(key);
       try {
         if (found === null) return { outcome: "created", resource: await create(resource) };
-        const stored = await replace(withVersion(resource, found.metadata.resourceVersion));
+        const stored = await replace(withLiveMetadata(resource, found));
         const same = stored.metadata.resourceVersion === found.metadata.resourceVersion;
         return { outcome: same ? "unchanged" : "configured", resource: stored };
       } catch (error) {
@@ -105,7 +120,9 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       return { items, resourceVersion: body.metadata.resourceVersion };
     },
     async delete(key) {
-      return toFound(await requester.find("DELETE", formatObjectPath(key)));
+      const answer = await requester.find("DELETE", formatObjectPath(key));
+      // A Status when it is gone, else the object with what keeps it.
+      return answer === null ? null : { finalizers: listFinalizers(answer) };
     },
     async grantJoin(request) {
       return (await requester.send("POST", "/weft/v1/workloads", request)) as JoinGrant;
@@ -123,6 +140,10 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       const body = (await requester.send("GET", `/weft/v1/stat?windowMs=${windowMs}`)) as {
         readonly items: readonly StatRow[];
       };
+      return body.items;
+    },
+    async replicas() {
+      const body = (await requester.send("GET", "/weft/v1/replicas")) as { readonly items: readonly ReplicaStatus[] };
       return body.items;
     },
     async mesh() {
@@ -143,9 +164,24 @@ function toFound(wire: unknown): Resource | null {
   return wire === null ? null : fromWire(wire);
 }
 
-function withVersion(resource: Resource, resourceVersion: string | undefined): Resource {
-  if (resourceVersion === undefined) return resource;
-  return { ...resource, metadata: { ...resource.metadata, resourceVersion } };
+/** Compare-and-swap; and what others rely on stays unless the resource itself says something about it. */
+function withLiveMetadata(resource: Resource, { metadata: live }: Resource): Resource {
+  const { resourceVersion, finalizers, ownerReferences } = live;
+  const kept = {
+    ...(finalizers === undefined ? {} : { finalizers }),
+    ...(ownerReferences === undefined ? {} : { ownerReferences }),
+  };
+  const version = resourceVersion === undefined ? {} : { resourceVersion };
+  // What a file says of uid and managedFields is of another store, or of another time.
+  const { uid: _uid, managedFields: _managedFields, ...metadata } = resource.metadata;
+  return { ...resource, metadata: { ...kept, ...metadata, ...version } };
+}
+
+function listFinalizers(answer: unknown): readonly string[] {
+  const { kind, metadata } = answer as Partial<Resource>;
+  if (kind === "Status") return [];
+  if (metadata?.finalizers !== undefined) return metadata.finalizers;
+  return kind === "Namespace" ? ["its content"] : [];
 }
 
 function isLostRace(error: unknown): boolean {

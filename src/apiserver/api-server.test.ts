@@ -40,9 +40,14 @@ describe("API server access", () => {
         ["GET", path],
         ["GET", `${path}?watch=1`],
         ["POST", path],
+        ["DELETE", path],
         ["GET", `${path}/x`],
         ["PUT", `${path}/x`],
+        ["PATCH", `${path}/x`],
         ["DELETE", `${path}/x`],
+        ["GET", `${path}/x/status`],
+        ["PUT", `${path}/x/status`],
+        ["PATCH", `${path}/x/status`],
       ];
     }),
   ];
@@ -110,8 +115,8 @@ describe("API server access", () => {
   test("a body that is not JSON, not UTF-8 or of another type is refused", async () => {
     const broken = await send("POST", SERVICES, { body: "{" });
     assert.deepEqual([broken.statusCode, broken.body["reason"]], [400, "BadRequest"]);
-    const yaml = await send("POST", SERVICES, { body: "a: 1", headers: { "content-type": "application/yaml" } });
-    assert.equal(yaml.statusCode, 415);
+    const xml = await send("POST", SERVICES, { body: "<a/>", headers: { "content-type": "application/xml" } });
+    assert.equal(xml.statusCode, 415);
     const head = `POST ${SERVICES} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${api.token}\r\nconnection: close\r\ncontent-length: 3\r\n\r\n`;
     assert.match(await sendRaw(head, Buffer.from([0x22, 0xff, 0x22])), /not UTF-8/);
   });

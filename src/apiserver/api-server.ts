@@ -12,6 +12,7 @@ import { createHealthRoutes, OPEN_PATHS } from "./health-routes.ts";
 import { chooseMedia, OBJECT_MEDIA } from "./negotiation.ts";
 import { readBodyText, readJsonBody } from "./read-body.ts";
 import { assertLocalHost, createTokenCheck } from "./request-guard.ts";
+import { LifeCycle } from "./life-cycle/life-cycle.ts";
 import { createResourceRoutes } from "./resource-routes.ts";
 import { StatusError, type Status } from "./status.ts";
 import type { WatchLimiter } from "./watch-stream.ts";
@@ -69,11 +70,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     void serve({ router, assertToken, log: options.log }, request, response);
   });
   const port = await listen(server, options);
+  const lifeCycle = new LifeCycle(options);
+  await lifeCycle.start();
   let closing: Promise<void> | null = null;
   return {
     port,
     close() {
-      closing ??= closeServer(server, watches, options.clock);
+      closing ??= closeServer(server, watches, options.clock).then(() => lifeCycle.close());
       return closing;
     },
   };

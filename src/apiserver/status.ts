@@ -12,6 +12,7 @@ export interface StatusDetails {
   readonly group?: string;
   /** Plural, as in the path. */
   readonly kind?: string;
+  readonly uid?: string;
   readonly causes?: readonly StatusCause[];
   readonly retryAfterSeconds?: number;
 }
@@ -47,6 +48,7 @@ const HTTP_STATUS_BY_REASON = {
   TooManyRequests: 429,
   InternalError: 500,
   ServiceUnavailable: 503,
+  Timeout: 504,
 } as const;
 
 export type StatusReason = keyof typeof HTTP_STATUS_BY_REASON;

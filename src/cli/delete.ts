@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ApiClient } from "../apiserver/api-client.ts";
+import type { ApiClient, DeleteResult } from "../apiserver/api-client.ts";
 import { WeftError } from "../lib/weft-error.ts";
 import type { ResourceKey } from "../store/store.ts";
 import type { CliContext } from "./context.ts";
@@ -115,21 +115,28 @@ async function deleteAll(
 ): Promise<void> {
   const items: object[] = [];
   for (const key of keys) {
-    const isDeleted = (await client.delete(key)) !== null;
+    const deleted = await client.delete(key);
     items.push({
       kind: key.kind,
       name: key.name,
       namespace: key.namespace,
-      outcome: isDeleted ? "deleted" : "not found",
+      outcome: deleted === null ? "not found" : deleted.finalizers.length === 0 ? "deleted" : "deleting",
     });
-    if (isDeleted) {
-      if (options.output === "table") context.stdout.write(`${key.kind.toLowerCase()}/${key.name} deleted\n`);
+    if (deleted !== null) {
+      if (options.output === "table") context.stdout.write(`${formatOutcome(key, deleted)}\n`);
     } else if (options.ignoreNotFound !== true) {
       printError(context.stderr, createNotFound(key), { debug: false });
       context.fail();
     }
   }
   if (options.output !== "table") await writeValue(context.stdout, options.output, { items });
+}
+
+function formatOutcome(key: ResourceKey, { finalizers }: DeleteResult): string {
+  const what = `${key.kind.toLowerCase()}/${key.name}`;
+  return finalizers.length === 0
+    ? `${what} deleted`
+    : `${what} is being deleted, and waits for ${finalizers.join(", ")}`;
 }
 
 function createNotFound(key: ResourceKey): WeftError {

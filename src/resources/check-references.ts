@@ -10,6 +10,8 @@ import { rootServiceName, type TrafficSplit } from "./traffic-split.ts";
 import type { IdentitySubject, TrafficTarget } from "./traffic-target.ts";
 
 export interface ReferenceOptions {
+  /** `existing` has every EndpointSlice there is, so that a Service without one has no endpoints. Default false. */
+  readonly knowsEndpoints?: boolean;
   /** Where resources were written (`parseResourceFile`). Left out: problems have no position. */
   readonly sources?: ReadonlyMap<Resource, SchemaSource>;
   /** Now. Left out: nothing is said of times that have passed or are far ahead. */

@@ -28,9 +28,7 @@ function createApi(...resources: readonly Resource[]): { readonly api: Api; read
       return resource;
     },
     async delete(key) {
-      const found = store.get(nameOfKey(key)) ?? null;
-      store.delete(nameOfKey(key));
-      return found;
+      return store.delete(nameOfKey(key)) ? { finalizers: [] } : null;
     },
     get: async (key) => store.get(nameOfKey(key)) ?? null,
     async list(kind: GroupKind, options) {
