@@ -2,6 +2,7 @@ import { findMergeTree, type MergeKind } from "../../resources/merge-keys.ts";
 import { formatApiVersion } from "../../resources/registry.ts";
 import { fromEntries, isEqual, isObject, type JsonObject, measure, readField } from "../patch/json-value.ts";
 import { findConflicts, type OwnershipConflict, withoutChanged } from "./change-owners.ts";
+import { completeObject } from "./complete-object.ts";
 import { createConflictError } from "./conflict-error.ts";
 import {
   differenceOf,
@@ -34,17 +35,13 @@ export interface ApplyOptions {
   readonly kind: MergeKind & { readonly version: string };
   /** "" for the object itself, else e.g. "status". */
   readonly subresource: string;
-  /**
-   * The object as it would be stored: validated, with defaults; null when it is invalid. With it a field counts as changed
-   * only when the stored value changes, not when the same is written in another way (a default left out of an atomic list).
-   */
-  readonly complete?: (object: unknown) => unknown;
 }
 
 /**
  * Server-side apply: what `live` (null = there is none yet) becomes when `manager` wants `applied`, with
  * `metadata.managedFields` brought up to date. Not validated and without defaults: the caller does that afterwards, then
- * calls `settleManagedFields`. Changes neither argument.
+ * calls `settleManagedFields`. But a field counts as changed only when the stored value changes, not when the same is
+ * written in another way (a default left out of an atomic list, a header in upper case). Changes neither argument.
  *
  * What `manager` applied last time and leaves out now goes away, unless somebody else owns it too. A null says the same
  * as leaving out. Throws StatusError Conflict (one cause of reason FieldManagerConflict per field and owner) when others
@@ -94,11 +91,12 @@ function merge(before: JsonObject, wanted: JsonObject, owners: Owners, options: 
   const dropped = droppedFields(last?.set ?? EMPTY_SET, set, others);
   // Removed first: what is applied with nothing in it ({}) would otherwise go with the last thing that was in it.
   const merged = onlyWritable(before, mergeApplied(removeFields(before, dropped, tree), wanted, tree), subresource);
-  const settled = options.complete?.(merged) ?? merged;
+  const settled = completeObject(merged) ?? merged;
   const change = compareObjects(before, settled, options);
   const left = new Map(withoutChanged(others, change, null));
   const owned = differenceOf(set, UNOWNED_FIELDS);
-  const isSame = last !== undefined && isEqualSet(last.set, owned) && isEqual(before, settled);
+  const isUnchanged = isEqual(before, merged) || isEqual(before, settled);
+  const isSame = last !== undefined && isEqualSet(last.set, owned) && isUnchanged;
   // Alone, it stays without a field: else the next apply would take the object for one that nobody tracked.
   if (!isEmptySet(owned) || left.size === 0) {
     left.set(id, { ...who, time: isSame ? last.time : formatOwnerTime(options.wallMs), set: owned });

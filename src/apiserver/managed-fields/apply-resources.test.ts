@@ -46,7 +46,7 @@ function definitionOf(object: JsonObject): { readonly group: string; readonly ve
 
 function apply(live: JsonObject | null, applied: JsonObject, manager: string, wallMs: number): JsonObject {
   const { managedFields: _managedFields, ...metadata } = applied["metadata"] as JsonObject;
-  const options = { manager, force: false, wallMs, kind: definitionOf(applied), subresource: "", complete };
+  const options = { manager, force: false, wallMs, kind: definitionOf(applied), subresource: "" };
   return settleManagedFields(live, validated(applyConfiguration(live, { ...applied, metadata }, options)));
 }
 

@@ -1,6 +1,7 @@
 import { findMergeTree } from "../../resources/merge-keys.ts";
 import { formatApiVersion } from "../../resources/registry.ts";
 import { fromEntries, isObject, type JsonObject, measure, readField } from "../patch/json-value.ts";
+import { completeObject } from "./complete-object.ts";
 import { compareFields } from "./compare-fields.ts";
 import type { ApplyOptions } from "./apply-configuration.ts";
 import { differenceOf, EMPTY_SET, type FieldSet, unionOf } from "./field-set.ts";
@@ -16,7 +17,7 @@ const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 export const KUBECTL = "kubectl";
 
 /** The places that client-side apply wrote last and nobody changed since; empty without the annotation. */
-export function readLastAppliedFields(live: unknown, { kind, complete }: ApplyOptions): FieldSet {
+export function readLastAppliedFields(live: unknown, { kind }: ApplyOptions): FieldSet {
   const text = readLastApplied(live);
   if (text === null) return EMPTY_SET;
   const applied = parseApplied(text);
@@ -24,7 +25,7 @@ export function readLastAppliedFields(live: unknown, { kind, complete }: ApplyOp
     return EMPTY_SET;
   }
   const tree = findMergeTree(kind);
-  const { added, modified, removed } = compareFields(complete?.(applied) ?? applied, live, tree);
+  const { added, modified, removed } = compareFields(completeObject(applied) ?? applied, live, tree);
   return differenceOf(toFieldSet(applied, tree), unionOf(unionOf(added, modified), removed));
 }
 
