@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { fieldNode, findMergeTree, itemNode, listMergeRules } from "./merge-keys.ts";
 import { KINDS } from "./registry.ts";
 import { validateResource } from "./validate.ts";
@@ -131,3 +134,27 @@ void test("findMergeTree() leads to the rules below lists, and has none where no
   const unknown = fieldNode(findMergeTree({ group: "x", kind: "Y" }), "metadata");
   assert.equal(fieldNode(unknown, "finalizers").rule.listType, "set");
 });
+
+void test("merge keys: docs/patches.md lists every list that is a map or a set", () => {
+  const text = readFileSync(join(findRoot(dirname(fileURLToPath(import.meta.url))), "docs", "patches.md"), "utf8");
+  const listed = new Set(
+    [...text.matchAll(/^\| (\w+) \| `([^`]+)` \| (.+) \|$/gm)].map(([, kind, path, keys]) => `${kind} ${path} ${keys}`),
+  );
+  const stated = new Set<string>();
+  const everywhere = listMergeRules({ group: "", kind: "" });
+  for (const definition of KINDS) {
+    for (const [path, rule] of listMergeRules(definition)) {
+      if (rule.listType === undefined) continue;
+      const keys = rule.listType === "set" ? "value" : (rule.listMapKeys ?? []).map((key) => `\`${key}\``).join(", ");
+      stated.add(`${everywhere.has(path) ? "every" : definition.kind} ${path} ${keys}`);
+    }
+  }
+  assert.deepEqual([...listed].sort(), [...stated].sort());
+});
+
+/** Upwards, because compiled tests do not stand beside the sources. */
+function findRoot(from: string): string {
+  if (existsSync(join(from, "docs", "patches.md"))) return from;
+  assert.notEqual(dirname(from), from, "docs/patches.md is somewhere above the tests");
+  return findRoot(dirname(from));
+}

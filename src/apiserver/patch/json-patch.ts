@@ -62,7 +62,7 @@ class PatchedDocument {
     }
     const op = readField(operation, "op");
     const path = readField(operation, "path");
-    this.#label = `operation ${index} (${describeText(op)} ${describeText(path)})`;
+    this.#label = `operation ${index} (${shorten(op)} ${shorten(path)})`;
     const tokens = this.#parse(path, "path");
     if (op === "add") this.#add(tokens, this.#valueOf(operation));
     else if (op === "remove") this.#remove(tokens);
@@ -189,6 +189,10 @@ class PatchedDocument {
   #fail(found: string, expected: string): never {
     throw new StatusError("Invalid", `Cannot apply ${this.#label}: found ${found}; expected ${expected}`);
   }
+}
+
+function shorten(value: unknown): string {
+  return typeof value === "string" ? value.slice(0, 100) : describeShape(value);
 }
 
 function describeText(value: unknown): string {
