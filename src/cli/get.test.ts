@@ -106,7 +106,7 @@ test("weft get -o yaml and json print the stored resource", async () => {
   const one = parse((await cli.run("get", "service/reviews", "-o", "yaml")).stdout);
   assert.deepEqual([one.kind, one.metadata.name, one.spec.ports[0].targetPort], ["Service", "reviews", 8080]);
   const all = JSON.parse((await cli.run("get", "svc", "-A", "-o", "json")).stdout);
-  assert.deepEqual([all.kind, all.items.length, all.metadata.resourceVersion], ["List", 3, "9"]);
+  assert.deepEqual([all.kind, all.items.length, all.metadata.resourceVersion], ["List", 3, "11"]);
 });
 
 test("weft get of an unknown kind or name says which was probably meant", async () => {
@@ -157,7 +157,7 @@ test("weft describe service shows endpoints, splits, who may call it, and proble
   Namespace:   default
   Labels:      tier=back
   Age:         0s (created TIME)
-  Version:     2
+  Version:     3
 
 Port 80 (detect), 1 ready endpoint
   ADDRESS           WORKLOAD       VERSION
