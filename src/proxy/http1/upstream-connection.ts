@@ -19,12 +19,10 @@ import { addWebSocketKey, refuseSwitch } from "./upgrade-handshake.ts";
 import { writeEncoded } from "./write-encoded.ts";
 
 /**
- * An idle connection to an app is closed by us after this long: below Node's own 5 s `keepAliveTimeout`, so that a
+ * An idle connection to an app is closed by us after this long, or what the policy says, if that is less: below Node's own 5 s `keepAliveTimeout`, so that a
  * request does not cross the app's close. A `Keep-Alive: timeout=n` field in a response replaces it, less one second.
  */
 const APP_IDLE_MS = 4_000;
-/** Between proxies; below the hour for which a proxy keeps an idle downstream link. */
-const LINK_IDLE_MS = 30 * 60 * 1000;
 /** An answer that nobody waits for any more is read to its end, for the sake of the connection, up to this long. */
 const DISCARD_MS = 1_000;
 /** After both ends of a tunnel the peer has this long to take its last bytes. */
@@ -63,7 +61,8 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     this.#pool = pool;
     this.#decoder = new Http1Decoder("response", new ResponseSink(this), DEFAULT_DECODER_LIMITS);
     this.#idleDeadline = new WheelDeadline(this, 0);
-    this.#idleMs = endpoint.cluster.config.peerIdentities === null ? APP_IDLE_MS : LINK_IDLE_MS;
+    const { peerIdentities, policy } = endpoint.cluster.config;
+    this.#idleMs = peerIdentities === null ? Math.min(APP_IDLE_MS, policy.idleMs) : policy.idleMs;
   }
 
   connect(credentials: Credentials | null): void {
@@ -308,7 +307,8 @@ export class Http1UpstreamConnection implements ConnectionHandler, UpstreamStrea
     // The index is below the count.
     const start = head.spans[index * 4 + 2] as number;
     const seconds = keepAliveSeconds(head.bytes, start, head.spans[index * 4 + 3] as number);
-    if (seconds >= 0) this.#idleMs = Math.max(500, seconds * 1000 - 1000);
+    if (seconds >= 0)
+      this.#idleMs = Math.min(Math.max(500, seconds * 1000 - 1000), this.#endpoint.cluster.config.policy.idleMs);
   }
 }
 

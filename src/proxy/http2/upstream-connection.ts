@@ -19,9 +19,8 @@ import { Http2UpstreamStream, type UpstreamStreamOwner } from "./upstream-stream
  * a peer that vanished without a word is noticed after at most 30 s. gRPC's default is 20 s, Envoy's none.
  */
 const TICK_MS = 15_000;
-/** Without streams: 30 minutes between proxies, 5 with an app. */
-const LINK_IDLE_TICKS = 120;
-const APP_IDLE_TICKS = 20;
+/** A connection to an app is closed when it had no stream for so long, or for what the policy says, if that is less. */
+const APP_IDLE_MS = 300_000;
 /** From a new connection to the peer's SETTINGS. */
 const SETTINGS_MS = 10_000;
 const MAX_KEPT_STREAMS = 1_024;
@@ -59,7 +58,8 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
   #receivedBytes: number = 0;
   #lastTickBytes: number = 0;
   #pinged: boolean = false;
-  #quietTicks: number = 0;
+  /** When a tick first found no stream; -1 = there are some. */
+  #idleSinceMs: number = -1;
   /** It answered, and not in HTTP/2. */
   #garbled: boolean = false;
   /** A stream ended since the pool was told. */
@@ -231,7 +231,7 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
   onSettings(): void {
     if (this.#state === "greeting") {
       this.#state = "usable";
-      this.#endpoint.runtime.wheel.arm(this.#deadline, TICK_MS);
+      this.#endpoint.runtime.wheel.arm(this.#deadline, Math.min(TICK_MS, this.#idleMs()));
     }
     if (this.canTake()) this.#pool.onUsable(this);
   }
@@ -275,8 +275,11 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
     }
     const idle = this.session.activeStreams() === 0;
     // The PING's own answer is no sign of use.
-    this.#quietTicks = idle ? this.#quietTicks + 1 : 0;
-    if (this.#quietTicks >= (this.#isLink ? LINK_IDLE_TICKS : APP_IDLE_TICKS)) {
+    const { clock, wheel } = this.#endpoint.runtime;
+    const nowMs = clock.nowMs();
+    if (!idle) this.#idleSinceMs = -1;
+    else if (this.#idleSinceMs < 0) this.#idleSinceMs = nowMs;
+    else if (nowMs - this.#idleSinceMs >= this.#idleMs()) {
       this.#spend();
       this.#connection?.destroy();
       return;
@@ -287,6 +290,11 @@ export class Http2UpstreamConnection implements ConnectionHandler, Http2Owner, U
     } else {
       this.#pinged = false;
     }
-    this.#endpoint.runtime.wheel.arm(this.#deadline, TICK_MS);
+    wheel.arm(this.#deadline, idle ? Math.min(TICK_MS, this.#idleMs()) : TICK_MS);
+  }
+
+  #idleMs(): number {
+    const { idleMs } = this.#endpoint.cluster.config.policy;
+    return this.#isLink ? idleMs : Math.min(APP_IDLE_MS, idleMs);
   }
 }

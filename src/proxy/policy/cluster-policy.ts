@@ -14,7 +14,10 @@ export interface ClusterPolicy {
   /** Trips of single instances; null = off (default). */
   readonly instanceTrip: TripPolicy | null;
   readonly retryBudget: RetryBudgetPolicy;
-  /** Idle connections are closed after it. Default 60 s. */
+  /**
+   * Idle connections are closed after it; those to apps earlier (4 s for HTTP/1.1, 5 minutes for HTTP/2). Default 30 minutes:
+   * below the hour for which a proxy keeps an idle link from its downstream.
+   */
   readonly idleMs: number;
   /** In front of the app beside this proxy (inbound clusters only); null = off. Default there: a guard. */
   readonly overload: OverloadPolicy | null;
@@ -179,7 +182,7 @@ export const DEFAULT_CLUSTER_POLICY: ClusterPolicy = {
   trip: null,
   instanceTrip: null,
   retryBudget: { ratio: 0.2, minPerSecond: 10 },
-  idleMs: 60_000,
+  idleMs: 1_800_000,
   overload: null,
 };
 
