@@ -2,6 +2,7 @@ import { findMergeTree, type MergeKind } from "../../resources/merge-keys.ts";
 import { formatApiVersion } from "../../resources/registry.ts";
 import { fromEntries, isEqual, isObject, type JsonObject, measure, readField } from "../patch/json-value.ts";
 import { findConflicts, type OwnershipConflict, withoutChanged } from "./change-owners.ts";
+import type { Comparison } from "./compare-fields.ts";
 import { completeObject } from "./complete-object.ts";
 import { createConflictError } from "./conflict-error.ts";
 import {
@@ -91,17 +92,22 @@ function merge(before: JsonObject, wanted: JsonObject, owners: Owners, options: 
   const dropped = droppedFields(last?.set ?? EMPTY_SET, set, others);
   // Removed first: what is applied with nothing in it ({}) would otherwise go with the last thing that was in it.
   const merged = onlyWritable(before, mergeApplied(removeFields(before, dropped, tree), wanted, tree), subresource);
-  const settled = completeObject(merged) ?? merged;
-  const change = compareObjects(before, settled, options);
+  const change = findChange(before, merged, others, options);
   const left = new Map(withoutChanged(others, change, null));
   const owned = differenceOf(set, UNOWNED_FIELDS);
-  const isUnchanged = isEqual(before, merged) || isEqual(before, settled);
-  const isSame = last !== undefined && isEqualSet(last.set, owned) && isUnchanged;
+  const isSame = last !== undefined && isEqualSet(last.set, owned) && isEqual(before, merged);
   // Alone, it stays without a field: else the next apply would take the object for one that nobody tracked.
   if (!isEmptySet(owned) || left.size === 0) {
     left.set(id, { ...who, time: isSame ? last.time : formatOwnerTime(options.wallMs), set: owned });
   }
   return { merged, owners: left, conflicts: findConflicts(others, change, null) };
+}
+
+/** Only what others own is worth a validation: whether its stored value would change, or is merely written differently. */
+function findChange(before: JsonObject, merged: JsonObject, others: Owners, options: ApplyOptions): Comparison {
+  const change = compareObjects(before, merged, options);
+  if (findConflicts(others, change, null).length === 0) return change;
+  return compareObjects(before, completeObject(merged) ?? merged, options);
 }
 
 /** What was applied last time, is not now, and nobody else owns. */

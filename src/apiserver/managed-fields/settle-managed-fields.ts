@@ -12,8 +12,16 @@ function withoutTimes(object: unknown): unknown {
   const metadata = isObject(object) ? readField(object, "metadata") : undefined;
   const managedFields = isObject(metadata) ? readField(metadata, "managedFields") : undefined;
   if (!isObject(object) || !isObject(metadata) || !Array.isArray(managedFields)) return object;
-  const entries = managedFields.map((entry: unknown) =>
-    isObject(entry) ? fromEntries(Object.entries(entry).filter(([field]) => field !== "time")) : entry,
-  );
-  return { ...object, metadata: { ...metadata, managedFields: entries } };
+  // By owner, because their order goes by the times.
+  const entries = managedFields.map((entry: unknown) => [nameOwner(entry), withoutTime(entry)] as const);
+  return { ...object, metadata: { ...metadata, managedFields: fromEntries(entries) } };
+}
+
+function nameOwner(entry: unknown): string {
+  if (!isObject(entry)) return "";
+  return JSON.stringify(["operation", "manager", "apiVersion", "subresource"].map((field) => readField(entry, field)));
+}
+
+function withoutTime(entry: unknown): unknown {
+  return isObject(entry) ? fromEntries(Object.entries(entry).filter(([field]) => field !== "time")) : entry;
 }
