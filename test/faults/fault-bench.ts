@@ -1,3 +1,8 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import type { Random } from "../../src/random/random.ts";
 import { createSeededRandom } from "../../src/random/seeded-random.ts";
 import { systemRandom } from "../../src/random/system-random.ts";
@@ -39,6 +44,11 @@ const MEMBERS = 3;
 const WRITERS_PER_STORE = 3;
 const SETTLE_MS = 60_000;
 const MESH = "faults";
+/** The member whose folder is a disk of its own that can be filled. etcd takes 128 MB of it and more for its log. */
+export const SMALL_DISK_MEMBER = 2;
+const SMALL_DISK = "size=640m";
+const QUOTA_BYTES = 33_554_432;
+const SHORT_LOG: readonly string[] = ["--snapshot-count", "1000", "--max-wals", "2", "--max-snapshots", "1"];
 
 /** Three members, three stores (each behind relays of its own), writers, readers, watchers, and etcd's own account of it all. */
 export class FaultBench {
@@ -54,10 +64,12 @@ export class FaultBench {
   readonly stores: readonly EtcdStore[];
   readonly #clients: readonly EtcdClient[];
   readonly #truth: TruthLog;
+  readonly #disk: string | null;
 
   private constructor(parts: {
     readonly cluster: EtcdCluster;
     readonly network: MemberNetwork | null;
+    readonly disk: string | null;
     readonly relays: readonly (readonly CutRelay[])[];
     readonly clocks: readonly JumpingClock[];
     readonly clients: readonly EtcdClient[];
@@ -67,6 +79,7 @@ export class FaultBench {
   }) {
     this.cluster = parts.cluster;
     this.network = parts.network;
+    this.#disk = parts.disk;
     this.relays = parts.relays;
     this.clocks = parts.clocks;
     this.stores = parts.stores;
@@ -79,12 +92,19 @@ export class FaultBench {
 
   static async start(options: FaultBenchOptions): Promise<FaultBench> {
     const network = options.network ? await MemberNetwork.create(MEMBERS) : null;
+    const disk = options.network ? await mountSmallDisk() : null;
     const cluster = await EtcdCluster.start({
       members: MEMBERS,
       ...(network === null
         ? {}
-        : { place: (index) => ({ command: network.command(index), address: network.address(index) }) }),
-      ...(options.arguments === undefined ? {} : { arguments: options.arguments }),
+        : {
+            place: (index) => ({
+              command: network.command(index),
+              address: network.address(index),
+              ...(disk !== null && index === SMALL_DISK_MEMBER ? { folder: disk } : {}),
+            }),
+          }),
+      arguments: ["--quota-backend-bytes", String(QUOTA_BYTES), ...SHORT_LOG, ...(options.arguments ?? [])],
       ...(options.program === undefined ? {} : { program: options.program }),
     });
     const relays: CutRelay[][] = [];
@@ -107,7 +127,17 @@ export class FaultBench {
       random: systemRandom,
       log: SILENT,
     });
-    const bench = new FaultBench({ cluster, network, relays, clocks, clients, stores, operator, seed: options.seed });
+    const bench = new FaultBench({
+      cluster,
+      network,
+      disk,
+      relays,
+      clocks,
+      clients,
+      stores,
+      operator,
+      seed: options.seed,
+    });
     bench.#truth.start();
     bench.load.start(WRITERS_PER_STORE);
     return bench;
@@ -119,6 +149,14 @@ export class FaultBench {
       this.load.history.writes.filter(({ outcome }) => outcome.kind === "acknowledged").length;
     const before = count();
     await waitUntil(`${writes} more acknowledged writes`, () => count() >= before + writes, SETTLE_MS);
+  }
+
+  /** Until so many more writes were refused with `code`. */
+  async refusals(code: string, writes: number): Promise<void> {
+    const count = (): number =>
+      this.load.history.writes.filter(({ outcome }) => outcome.kind === "refused" && outcome.code === code).length;
+    const before = count();
+    await waitUntil(`${writes} more writes refused with ${code}`, () => count() >= before + writes, SETTLE_MS);
   }
 
   pause(ms: number): Promise<void> {
@@ -173,5 +211,17 @@ export class FaultBench {
     for (const relay of this.relays.flat()) relay.close();
     await this.cluster.stop();
     await this.network?.remove();
+    if (this.#disk !== null) await unmount(this.#disk);
   }
+}
+
+async function mountSmallDisk(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "weft-etcd-disk-"));
+  await promisify(execFile)("mount", ["-t", "tmpfs", "-o", SMALL_DISK, "tmpfs", folder]);
+  return folder;
+}
+
+async function unmount(folder: string): Promise<void> {
+  await promisify(execFile)("umount", [folder]);
+  await rm(folder, { recursive: true, force: true });
 }

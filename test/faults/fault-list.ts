@@ -1,4 +1,9 @@
-import type { FaultBench } from "./fault-bench.ts";
+import { execFile } from "node:child_process";
+import { appendFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { WeftError } from "../../src/lib/weft-error.ts";
+import { type FaultBench, SMALL_DISK_MEMBER } from "./fault-bench.ts";
 
 export interface Fault {
   readonly name: string;
@@ -11,6 +16,9 @@ export interface Fault {
 /** Longer than an election of 500 ms, and than a store's patience with a member (2 s). */
 const OUTAGE_MS = 3_000;
 const HOUR_MS = 3_600_000;
+const JUNK = "/junk/";
+const JUNK_BYTES = 1_000_000;
+const MAX_JUNK = 80;
 
 export const FAULTS: readonly Fault[] = [
   {
@@ -96,6 +104,34 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: "the space quota is used up",
+    network: false,
+    run: async (bench) => {
+      await fillWithJunk(bench, (error) => error?.code === "WEFT_STORE_FULL");
+      await bench.refusals("WEFT_STORE_FULL", 20);
+      await dropJunk(bench);
+      await etcdctl(bench, "defrag");
+      await etcdctl(bench, "alarm", "disarm");
+    },
+  },
+  {
+    name: "a member's disk is full",
+    network: true,
+    run: async (bench) => {
+      const folder = bench.cluster.folderOf(SMALL_DISK_MEMBER);
+      const filler = join(folder, "filler");
+      await fillDisk(filler);
+      await fillWithJunk(bench, () => !bench.cluster.isRunning(SMALL_DISK_MEMBER));
+      await bench.progress(50);
+      await rm(filler);
+      await dropJunk(bench);
+      bench.cluster.restart(SMALL_DISK_MEMBER);
+      await bench.cluster.ready();
+      await etcdctl(bench, "defrag");
+      await etcdctl(bench, "alarm", "disarm");
+    },
+  },
+  {
     name: "the clocks of the control planes jump",
     network: false,
     run: async (bench) => {
@@ -120,4 +156,42 @@ async function isolated(bench: FaultBench, member: number, from: "members" | "ev
   await bench.pause(OUTAGE_MS);
   await network.heal(member);
   await bench.cluster.ready();
+}
+
+/** Large values beside weft's own until `enough`. */
+async function fillWithJunk(bench: FaultBench, enough: (error: WeftError | null) => boolean): Promise<void> {
+  const value = Buffer.alloc(JUNK_BYTES, "junk");
+  for (let count = 0; count < MAX_JUNK; count += 1) {
+    let failure: WeftError | null = null;
+    try {
+      await bench.operator.txn({ compare: [], success: [{ put: `${JUNK}${count}`, value }] });
+    } catch (error) {
+      if (!(error instanceof WeftError)) throw error;
+      failure = error;
+    }
+    if (enough(failure)) return;
+  }
+  throw new Error(`${MAX_JUNK} values of ${JUNK_BYTES} bytes did not bring etcd to its limit`);
+}
+
+async function dropJunk(bench: FaultBench): Promise<void> {
+  const dropped = await bench.operator.txn({ compare: [], success: [{ delete: JUNK, rangeEnd: "/junk0" }] });
+  await bench.operator.compact(dropped.revision);
+}
+
+async function etcdctl(bench: FaultBench, ...words: readonly string[]): Promise<void> {
+  await promisify(execFile)("etcdctl", ["--endpoints", bench.cluster.endpoints().join(","), ...words], {
+    env: { ETCDCTL_API: "3", PATH: "/usr/sbin:/usr/bin:/bin:/usr/local/bin" },
+  });
+}
+
+/** Until the disk takes no more. */
+async function fillDisk(file: string): Promise<void> {
+  for (const bytes of [1_000_000, 10_000, 100]) {
+    try {
+      for (;;) await appendFile(file, Buffer.alloc(bytes));
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
+    }
+  }
 }

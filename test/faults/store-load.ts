@@ -30,7 +30,7 @@ export class StoreLoad {
 
   start(writersPerStore: number): void {
     for (const [store, opened] of this.#stores.entries()) {
-      for (let writer = 0; writer < writersPerStore; writer += 1) this.#running.push(this.#write(store, opened));
+      for (let writer = 0; writer < writersPerStore; writer += 1) this.#running.push(this.#write(store));
       this.#running.push(this.#read(store, opened));
       this.watch(store, "from the start", "0");
     }
@@ -76,14 +76,14 @@ export class StoreLoad {
     for (const watcher of this.#watchers) watcher.stop();
   }
 
-  async #write(store: number, opened: Store): Promise<void> {
+  async #write(store: number): Promise<void> {
     const known = new Map<string, string>();
     while (!this.#stopping) {
       const name = `r${this.#random.below(NAMES)}`;
       const dice = this.#random.below(10);
       const ifVersion = dice < 3 ? (known.get(name) ?? "absent") : null;
       const weight = dice === 9 || dice === 0 ? null : this.#nextWeight();
-      const record = await this.#record(store, name, weight, ifVersion, opened);
+      const record = await this.#record(store, { name, weight, ifVersion });
       this.history.writes.push(record);
       if (record.outcome.kind === "acknowledged" && weight !== null) known.set(name, String(record.outcome.version));
       else known.delete(name);
@@ -93,11 +93,9 @@ export class StoreLoad {
 
   async #record(
     store: number,
-    name: string,
-    weight: number | null,
-    ifVersion: string | null,
-    opened: Store,
+    { name, weight, ifVersion }: Pick<WriteRecord, "name" | "weight" | "ifVersion">,
   ): Promise<WriteRecord> {
+    const opened = this.#store(store);
     const options = ifVersion === null ? {} : { ifVersion };
     const begunStep = this.#next();
     const finish = (outcome: WriteRecord["outcome"]): WriteRecord => {

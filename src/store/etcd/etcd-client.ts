@@ -128,7 +128,8 @@ export interface EtcdStatus {
  * - `WEFT_STORE_UNREACHABLE`: no member answered; nothing was changed. details: `tried` (endpoint → what it said).
  * - `WEFT_STORE_UNKNOWN_OUTCOME`: a change was sent and no answer came; it may have been made, and may still be made within
  *   the next seconds. Only from `txn` with operations that change something, and the lease calls.
- * - `WEFT_STORE_FULL`: etcd's space quota is reached. `WEFT_STORE_DENIED`: user, password, certificate or permission.
+ * - `WEFT_STORE_FULL`: etcd's space quota is reached. The change may have been made all the same: etcd carries out the one
+ *   that reaches the quota, and then says this. It will not be made later. `WEFT_STORE_DENIED`: user, password, certificate or permission.
  * - `WEFT_STORE_TOO_OLD`: a read at a revision that was compacted. `WEFT_STORE_TOO_LARGE`: more than etcd takes.
  * - `WEFT_STORE_ETCD`: any other refusal; nothing was changed.
  * - `WEFT_STORE_CLOSED`.

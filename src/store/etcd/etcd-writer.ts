@@ -109,10 +109,14 @@ export class EtcdWriter {
       if (result.succeeded) return { revision: result.revision };
       return { found: this.#refused(result, epoch) };
     } catch (error) {
-      if (!(error instanceof WeftError) || error.code !== "WEFT_STORE_UNKNOWN_OUTCOME") throw error;
-      const revision = await this.#settle(number, epoch, gaps);
+      if (!(error instanceof WeftError)) throw error;
+      const isFull = error.code === "WEFT_STORE_FULL";
+      if (!isFull && error.code !== "WEFT_STORE_UNKNOWN_OUTCOME") throw error;
+      const revision = await this.#settle(number, gaps, () => (isFull ? this.#lastWrite() : this.#fence(epoch)));
       if (revision === null) throw unknownError(key, event, error);
-      return revision === 0 ? { found: null } : { revision };
+      if (revision > 0) return { revision };
+      if (isFull) throw error;
+      return { found: null };
     } finally {
       this.#unsettled.delete(number);
     }
@@ -124,19 +128,30 @@ export class EtcdWriter {
     return this.#toBase(found?.[0] ?? null);
   }
 
-  /** The revision of the write; 0 when it was not made and never will be; null when that cannot be found out. */
-  async #settle(number: number, epoch: Epoch, gaps: number): Promise<number | null> {
-    const { clock, view, epoch: epochs } = this.#options;
+  /**
+   * The revision of the write; 0 when it was not made and never will be; null when that cannot be found out. `horizon`
+   * gives a revision after which it can not be made.
+   */
+  async #settle(number: number, gaps: number, horizon: () => Promise<number>): Promise<number | null> {
+    const { clock, view } = this.#options;
     const giveUpAtMs = clock.nowMs() + RESOLVE_MS;
     try {
-      const next = await epochs.end(epoch, RESOLVE_MS);
-      if (!(await view.reached(next.revision, Math.max(giveUpAtMs - clock.nowMs(), 0)))) return null;
+      if (!(await view.reached(await horizon(), Math.max(giveUpAtMs - clock.nowMs(), 0)))) return null;
     } catch {
       return null;
     }
     const seen = this.#unsettled.get(number) ?? 0;
     // What was seen is certain; what was not seen is certain only if nothing was missed.
     return seen === 0 && view.gaps() !== gaps ? null : seen;
+  }
+
+  async #fence(epoch: Epoch): Promise<number> {
+    return (await this.#options.epoch.end(epoch, RESOLVE_MS)).revision;
+  }
+
+  /** For a write that etcd answered, so that it is not on its way any more: the write that reaches the quota is made and called refused. */
+  async #lastWrite(): Promise<number> {
+    return (await this.#options.client.get(this.#options.keys.version))?.modRevision ?? 0;
   }
 
   #known(key: ResourceKey): Base {
