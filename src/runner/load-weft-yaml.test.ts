@@ -99,6 +99,28 @@ test("loadWeftYaml() warns of a glob without files and of dangling names", () =>
   assert.equal(lines.length, 3);
 });
 
+test("loadWeftYaml() warns of a fault that has ended, when it is told the time", () => {
+  const folder = createFolder({
+    "weft.yaml": "mesh: m\nservices: { a: { command: x } }\nresources: [fault.yaml]\n",
+    "fault.yaml": `apiVersion: weft.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: fault }
+spec:
+  targetRef: { kind: Service, name: a }
+  faults: [{ name: late, until: "2026-01-01T00:00:00Z", delay: 1s }]
+`,
+  });
+  const warn = (wallMs?: number): readonly string[] =>
+    loadWeftYaml(join(folder, "weft.yaml"), folder, wallMs).warnings.map(formatProblem);
+  assert.deepEqual(warn(), []);
+  const [line = "", ...others] = warn(Date.parse("2026-02-01T00:00:00Z"));
+  assert.match(
+    line,
+    /^fault\.yaml:6:\d+: warning: spec\.faults\[0\]\.until: found 2026-01-01T00:00:00Z, which has passed/,
+  );
+  assert.deepEqual(others, []);
+});
+
 test("loadWeftYaml() says which file it could not read", () => {
   assert.throws(() => loadWeftYaml(join(root, "absent", "weft.yaml"), root), {
     code: "WEFT_YAML_MISSING",

@@ -34,8 +34,11 @@ export class InvalidWeftYamlError extends WeftError {
   }
 }
 
-/** Reads weft.yaml (`path` absolute, shown relative to `cwd`) and the files it names. Throws `InvalidWeftYamlError`. */
-export function loadWeftYaml(path: string, cwd: string): LoadedWeftYaml {
+/**
+ * Reads weft.yaml (`path` absolute, shown relative to `cwd`) and the files it names. Without `wallMs` (now) nothing is said of
+ * faults that have ended. Throws `InvalidWeftYamlError`.
+ */
+export function loadWeftYaml(path: string, cwd: string, wallMs?: number): LoadedWeftYaml {
   const file = shorten(path, cwd);
   const { config, problems, source } = parseWeftYaml(readText(path, file), file);
   if (config === null) throw new InvalidWeftYamlError(file, problems);
@@ -45,7 +48,10 @@ export function loadWeftYaml(path: string, cwd: string): LoadedWeftYaml {
   const clashes = findClashes(own, written.sources, file);
   const all = [...problems, ...written.problems, ...clashes];
   if (all.some((problem) => problem.severity === "error")) throw new InvalidWeftYamlError(file, all);
-  const references = checkReferences([...written.sources.keys()], own, { sources: written.sources });
+  const references = checkReferences([...written.sources.keys()], own, {
+    sources: written.sources,
+    ...(wallMs === undefined ? {} : { wallMs }),
+  });
   return {
     config,
     folder,

@@ -90,7 +90,7 @@ export async function runMesh(context: CliContext, run: MeshRun): Promise<void> 
 
 function load(context: CliContext, path: string): LoadedWeftYaml {
   try {
-    const loaded = loadWeftYaml(path, context.cwd);
+    const loaded = loadWeftYaml(path, context.cwd, context.clock.wallMs());
     printProblems(context.stderr, loaded.warnings);
     return loaded;
   } catch (error) {

@@ -112,6 +112,15 @@ describe("the response cache in a pair of proxies", () => {
     assert.equal(web.proxy.runtime.counters.cacheHits > 0, true);
   });
 
+  it("what one caller has left of a rate limit is not said to the next", async () => {
+    const limit = 'RateLimit: "all";r=7;t=1\r\nRateLimit-Policy: "all";q=9;w=1\r\n';
+    answer = ({ reply }) => reply(formatAnswer("limited", "200 OK", `${MINUTE}${limit}`));
+    assert.match(await call("GET /limited"), /ratelimit: "all";r=7/i);
+    const second = await call("GET /limited");
+    assert.match(second, /weft; hit.*limited$/s);
+    assert.doesNotMatch(second, /ratelimit/i);
+  });
+
   it("hits and misses of pipelined requests come in order", async () => {
     await call("GET /a");
     const get = (target: string): string => `GET ${target} HTTP/1.1\r\n${HOST}\r\n`;

@@ -43,6 +43,8 @@ const UNSTORED_IDS: ReadonlySet<number> = new Set([
 ]);
 const UNSTORED_NAMES: ReadonlySet<string> = new Set([
   ...["age", "proxy-authenticate", "proxy-authentication-info", "set-cookie"],
+  // What one caller has left of a rate limit is nothing for the next.
+  ...["ratelimit", "ratelimit-policy"],
 ]);
 /** What a 304 must not change: they say what the stored body is (§3.2). */
 const OF_THE_BODY: ReadonlySet<string> = new Set(["content-encoding", "content-type", "content-range"]);
