@@ -26,6 +26,7 @@ import { createViews } from "./create-views.ts";
 import { ModelFollower } from "./model-follower.ts";
 import { OwnIdentity } from "./own-identity.ts";
 import { MeshServerCredentials } from "./server-credentials.ts";
+import { FileSecrets } from "./secrets/file-secrets.ts";
 import { StaleWorkloads } from "./stale-workloads.ts";
 import { acquireStateLock } from "./state-lock.ts";
 import { addTelemetryService } from "./telemetry/telemetry-service.ts";
@@ -91,7 +92,8 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
 
   const store = await openLmdbStore({ path: join(stateDir, "store"), clock, random });
   closing.add(() => store.close());
-  const authority = await openCertificateAuthority({ folder: join(stateDir, "ca"), trustDomain, clock, random });
+  const secrets = new FileSecrets({ folder: stateDir, clock });
+  const authority = await openCertificateAuthority({ secrets, trustDomain, clock, random });
   await createMeshResource(store, options.defaults);
 
   const source = createConfigSource({ trustDomain });
@@ -121,7 +123,7 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   closing.add(() => pruning.clear());
 
   const lifetimeMs = (): number => follower.model().settings.certificateLifetimeMs;
-  const credentials = new JoinCredentials({ folder: join(stateDir, "join"), clock, random });
+  const credentials = new JoinCredentials({ secrets, clock, random });
   const issuer = new SvidIssuer({ authority, credentials, lifetimeMs, expiries });
   const server = new Server({ ...ADS_CHANNEL_OPTIONS, "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS });
   addIdentityService(server, { issuer, verifier, log });

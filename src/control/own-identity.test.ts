@@ -8,6 +8,7 @@ import { silentLog } from "../lib/log.ts";
 import { systemRandom } from "../random/system-random.ts";
 import { FakeClock } from "../testing/fake-clock.ts";
 import { openCertificateAuthority } from "./ca/certificate-authority.ts";
+import { FileSecrets } from "./secrets/file-secrets.ts";
 import { OwnIdentity } from "./own-identity.ts";
 
 const folders = mkdtempSync(join(tmpdir(), "weft-own-"));
@@ -16,7 +17,7 @@ after(() => rmSync(folders, { recursive: true, force: true }));
 test("OwnIdentity renews at half of its life with a new key, and starts from what it stored", async () => {
   const clock = new FakeClock();
   const authority = await openCertificateAuthority({
-    folder: join(folders, "ca"),
+    secrets: new FileSecrets({ folder: folders, clock }),
     trustDomain: "shop.mesh",
     clock,
     random: systemRandom,

@@ -10,8 +10,6 @@ export interface SharedSecrets {
    * one process or in several, exactly one gives true. Durable before it resolves; also when the first answer was lost.
    */
   putIfAbsent(name: SecretName, value: string, options?: PutSecretOptions): Promise<boolean>;
-  /** True when this call took it away. */
-  deleteIfPresent(name: SecretName): Promise<boolean>;
   /** Where a secret is, for messages to operators; never the secret itself. */
   describe(name: SecretName): string;
 }

@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { FileSecrets } from "../control/secrets/file-secrets.ts";
 import { openCertificateAuthority } from "../control/ca/certificate-authority.ts";
 import type { CertificateAuthority } from "../control/ca/certificate-authority.ts";
 import { readProvenKey } from "../control/ca/certificate-request.ts";
@@ -33,7 +34,12 @@ function createFolder(): string {
 }
 
 function createAuthority(clock: FakeClock): Promise<CertificateAuthority> {
-  return openCertificateAuthority({ folder: createFolder(), trustDomain: "shop.mesh", clock, random: systemRandom });
+  return openCertificateAuthority({
+    secrets: new FileSecrets({ folder: createFolder(), clock }),
+    trustDomain: "shop.mesh",
+    clock,
+    random: systemRandom,
+  });
 }
 
 /** A workload's state folder and a control plane that answers as the test says. */

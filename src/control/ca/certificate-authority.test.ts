@@ -9,6 +9,7 @@ import type { WeftError } from "../../lib/weft-error.ts";
 import { systemRandom } from "../../random/system-random.ts";
 import { FakeClock } from "../../testing/fake-clock.ts";
 import { parseWallTime } from "../../time/wall-time.ts";
+import { FileSecrets } from "../secrets/file-secrets.ts";
 import { openCertificateAuthority } from "./certificate-authority.ts";
 import type { CertificateAuthority, CertificateAuthorityOptions, IssuedSvid } from "./certificate-authority.ts";
 
@@ -16,14 +17,22 @@ const folders = mkdtempSync(join(tmpdir(), "weft-ca-"));
 after(() => rmSync(folders, { recursive: true, force: true }));
 let count = 0;
 
-function createOptions(change: Partial<CertificateAuthorityOptions> = {}): CertificateAuthorityOptions {
+interface TestOptions extends CertificateAuthorityOptions {
+  /** Of the root. */
+  readonly folder: string;
+}
+
+function createOptions(change: Partial<CertificateAuthorityOptions> = {}): TestOptions {
   count += 1;
+  const clock = change.clock ?? new FakeClock();
+  const folder = join(folders, String(count));
   return {
-    folder: join(folders, String(count)),
+    folder: join(folder, "ca"),
+    secrets: new FileSecrets({ folder, clock }),
     trustDomain: "shop.mesh",
-    clock: new FakeClock(),
     random: systemRandom,
     ...change,
+    clock,
   };
 }
 

@@ -1,16 +1,15 @@
 import { X509Certificate, createPrivateKey, webcrypto } from "node:crypto";
-import { join } from "node:path";
 import { formatWorkloadId } from "../../identity/spiffe-id.ts";
-import { openPrivateFolder, readPrivateFile, writePrivateFile } from "../../lib/private-files.ts";
 import { WeftError } from "../../lib/weft-error.ts";
 import type { Random } from "../../random/random.ts";
 import type { Clock } from "../../time/clock.ts";
 import { formatWallTime, parseWallTime, toDate } from "../../time/wall-time.ts";
+import { ROOT_SECRET, type SharedSecrets } from "../shared-secrets.ts";
 import { loadX509 } from "./lazy-x509.ts";
 
 export interface CertificateAuthorityOptions {
-  /** Private folder for `root.pem`; made when missing. */
-  readonly folder: string;
+  /** Where the root is kept. */
+  readonly secrets: SharedSecrets;
   readonly trustDomain: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -54,7 +53,7 @@ const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE---
 
 /**
  * The mesh's certificate authority: one self-signed ECDSA P-256 root that issues SPIFFE X.509-SVIDs. Key and certificate
- * live in one private file, so that they cannot come apart; the key is held by WebCrypto, not extractable.
+ * live in one secret, so that they cannot come apart; the key is held by WebCrypto, not extractable.
  */
 export class CertificateAuthority {
   readonly trustDomain: string;
@@ -128,33 +127,33 @@ export class CertificateAuthority {
       "WEFT_CA_EXPIRED",
       `Cannot issue certificates: the mesh's root ended at ${formatWallTime(this.#notAfterMs)}; expected a root that is still valid`,
       {
-        hint: `Stop the mesh, remove ${formatRootPath(this.#options.folder)} and start again; every workload then joins anew`,
+        hint: `Stop the mesh, remove ${this.#options.secrets.describe(ROOT_SECRET)} and start again; every workload then joins anew`,
       },
     );
   }
 }
 
-/** Loads the root of the folder, or makes one on the first start. Throws WEFT_CA_… when what is there cannot be used. */
+/**
+ * Loads the mesh's root, or makes one on the first start. Control planes that start at once agree on one root. Throws
+ * WEFT_CA_… when what is there cannot be used, and as the secrets do.
+ */
 export async function openCertificateAuthority(options: CertificateAuthorityOptions): Promise<CertificateAuthority> {
-  openPrivateFolder(options.folder);
-  const path = formatRootPath(options.folder);
-  let pem = readPrivateFile(path);
-  if (pem === null) {
-    pem = await createRoot(options);
-    await writePrivateFile(path, pem);
+  const { secrets } = options;
+  const place = secrets.describe(ROOT_SECRET);
+  let pem = await secrets.get(ROOT_SECRET);
+  while (pem === null) {
+    const made = await createRoot(options);
+    // Where another control plane was faster, its root is the mesh's.
+    pem = (await secrets.putIfAbsent(ROOT_SECRET, made)) ? made : await secrets.get(ROOT_SECRET);
   }
-  const { root, privateKeyDer } = parseRoot(path, pem);
-  checkRoot(path, root, options);
+  const { root, privateKeyDer } = parseRoot(place, pem);
+  checkRoot(place, root, options);
   const signingKey = await webcrypto.subtle
     .importKey("pkcs8", privateKeyDer, KEY_ALGORITHM, false, ["sign"])
     .catch((error: unknown) => {
-      throw damaged(path, "a private key that is not for P-256", error);
+      throw damaged(place, "a private key that is not for P-256", error);
     });
   return new CertificateAuthority(options, root, signingKey);
-}
-
-function formatRootPath(folder: string): string {
-  return join(folder, "root.pem");
 }
 
 async function createRoot(options: CertificateAuthorityOptions): Promise<string> {
@@ -183,10 +182,10 @@ async function createRoot(options: CertificateAuthorityOptions): Promise<string>
   return `${x509.PemConverter.encode(pkcs8, "PRIVATE KEY")}\n${certificate.toString("pem")}\n`;
 }
 
-function parseRoot(path: string, pem: string): { root: X509Certificate; privateKeyDer: Uint8Array } {
+function parseRoot(place: string, pem: string): { root: X509Certificate; privateKeyDer: Uint8Array } {
   const key = PEM_KEY.exec(pem)?.[1];
   const certificate = PEM_CERTIFICATE.exec(pem)?.[0];
-  if (key === undefined || certificate === undefined) throw damaged(path, "no private key and certificate");
+  if (key === undefined || certificate === undefined) throw damaged(place, "no private key and certificate");
   const privateKeyDer = Buffer.from(key, "base64");
   let root: X509Certificate;
   let matches: boolean;
@@ -194,36 +193,36 @@ function parseRoot(path: string, pem: string): { root: X509Certificate; privateK
     root = new X509Certificate(certificate);
     matches = root.checkPrivateKey(createPrivateKey({ key: privateKeyDer, format: "der", type: "pkcs8" }));
   } catch (error) {
-    throw damaged(path, "a key or certificate that does not parse", error);
+    throw damaged(place, "a key or certificate that does not parse", error);
   }
-  if (!matches) throw damaged(path, "a certificate of another key");
+  if (!matches) throw damaged(place, "a certificate of another key");
   return { root, privateKeyDer };
 }
 
-function checkRoot(path: string, root: X509Certificate, options: CertificateAuthorityOptions): void {
+function checkRoot(place: string, root: X509Certificate, options: CertificateAuthorityOptions): void {
   const trustDomain = root.subjectAltName?.replace(/^URI:spiffe:\/\//, "") ?? "none";
   if (trustDomain !== options.trustDomain) {
     throw new WeftError(
       "WEFT_CA_TRUST_DOMAIN",
-      `Cannot use the root in "${path}": found trust domain "${trustDomain}"; expected "${options.trustDomain}"`,
+      `Cannot use the root in ${place}: found trust domain "${trustDomain}"; expected "${options.trustDomain}"`,
       { hint: "Give the mesh its old name or trustDomain back, or start it with another state folder" },
     );
   }
   if (options.clock.wallMs() >= parseWallTime(root.validTo)) {
     throw new WeftError(
       "WEFT_CA_EXPIRED",
-      `Cannot use the root in "${path}": it ended at ${root.validTo}; expected a root that is still valid`,
-      { hint: `Remove "${path}" and start again; every workload then joins anew` },
+      `Cannot use the root in ${place}: it ended at ${root.validTo}; expected a root that is still valid`,
+      { hint: `Remove ${place} and start again; every workload then joins anew` },
     );
   }
 }
 
-function damaged(path: string, found: string, cause?: unknown): WeftError {
+function damaged(place: string, found: string, cause?: unknown): WeftError {
   return new WeftError(
     "WEFT_CA_DAMAGED",
-    `Cannot use the root in "${path}": found ${found}; expected a PEM key and its certificate`,
+    `Cannot use the root in ${place}: found ${found}; expected a PEM key and its certificate`,
     {
-      hint: `Restore "${path}" from a backup, or remove it and start again; every workload then joins anew`,
+      hint: `Restore ${place} from a backup, or remove it and start again; every workload then joins anew`,
       cause,
     },
   );

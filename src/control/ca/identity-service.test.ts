@@ -22,6 +22,7 @@ import { GrpcClient } from "../../xds/grpc-client.ts";
 import { MeshServerCredentials } from "../server-credentials.ts";
 import { openCertificateAuthority } from "./certificate-authority.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
+import { FileSecrets } from "../secrets/file-secrets.ts";
 import { addIdentityService } from "./identity-service.ts";
 import { JoinCredentials } from "./join-credentials.ts";
 import { PeerVerifier } from "./peer-verifier.ts";
@@ -34,6 +35,7 @@ const BINDING = { namespace: "default", workload: "reviews-v1-0", serviceAccount
 const SPIFFE_ID = "spiffe://shop.mesh/ns/default/sa/reviews";
 
 const folder = mkdtempSync(join(tmpdir(), "weft-identity-"));
+const secrets = new FileSecrets({ folder, clock: systemClock });
 let authority: CertificateAuthority;
 let issuer: SvidIssuer;
 let server: Server;
@@ -42,12 +44,12 @@ const clients: GrpcClient[] = [];
 
 before(async () => {
   authority = await openCertificateAuthority({
-    folder: join(folder, "ca"),
+    secrets,
     trustDomain: TRUST_DOMAIN,
     clock: systemClock,
     random: systemRandom,
   });
-  const credentials = new JoinCredentials({ folder: join(folder, "join"), clock: systemClock, random: systemRandom });
+  const credentials = new JoinCredentials({ secrets, clock: systemClock, random: systemRandom });
   issuer = new SvidIssuer({ authority, credentials, lifetimeMs: () => 3_600_000, expiries: new CertificateExpiries() });
   const verifier = new PeerVerifier({ trustDomain: TRUST_DOMAIN, roots: () => [authority.root], clock: systemClock });
   server = new Server();
@@ -169,7 +171,10 @@ test("SignCertificate takes a certificate of another CA for none", async () => {
 
 test("SignCertificate takes a certificate of a CA with our name and another key for none", async () => {
   const options = { trustDomain: TRUST_DOMAIN, clock: systemClock, random: systemRandom };
-  const impostor = await openCertificateAuthority({ folder: join(folder, "impostor"), ...options });
+  const impostor = await openCertificateAuthority({
+    secrets: new FileSecrets({ folder: join(folder, "impostor"), clock: systemClock }),
+    ...options,
+  });
   await assert.rejects(
     requestCertificate(await issueFor(BINDING, 3_600_000, impostor), null),
     /WEFT_CA_UNAUTHENTICATED/,
@@ -179,7 +184,7 @@ test("SignCertificate takes a certificate of a CA with our name and another key 
 test("SignCertificate takes an expired certificate for none", async () => {
   const past = { ...systemClock, wallMs: () => systemClock.wallMs() - 7_200_000 };
   const old = await openCertificateAuthority({
-    folder: join(folder, "ca"),
+    secrets,
     trustDomain: TRUST_DOMAIN,
     clock: past,
     random: systemRandom,
@@ -190,7 +195,7 @@ test("SignCertificate takes an expired certificate for none", async () => {
 test("SignCertificate admits a join credential beside a certificate that has expired", async () => {
   const past = { ...systemClock, wallMs: () => systemClock.wallMs() - 7_200_000 };
   const old = await openCertificateAuthority({
-    folder: join(folder, "ca"),
+    secrets,
     trustDomain: TRUST_DOMAIN,
     clock: past,
     random: systemRandom,

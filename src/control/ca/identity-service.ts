@@ -39,6 +39,9 @@ const STATUS_BY_CODE: ReadonlyMap<string, status> = new Map([
   ["WEFT_CA_REQUEST", status.INVALID_ARGUMENT],
   ["WEFT_CA_EXPIRED", status.FAILED_PRECONDITION],
   ["WEFT_STATE_WRITE", status.UNAVAILABLE],
+  ["WEFT_STORE_UNREACHABLE", status.UNAVAILABLE],
+  ["WEFT_STORE_UNKNOWN_OUTCOME", status.UNAVAILABLE],
+  ["WEFT_STORE_FULL", status.UNAVAILABLE],
 ]);
 
 const BEARER = /^Bearer ([A-Za-z0-9_-]{1,256})$/i;

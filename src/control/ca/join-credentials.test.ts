@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { systemRandom } from "../../random/system-random.ts";
 import { FakeClock } from "../../testing/fake-clock.ts";
+import { FileSecrets } from "../secrets/file-secrets.ts";
 import { JoinCredentials } from "./join-credentials.ts";
 import type { JoinCredentialsOptions } from "./join-credentials.ts";
 
@@ -12,9 +13,21 @@ const folders = mkdtempSync(join(tmpdir(), "weft-join-"));
 after(() => rmSync(folders, { recursive: true, force: true }));
 let count = 0;
 
-function createOptions(change: Partial<JoinCredentialsOptions> = {}): JoinCredentialsOptions & { clock: FakeClock } {
+interface TestOptions extends JoinCredentialsOptions {
+  readonly clock: FakeClock;
+  readonly folder: string;
+}
+
+function createOptions(change: Partial<JoinCredentialsOptions> = {}): TestOptions {
   count += 1;
-  return { folder: join(folders, String(count)), random: systemRandom, ...change, clock: new FakeClock() };
+  const folder = join(folders, String(count));
+  const clock = new FakeClock();
+  return { folder, secrets: new FileSecrets({ folder, clock }), random: systemRandom, ...change, clock };
+}
+
+/** As after a restart. */
+function reopen(options: TestOptions): JoinCredentials {
+  return new JoinCredentials({ ...options, secrets: new FileSecrets(options) });
 }
 
 const BINDING = { namespace: "default", workload: "reviews-v1-0", serviceAccount: "reviews" };
@@ -28,22 +41,24 @@ test("JoinCredentials.redeem() says whom the credential admits, once", async () 
   await assert.rejects(credentials.redeem(credential, BINDING.workload), { code: "WEFT_CA_JOIN_USED" });
 });
 
-test("JoinCredentials.redeem() admits exactly one of many concurrent calls", async () => {
-  const credentials = new JoinCredentials(createOptions());
-  const { credential } = await credentials.grant(BINDING);
-  const calls = Array.from({ length: 50 }, () => credentials.redeem(credential, BINDING.workload));
+test("JoinCredentials.redeem() admits exactly one of many concurrent calls at several control planes", async () => {
+  const options = createOptions();
+  const planes = [new JoinCredentials(options), new JoinCredentials(options), new JoinCredentials(options)] as const;
+  const { credential } = await planes[0].grant(BINDING);
+  const calls = Array.from({ length: 51 }, (_, i) => planes[i % 3]?.redeem(credential, BINDING.workload));
   const results = await Promise.allSettled(calls);
   assert.equal(results.filter((result) => result.status === "fulfilled").length, 1);
+  for (const result of results) {
+    if (result.status === "rejected") assert.equal((result.reason as { code: string }).code, "WEFT_CA_JOIN_USED");
+  }
 });
 
 test("JoinCredentials keeps a grant over a restart, and a use too", async () => {
   const options = createOptions();
   const { credential } = await new JoinCredentials(options).grant(BINDING);
-  const { workload } = await new JoinCredentials(options).redeem(credential, BINDING.workload);
+  const { workload } = await reopen(options).redeem(credential, BINDING.workload);
   assert.equal(workload, BINDING.workload);
-  await assert.rejects(new JoinCredentials(options).redeem(credential, BINDING.workload), {
-    code: "WEFT_CA_JOIN_USED",
-  });
+  await assert.rejects(reopen(options).redeem(credential, BINDING.workload), { code: "WEFT_CA_JOIN_USED" });
 });
 
 test("JoinCredentials.redeem() refuses what it did not grant", async () => {
@@ -69,20 +84,21 @@ test("JoinCredentials.redeem() refuses another workload and leaves the credentia
   await credentials.redeem(credential, BINDING.workload);
 });
 
-test("JoinCredentials.redeem() refuses an expired credential, and forgets it at the next grant", async () => {
+test("JoinCredentials.redeem() refuses an expired credential, and forgets it after as long again", async () => {
   const options = createOptions({ lifetimeMs: 1_000 });
   const credentials = new JoinCredentials(options);
   const { credential, expiresWallMs } = await credentials.grant(BINDING);
   assert.equal(expiresWallMs, options.clock.wallMs() + 1_000);
   options.clock.advance(999);
-  credentials.check(credential, BINDING.workload);
+  await credentials.check(credential, BINDING.workload);
   options.clock.advance(1);
   await assert.rejects(credentials.redeem(credential, BINDING.workload), { code: "WEFT_CA_JOIN_EXPIRED" });
+  options.clock.advance(1_000);
   await credentials.grant(BINDING);
-  assert.equal(credentials.count(), 1);
+  await assert.rejects(credentials.redeem(credential, BINDING.workload), { code: "WEFT_CA_JOIN_UNKNOWN" });
 });
 
-test("JoinCredentials.grant() refuses more than it may remember, until some expire", async () => {
+test("JoinCredentials.grant() refuses more than may be open, until some expire", async () => {
   const options = createOptions({ maxCount: 2, lifetimeMs: 1_000 });
   const credentials = new JoinCredentials(options);
   const grants = await Promise.allSettled([1, 2, 3].map(() => credentials.grant(BINDING)));
@@ -97,11 +113,13 @@ test("JoinCredentials.grant() refuses more than it may remember, until some expi
 
 test("JoinCredentials keeps no credential on the disk, and its files private", async () => {
   const options = createOptions();
-  const { credential } = await new JoinCredentials(options).grant(BINDING);
-  const files = readdirSync(options.folder);
-  assert.equal(files.length, 1);
-  for (const file of files) {
-    const path = join(options.folder, file);
+  const credentials = new JoinCredentials(options);
+  const { credential } = await credentials.grant(BINDING);
+  await credentials.redeem(credential, BINDING.workload);
+  for (const part of ["join", "used"]) {
+    const [file = "", ...more] = readdirSync(join(options.folder, part));
+    assert.deepEqual(more, []);
+    const path = join(options.folder, part, file);
     assert.equal(statSync(path).mode & 0o777, 0o600);
     assert.ok(!`${file}${readFileSync(path, "utf8")}`.includes(credential));
   }
@@ -110,18 +128,17 @@ test("JoinCredentials keeps no credential on the disk, and its files private", a
 test("JoinCredentials passes over files that a crash left half-written", async () => {
   const options = createOptions();
   const { credential } = await new JoinCredentials(options).grant(BINDING);
-  writeFileSync(join(options.folder, `${"a".repeat(64)}.granted`), "{", { mode: 0o600 });
-  writeFileSync(join(options.folder, `${"b".repeat(64)}.granted.0123.tmp`), "", { mode: 0o600 });
-  const credentials = new JoinCredentials(options);
-  assert.equal(credentials.count(), 1);
-  await credentials.redeem(credential, BINDING.workload);
+  const later = options.clock.wallMs() + 60_000;
+  const folder = join(options.folder, "join");
+  writeFileSync(join(folder, `${"a".repeat(64)}~${later}`), "{", { mode: 0o600 });
+  writeFileSync(join(folder, `${"b".repeat(64)}~${later}.0123.tmp`), "", { mode: 0o600 });
+  await reopen(options).redeem(credential, BINDING.workload);
 });
 
-test("JoinCredentials.redeem() spends the credential when the disk fails", async () => {
+test("JoinCredentials.redeem() admits nobody when the use cannot be noted", async () => {
   const options = createOptions();
   const credentials = new JoinCredentials(options);
   const { credential } = await credentials.grant(BINDING);
-  rmSync(options.folder, { recursive: true });
-  await assert.rejects(credentials.redeem(credential, BINDING.workload), { code: "WEFT_STATE_WRITE" });
-  await assert.rejects(credentials.redeem(credential, BINDING.workload), { code: "WEFT_CA_JOIN_USED" });
+  mkdirSync(join(options.folder, "used"), { mode: 0o755 });
+  await assert.rejects(credentials.redeem(credential, BINDING.workload), { code: "WEFT_STATE_PERMISSIONS" });
 });

@@ -1,20 +1,16 @@
-import { createHash, timingSafeEqual } from "node:crypto";
-import { readdirSync } from "node:fs";
-import { rename, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { openPrivateFolder, readPrivateFile, syncFolder, writePrivateFile } from "../../lib/private-files.ts";
+import { createHash } from "node:crypto";
 import { WeftError } from "../../lib/weft-error.ts";
 import type { Random } from "../../random/random.ts";
 import type { Clock } from "../../time/clock.ts";
+import type { SecretName, SharedSecrets } from "../shared-secrets.ts";
 
 export interface JoinCredentialsOptions {
-  /** Private folder with one file per credential; made when missing. */
-  readonly folder: string;
-  readonly clock: Clock;
+  readonly secrets: SharedSecrets;
+  readonly clock: Pick<Clock, "wallMs">;
   readonly random: Random;
   /** How long a credential can be used. Default 10 minutes. */
   readonly lifetimeMs?: number;
-  /** Most credentials remembered, used ones that have not expired included. Default 10,000. */
+  /** Most credentials granted here that have not expired. Default 10,000. */
   readonly maxCount?: number;
 }
 
@@ -31,10 +27,8 @@ export interface GrantedCredential {
   readonly expiresWallMs: number;
 }
 
-interface CredentialRecord extends JoinBinding {
-  readonly hash: Buffer;
+interface JoinRecord extends JoinBinding {
   readonly expiresWallMs: number;
-  used: boolean;
 }
 
 /** Long enough for a slow start, short enough that a leaked one is rarely worth anything. */
@@ -42,101 +36,61 @@ const DEFAULT_LIFETIME_MS = 600_000;
 const DEFAULT_MAX_COUNT = 10_000;
 const CREDENTIAL_BYTES = 32;
 const CREDENTIAL_FORM = /^[A-Za-z0-9_-]{43}$/;
-const FILE_FORM = /^([0-9a-f]{64})\.(granted|used)$/;
+/** Remembered longer than they can be used, to tell "expired" and "used" from "unknown". */
+const REMEMBERED_RATIO = 2;
 
 /**
- * One-time join credentials. Only a SHA-256 hash of each is kept, as the name of a file that says whom it admits, so
- * that a credential outlives a restart of the control plane and is still good for one use: using it renames the file
- * before the answer goes out. Used ones are remembered until they expire, to tell "used" from "unknown".
+ * One-time join credentials. Only a SHA-256 hash of each is kept, as the name of a shared secret that says whom it admits,
+ * so any control plane of the mesh can admit with it, also after a restart. Using it puts a second secret, which can
+ * be put once, before the answer goes out.
  */
 export class JoinCredentials {
-  readonly #folder: string;
-  readonly #clock: Clock;
+  readonly #secrets: SharedSecrets;
+  readonly #clock: Pick<Clock, "wallMs">;
   readonly #random: Random;
   readonly #lifetimeMs: number;
   readonly #maxCount: number;
-  /** By hash in hex. */
-  readonly #records: Map<string, CredentialRecord>;
+  /** When what was granted here expires, in order. */
+  readonly #expiries: number[] = [];
 
   constructor(options: JoinCredentialsOptions) {
-    this.#folder = options.folder;
+    this.#secrets = options.secrets;
     this.#clock = options.clock;
     this.#random = options.random;
     this.#lifetimeMs = options.lifetimeMs ?? DEFAULT_LIFETIME_MS;
     this.#maxCount = options.maxCount ?? DEFAULT_MAX_COUNT;
-    openPrivateFolder(this.#folder);
-    this.#records = loadRecords(this.#folder);
   }
 
-  /** Resolves when the grant is on the disk. Throws WEFT_CA_JOIN_LIMIT when too many are open. */
+  /** Resolves when the grant is durable. Throws WEFT_CA_JOIN_LIMIT when too many are open, and as the secrets do. */
   async grant(binding: JoinBinding): Promise<GrantedCredential> {
-    this.#forgetExpired();
-    if (this.#records.size >= this.#maxCount) {
+    const nowMs = this.#clock.wallMs();
+    const firstAlive = this.#expiries.findIndex((expiresWallMs) => expiresWallMs > nowMs);
+    this.#expiries.splice(0, firstAlive < 0 ? this.#expiries.length : firstAlive);
+    if (this.#expiries.length >= this.#maxCount) {
       throw new WeftError(
         "WEFT_CA_JOIN_LIMIT",
-        `Cannot grant a join credential to workload "${binding.workload}": found ${this.#records.size} remembered; expected fewer than ${this.#maxCount}`,
+        `Cannot grant a join credential to workload "${binding.workload}": found ${this.#expiries.length} open; expected fewer than ${this.#maxCount}`,
         { hint: `Credentials are forgotten ${this.#lifetimeMs / 1000} s after they were granted; try again then` },
       );
     }
     const credential = Buffer.from(this.#random.bytes(CREDENTIAL_BYTES)).toString("base64url");
-    const hash = hashCredential(credential);
-    const name = hash.toString("hex");
-    const expiresWallMs = this.#clock.wallMs() + this.#lifetimeMs;
-    const { namespace, workload, serviceAccount } = binding;
+    const expiresWallMs = nowMs + this.#lifetimeMs;
     // Taken before the write, so that concurrent grants respect the limit.
-    this.#records.set(name, { hash, namespace, workload, serviceAccount, expiresWallMs, used: false });
-    try {
-      const file = { namespace, workload, serviceAccount, expiresWallMs };
-      await writePrivateFile(this.#path(name, "granted"), JSON.stringify(file));
-    } catch (error) {
-      this.#records.delete(name);
-      throw error;
-    }
+    this.#expiries.push(expiresWallMs);
+    const { namespace, workload, serviceAccount } = binding;
+    const record: JoinRecord = { namespace, workload, serviceAccount, expiresWallMs };
+    await this.#secrets.putIfAbsent(nameGranted(credential), JSON.stringify(record), {
+      forgetAfterMs: this.#lifetimeMs * REMEMBERED_RATIO,
+    });
     return { credential, expiresWallMs };
   }
 
   /** Whom the credential would admit now; does not use it. Throws WEFT_CA_JOIN_… as `redeem` does. */
-  check(credential: string, workload: string): JoinBinding {
-    return this.#find(credential, workload);
-  }
-
-  /**
-   * Uses the credential and says whom it admits. Of several calls with one credential, exactly one resolves, also across
-   * a crash: it is spent on the disk before this resolves. Throws WeftError, each with its own code:
-   * WEFT_CA_JOIN_UNKNOWN, WEFT_CA_JOIN_USED, WEFT_CA_JOIN_EXPIRED, or WEFT_CA_JOIN_WORKLOAD when it was granted to
-   * another workload (it then stays usable). When the disk fails the credential is spent and WEFT_STATE_WRITE thrown.
-   */
-  async redeem(credential: string, workload: string): Promise<JoinBinding> {
-    const record = this.#find(credential, workload);
-    // Before anything is awaited: a concurrent call finds it used.
-    record.used = true;
-    const name = record.hash.toString("hex");
-    try {
-      await rename(this.#path(name, "granted"), this.#path(name, "used"));
-      await syncFolder(this.#folder);
-    } catch (error) {
-      throw new WeftError(
-        "WEFT_STATE_WRITE",
-        `Cannot mark a join credential of workload "${workload}" as used in "${this.#folder}"; expected room and permission there`,
-        {
-          hint: "Ask for a new credential once the folder can be written",
-          cause: error,
-        },
-      );
-    }
-    return record;
-  }
-
-  /** Credentials remembered, for metrics and tests. */
-  count(): number {
-    return this.#records.size;
-  }
-
-  #find(credential: string, workload: string): CredentialRecord {
-    const hash = hashCredential(credential);
-    const record = CREDENTIAL_FORM.test(credential) ? this.#records.get(hash.toString("hex")) : undefined;
-    // The map finds by a hash the caller cannot steer towards another; the full comparison takes equal time.
-    if (record === undefined || !timingSafeEqual(record.hash, hash)) {
+  async check(credential: string, workload: string): Promise<JoinBinding> {
+    // A form that no credential has asks nobody anything.
+    const text = CREDENTIAL_FORM.test(credential) ? await this.#secrets.get(nameGranted(credential)) : null;
+    const record = text === null ? null : parseRecord(text);
+    if (record === null) {
       throw refuse(
         "WEFT_CA_JOIN_UNKNOWN",
         workload,
@@ -144,7 +98,7 @@ export class JoinCredentials {
         "one it granted",
       );
     }
-    if (record.used) throw refuse("WEFT_CA_JOIN_USED", workload, "a credential that was used before", "an unused one");
+    if ((await this.#secrets.get(nameUsed(credential))) !== null) throw refuseUsed(workload);
     if (this.#clock.wallMs() >= record.expiresWallMs) {
       throw refuse(
         "WEFT_CA_JOIN_EXPIRED",
@@ -164,23 +118,38 @@ export class JoinCredentials {
     return record;
   }
 
-  #forgetExpired(): void {
-    const nowMs = this.#clock.wallMs();
-    for (const [name, record] of this.#records) {
-      if (nowMs < record.expiresWallMs) continue;
-      this.#records.delete(name);
-      // A file that stays is read and forgotten again after the next start; it admits nobody.
-      rm(this.#path(name, record.used ? "used" : "granted"), { force: true }).catch(() => undefined);
-    }
-  }
-
-  #path(name: string, state: "granted" | "used"): string {
-    return join(this.#folder, `${name}.${state}`);
+  /**
+   * Uses the credential and says whom it admits. Of several calls with one credential, at one control plane or at several,
+   * exactly one resolves, also across a crash: it is spent durably before this resolves. Throws WeftError, each with its
+   * own code: WEFT_CA_JOIN_UNKNOWN, WEFT_CA_JOIN_USED, WEFT_CA_JOIN_EXPIRED, or WEFT_CA_JOIN_WORKLOAD when it was granted
+   * to another workload (it then stays usable); and as the secrets do: whether it is spent is then not known.
+   */
+  async redeem(credential: string, workload: string): Promise<JoinBinding> {
+    const binding = await this.check(credential, workload);
+    const isFirst = await this.#secrets.putIfAbsent(nameUsed(credential), workload, {
+      // Longer than the grant, which was put before.
+      forgetAfterMs: this.#lifetimeMs * REMEMBERED_RATIO,
+    });
+    if (!isFirst) throw refuseUsed(workload);
+    return binding;
   }
 }
 
-function hashCredential(credential: string): Buffer {
-  return createHash("sha256").update(credential).digest();
+function nameGranted(credential: string): SecretName {
+  return `join/${hashCredential(credential)}`;
+}
+
+function nameUsed(credential: string): SecretName {
+  return `used/${hashCredential(credential)}`;
+}
+
+/** Found by a hash that the caller cannot steer towards another, so there is nothing to compare in equal time. */
+function hashCredential(credential: string): string {
+  return createHash("sha256").update(credential).digest("hex");
+}
+
+function refuseUsed(workload: string): WeftError {
+  return refuse("WEFT_CA_JOIN_USED", workload, "a credential that was used before", "an unused one");
 }
 
 function refuse(code: string, workload: string, found: string, expected: string): WeftError {
@@ -193,19 +162,8 @@ function refuse(code: string, workload: string, found: string, expected: string)
   );
 }
 
-function loadRecords(folder: string): Map<string, CredentialRecord> {
-  const records = new Map<string, CredentialRecord>();
-  for (const file of readdirSync(folder)) {
-    const [, name, state] = FILE_FORM.exec(file) ?? [];
-    if (name === undefined) continue; // Half-written files of a crash; nobody was told of their credentials.
-    const binding = parseBinding(readPrivateFile(join(folder, file)) ?? "");
-    if (binding === null) continue;
-    records.set(name, { hash: Buffer.from(name, "hex"), ...binding, used: state === "used" });
-  }
-  return records;
-}
-
-function parseBinding(text: string): (JoinBinding & { expiresWallMs: number }) | null {
+/** Null for what is damaged: it admits nobody. */
+function parseRecord(text: string): JoinRecord | null {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -77,7 +77,7 @@ export class SvidIssuer {
     const { joinCredential, peer, workload } = request;
     if (joinCredential === null) assertSameWorkload(peer, workload);
     // First the cheap question, so that strangers cannot make us check signatures.
-    else credentials.check(joinCredential, workload);
+    else await credentials.check(joinCredential, workload);
     const publicKeyDer = await readProvenKey(request.requestDer);
     const who =
       joinCredential === null ? assertSameWorkload(peer, workload) : await credentials.redeem(joinCredential, workload);
