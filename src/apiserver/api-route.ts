@@ -31,8 +31,9 @@ export interface ApiCall {
 export interface BodyText {
   /** Without parameters, in lower case; "application/json" when the request does not say. */
   readonly type: string;
-  /** "" when there is no body. */
+  /** "" when there is no body, or it is protobuf. */
   readonly text: string;
+  readonly bytes: Uint8Array;
 }
 
 export type ApiAnswer =

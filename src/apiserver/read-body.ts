@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { BodyText } from "./api-route.ts";
+import { PROTOBUF_TYPE } from "./protobuf/decode-body.ts";
 import { StatusError } from "./status.ts";
 
 /** As in Kubernetes, whose store has the same limit. */
@@ -14,7 +15,9 @@ const MAX_DISCARDED_BYTES = 32 * 1024 * 1024;
 /** A request body as it was sent. Throws StatusError when it is too large or not UTF-8. */
 export async function readBodyText(request: IncomingMessage): Promise<BodyText> {
   const type = (request.headers["content-type"] ?? "application/json").split(";", 1)[0] ?? "";
-  return { type: type.trim().toLowerCase(), text: await readText(request) };
+  const bytes = await readBytes(request);
+  const mediaType = type.trim().toLowerCase();
+  return { type: mediaType, text: mediaType === PROTOBUF_TYPE ? "" : toText(bytes), bytes };
 }
 
 /** The JSON of a request body; null when there is no body. */
@@ -37,7 +40,13 @@ export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-function readText(request: IncomingMessage): Promise<string> {
+function toText(bytes: Buffer): string {
+  const text = bytes.toString("utf8");
+  if (Buffer.from(text, "utf8").equals(bytes)) return text;
+  throw new StatusError("BadRequest", "Cannot read the body: found bytes that are not UTF-8; expected text in UTF-8");
+}
+
+function readBytes(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -52,13 +61,7 @@ function readText(request: IncomingMessage): Promise<string> {
         reject(tooLarge());
         return;
       }
-      const body = Buffer.concat(chunks);
-      const text = body.toString("utf8");
-      if (Buffer.from(text, "utf8").equals(body)) resolve(text);
-      else
-        reject(
-          new StatusError("BadRequest", "Cannot read the body: found bytes that are not UTF-8; expected text in UTF-8"),
-        );
+      resolve(Buffer.concat(chunks));
     });
     request.on("error", reject);
   });

@@ -1,15 +1,20 @@
 import { z } from "zod";
+import { DNS_LABEL_RULE, isDnsLabel } from "./name-schema.ts";
 
 const PORT_RULE = "a port: a whole number of 1 to 65535";
-const PORT_NAME_RULE = "a port name: 1 to 63 of a-z, 0-9 and -, with at least one letter";
-const PORT_NAME = /^(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const TARGET_NAME = /^(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 export const portNumber: z.ZodType<number> = z.int(PORT_RULE).min(1, PORT_RULE).max(65_535, PORT_RULE);
 
-/** "" = no name. */
+/** Of a Service or an EndpointSlice; "" = no name. `kubectl create service` makes names like "80-8080". */
 export const portName: z.ZodType<string> = z
   .string("a string")
-  .refine((text) => text === "" || PORT_NAME.test(text), PORT_NAME_RULE);
+  .refine((text) => text === "" || isDnsLabel(text), DNS_LABEL_RULE);
+
+/** Of a port of a workload: with a letter, so that it cannot be taken for a number. */
+export function isTargetPortName(text: string): boolean {
+  return TARGET_NAME.test(text);
+}
 
 export const transportProtocol: z.ZodType<"TCP" | "UDP" | "SCTP"> = z.enum(["TCP", "UDP", "SCTP"], "TCP, UDP or SCTP");
 

@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { dnsLabel, isDnsSubdomain, labelValue, qualifiedName } from "./name-schema.ts";
 import { createObjectMetaSchema } from "./object-meta-schema.ts";
-import { portName, portNumber, refuseRepeats, transportProtocol } from "./port-schema.ts";
+import { isTargetPortName, portName, portNumber, refuseRepeats, transportProtocol } from "./port-schema.ts";
 import type { Resource } from "./resource.ts";
 import { strictObject } from "./strict-object.ts";
 
@@ -64,7 +64,7 @@ const servicePort: z.ZodType<ServicePort> = strictObject<WrittenPort>({
   name: portName.default(""),
   port: portNumber,
   targetPort: z
-    .union([portNumber, portName.refine((name) => name !== "", TARGET_PORT_RULE)], TARGET_PORT_RULE)
+    .union([portNumber, z.string().refine(isTargetPortName, TARGET_PORT_RULE)], TARGET_PORT_RULE)
     .exactOptional(),
   protocol: transportProtocol.default("TCP"),
   appProtocol: z.string("a string").exactOptional(),

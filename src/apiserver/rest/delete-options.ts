@@ -1,8 +1,9 @@
-import type { ApiCall } from "../api-route.ts";
+import type { ApiCall, BodyText } from "../api-route.ts";
 import type { Propagation } from "../life-cycle/delete-object.ts";
 import { describeShape, isObject, type JsonObject } from "../patch/json-value.ts";
+import { decodeProtobufBody, PROTOBUF_TYPE } from "../protobuf/decode-body.ts";
 import { StatusError } from "../status.ts";
-import { JSON_TYPE, parseJson, parseYaml, YAML_TYPE } from "./read-object.ts";
+import { JSON_TYPE, parseJson, parseYaml, unknownBodyType, YAML_TYPE } from "./read-object.ts";
 import { readDryRun } from "./write-options.ts";
 
 /** Kubernetes' DeleteOptions, from the body and from the query. gracePeriodSeconds means nothing to what weft keeps. */
@@ -37,17 +38,18 @@ export async function readDeleteOptions(call: ApiCall): Promise<DeleteOptions> {
 
 async function readBody(call: ApiCall): Promise<JsonObject> {
   const body = await call.readText();
-  if (body.text.trim() === "") return {};
-  if (body.type !== JSON_TYPE && body.type !== YAML_TYPE) {
-    throw new StatusError(
-      "UnsupportedMediaType",
-      `Cannot read the body: found content-type "${body.type}"; expected ${JSON_TYPE} or ${YAML_TYPE}`,
-    );
-  }
-  const value = body.type === JSON_TYPE ? parseJson(body, "Ignore", call.warn) : parseYaml(body.text);
+  if (body.bytes.length === 0) return {};
+  const value = decodeOptions(call, body);
   if (value === null) return {};
   if (isObject(value)) return value;
   throw new StatusError("BadRequest", `Cannot read the body: found ${describeShape(value)}; expected DeleteOptions`);
+}
+
+function decodeOptions(call: ApiCall, body: BodyText): unknown {
+  if (body.type === JSON_TYPE) return parseJson(body, "Ignore", call.warn);
+  if (body.type === YAML_TYPE) return parseYaml(body.text);
+  if (body.type === PROTOBUF_TYPE) return decodeProtobufBody(body.bytes);
+  throw unknownBodyType(body.type);
 }
 
 function readPropagation(policy: unknown, orphans: unknown): Propagation {

@@ -1,6 +1,7 @@
 import { parseYamlDocuments } from "../../resources/yaml-document.ts";
 import type { ApiCall, BodyText } from "../api-route.ts";
 import { measure } from "../patch/json-value.ts";
+import { decodeProtobufBody, PROTOBUF_TYPE } from "../protobuf/decode-body.ts";
 import { StatusError } from "../status.ts";
 import { findRepeatedFields } from "./find-repeated-fields.ts";
 import type { FieldValidation } from "./write-options.ts";
@@ -8,14 +9,23 @@ import type { FieldValidation } from "./write-options.ts";
 export const JSON_TYPE = "application/json";
 export const YAML_TYPE = "application/yaml";
 
-/** The object in a request's body: JSON, or YAML. Throws StatusError when it is neither, or there is none. */
+/** The object in a request's body: JSON, YAML or Kubernetes' protobuf. Throws StatusError when it is neither, or there is none. */
 export async function readObject(call: ApiCall, fieldValidation: FieldValidation): Promise<unknown> {
   const body = await call.readText();
   if (body.type === YAML_TYPE) return parseYaml(body.text);
   if (body.type === JSON_TYPE) return parseJson(body, fieldValidation, call.warn);
-  throw new StatusError(
+  if (body.type === PROTOBUF_TYPE) {
+    const object = decodeProtobufBody(body.bytes);
+    measure(object, "the body");
+    return object;
+  }
+  throw unknownBodyType(body.type);
+}
+
+export function unknownBodyType(type: string): StatusError {
+  return new StatusError(
     "UnsupportedMediaType",
-    `Cannot read the body: found content-type "${body.type}"; expected ${JSON_TYPE} or ${YAML_TYPE}`,
+    `Cannot read the body: found content-type "${type}"; expected ${JSON_TYPE}, ${YAML_TYPE} or ${PROTOBUF_TYPE}`,
   );
 }
 
