@@ -13,10 +13,19 @@ import { measureIdleConnections } from "./idle-connections.ts";
 import { type BenchRuntime, chooseRuntimes, describeMachine, isAimedAt, KEPT_FOLDER, type Machine } from "./machine.ts";
 import { measureMemory } from "./memory.ts";
 import { type BenchResults, formatResults } from "./report.ts";
+import { measureScale, type ScaleOptions } from "./scale/measure-scale.ts";
 import { measureStartup } from "./startup.ts";
 import { GROUPS } from "./workloads.ts";
 
-const PARTS = ["startup", "memory", "workloads", "idle"] as const;
+const PARTS = ["startup", "memory", "workloads", "idle", "scale"] as const;
+/** What is promised of the control plane, and two smaller meshes that show how its cost grows. */
+const SCALE: Omit<ScaleOptions, "folder" | "progress"> = {
+  services: [100, 300, 1_000],
+  endpointsPerService: 10,
+  proxies: 1_000,
+  changes: 200,
+  burst: 200,
+};
 const WORKLOAD_IDS: readonly string[] = GROUPS.flatMap(({ workloads }) => workloads.map(({ id }) => id));
 
 interface Options {
@@ -138,6 +147,7 @@ async function run(options: Options): Promise<void> {
     idle: wants("idle")
       ? await measureIdleConnections({ ...shared, folder: join(folder, "idle"), repeats: extent.memories })
       : null,
+    scale: wants("scale") ? await measureScale({ ...SCALE, folder: join(folder, "scale"), progress }) : null,
   };
   mkdirSync(KEPT_FOLDER, { recursive: true });
   writeFileSync(join(KEPT_FOLDER, "results.json"), `${JSON.stringify(results, null, 2)}\n`);

@@ -3,6 +3,8 @@ import type { GroupResults, WorkloadTable } from "./groups.ts";
 import { IDLE_CONNECTIONS, type IdleRow } from "./idle-connections.ts";
 import type { Machine } from "./machine.ts";
 import type { MemoryRow } from "./memory.ts";
+import { listScaleCells } from "./scale/format-scale.ts";
+import type { ScaleRow } from "./scale/measure-scale.ts";
 import type { StartupResult } from "./startup.ts";
 import { type Spread, summarise } from "./statistics.ts";
 
@@ -13,19 +15,21 @@ export interface BenchResults {
   readonly memory: readonly MemoryRow[] | null;
   readonly groups: GroupResults | null;
   readonly idle: readonly IdleRow[] | null;
+  readonly scale: readonly ScaleRow[] | null;
 }
 
 type Cells = readonly string[];
 
 /** The results as a page of plain text. */
 export function formatResults(results: BenchResults): string {
-  const { machine, startup, memory, groups, idle } = results;
+  const { machine, startup, memory, groups, idle, scale } = results;
   return [
     formatMachine(machine),
     ...(startup === null ? [] : [formatStartup(startup)]),
     ...(memory === null ? [] : [formatMemory(memory)]),
     ...(groups === null ? [] : [formatMethod(groups), ...groups.tables.map(formatWorkload)]),
     ...(idle === null ? [] : [formatIdle(idle)]),
+    ...(scale === null ? [] : [formatScale(scale)]),
     formatSummary(results),
   ].join("\n\n");
 }
@@ -163,6 +167,10 @@ function formatIdle(rows: readonly IdleRow[]): string {
     ]) +
     formatFailures(rows)
   );
+}
+
+function formatScale(rows: readonly ScaleRow[]): string {
+  return `scale: the control plane with many services and many simulated proxies\n${formatTable(listScaleCells(rows))}`;
 }
 
 /** One line per aim: what was to be reached and what was found. */
