@@ -11,6 +11,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<RegisterCommand>>> 
   check: async () => (await import("./check.ts")).registerCheckCommand,
   stat: async () => (await import("./stat.ts")).registerStatCommand,
   proxy: async () => (await import("./proxy.ts")).registerProxyCommand,
+  store: async () => (await import("./store.ts")).registerStoreCommand,
   version: async () => (await import("./version.ts")).registerVersionCommand,
   completion: async () => (await import("./completion.ts")).registerCompletionCommand,
 };

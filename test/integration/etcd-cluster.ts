@@ -18,6 +18,8 @@ export interface EtcdClusterOptions {
   readonly arguments?: readonly string[];
   /** Where member `index` runs: a command that goes before etcd's, its address, its folder. Default: here. */
   readonly place?: (index: number) => EtcdPlace;
+  /** Called before a member starts, e.g. to fill its folder. */
+  readonly prepare?: (member: { readonly name: string; readonly peerUrl: string }) => Promise<void>;
   /** Default etcd on the PATH. */
   readonly program?: string;
 }
@@ -76,6 +78,7 @@ export class EtcdCluster {
     }
     const cluster = new EtcdCluster(options, members, folder);
     try {
+      for (const member of members) await options.prepare?.(member);
       for (const index of members.keys()) cluster.#spawn(index);
       await cluster.ready();
     } catch (error) {
@@ -91,6 +94,10 @@ export class EtcdCluster {
 
   endpoints(): readonly string[] {
     return this.#members.map((member) => member.clientUrl);
+  }
+
+  describe(index: number): { readonly name: string; readonly peerUrl: string } {
+    return this.#member(index);
   }
 
   folderOf(index: number): string {

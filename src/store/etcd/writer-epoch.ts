@@ -25,6 +25,7 @@ export interface Epoch {
 const LEASE_SECONDS = 300;
 const RENEW_MS = 100_000;
 const PAUSE_MS = 100;
+const CLOSE_MS = 1_000;
 
 /**
  * The fence of one store's writes. Each write has the condition that the epoch's key was not touched since the epoch began;
@@ -67,8 +68,11 @@ export class WriterEpoch {
     this.#closed = true;
     this.#timer?.clear();
     await this.#beginning?.catch(() => {});
-    // Without it the key goes with its lease.
-    if (this.#leaseId !== 0) await this.#options.client.revokeLease(this.#leaseId).catch(() => {});
+    if (this.#leaseId === 0) return;
+    const { client, clock } = this.#options;
+    const revoking = client.revokeLease(this.#leaseId).catch(() => {});
+    // When etcd does not answer the key goes with its lease.
+    await Promise.race([revoking, new Promise<void>((resolve) => clock.after(CLOSE_MS, resolve, undefined))]);
   }
 
   #begin(limitMs: number): Promise<Epoch> {
