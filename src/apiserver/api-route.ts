@@ -1,4 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { Principal } from "./access/principal.ts";
+import type { RouteAccess } from "./access/route-access.ts";
 import type { Media } from "./negotiation.ts";
 import { StatusError } from "./status.ts";
 
@@ -7,12 +9,13 @@ export interface ApiRoute {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Segments are literal or a `{parameter}`, e.g. `/api/v1/namespaces/{namespace}/{plural}`. */
   readonly path: string;
+  readonly access: RouteAccess;
   /** The forms in which its answers can be had; default: OBJECT_MEDIA. "any": it has one for all, or chooses itself. */
   readonly produces?: readonly Media[] | "any";
   readonly answer: (call: ApiCall) => ApiAnswer | Promise<ApiAnswer>;
 }
 
-/** One request, its path matched and its sender known to hold the token. */
+/** One request, its path matched and its sender allowed to make it. */
 export interface ApiCall {
   readonly method: string;
   readonly path: string;
@@ -20,6 +23,8 @@ export interface ApiCall {
   readonly parameters: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
+  /** Who asks; NOBODY on open routes. */
+  readonly principal: Principal;
   /** The JSON body; null when there is none. Throws StatusError when it is not JSON or too large. */
   readonly readBody: () => Promise<unknown>;
   /** The body as it was sent; either this or `readBody`, and once. Throws StatusError when it is too large or not UTF-8. */

@@ -6,6 +6,7 @@ import { WeftError } from "../lib/weft-error.ts";
 import type { Random } from "../random/random.ts";
 import type { Store } from "../store/store.ts";
 import type { Clock } from "../time/clock.ts";
+import { HOME_PRINCIPAL, NOBODY } from "./access/principal.ts";
 import { type ApiAnswer, createRouter, type Router } from "./api-route.ts";
 import { createDiscoveryRoutes } from "./discovery-routes.ts";
 import { createHealthRoutes, OPEN_PATHS } from "./health-routes.ts";
@@ -108,6 +109,7 @@ async function answer(serving: Serving, request: IncomingMessage, warnings: Warn
   const method = request.method ?? "GET";
   const path = url.pathname;
   if (!OPEN_PATHS.has(path)) serving.assertToken(request);
+  const principal = OPEN_PATHS.has(path) ? NOBODY : HOME_PRINCIPAL;
   const { route, parameters } = serving.router.match(method, path);
   const { headers } = request;
   // Before the route does anything: an answer that cannot be had as asked for must not have changed anything.
@@ -119,6 +121,7 @@ async function answer(serving: Serving, request: IncomingMessage, warnings: Warn
     parameters,
     query,
     headers,
+    principal,
     readBody: () => readJsonBody(request),
     readText: () => readBodyText(request),
     warn: warnings.add,

@@ -6,24 +6,31 @@ const VERBS: readonly string[] = ["create", "delete", "get", "list", "update", "
 /** What kinds there are, as Kubernetes clients ask for it: /api, /apis, /api/v1, /apis/{group}/{version}, /version. */
 export function createDiscoveryRoutes(weftVersion: string): readonly ApiRoute[] {
   const routes: ApiRoute[] = [
-    { method: "GET", path: "/api", answer: () => json({ kind: "APIVersions", versions: versionsOf("") }) },
+    {
+      method: "GET",
+      path: "/api",
+      access: "authenticated",
+      answer: () => json({ kind: "APIVersions", versions: versionsOf("") }),
+    },
     {
       method: "GET",
       path: "/apis",
+      access: "authenticated",
       answer: () => json({ kind: "APIGroupList", apiVersion: "v1", groups: groups().map(toGroup) }),
     },
-    { method: "GET", path: "/version", answer: () => json(toVersion(weftVersion)) },
+    { method: "GET", path: "/version", access: "authenticated", answer: () => json(toVersion(weftVersion)) },
   ];
   for (const group of ["", ...groups()]) {
     if (group !== "")
       routes.push({
         method: "GET",
         path: `/apis/${group}`,
+        access: "authenticated",
         answer: () => json({ kind: "APIGroup", apiVersion: "v1", ...toGroup(group) }),
       });
     for (const version of versionsOf(group)) {
       const path = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
-      routes.push({ method: "GET", path, answer: () => json(toResourceList(group, version)) });
+      routes.push({ method: "GET", path, access: "authenticated", answer: () => json(toResourceList(group, version)) });
     }
   }
   return routes;

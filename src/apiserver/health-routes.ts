@@ -7,8 +7,8 @@ export const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 /** /healthz: the process answers. /readyz: its store can be read, too. */
 export function createHealthRoutes(store: Store): readonly ApiRoute[] {
   return [
-    { method: "GET", path: "/healthz", produces: "any", answer: () => text(200, "ok") },
-    { method: "GET", path: "/readyz", produces: "any", answer: () => readiness(store) },
+    { method: "GET", path: "/healthz", access: "open", produces: "any", answer: () => text(200, "ok") },
+    { method: "GET", path: "/readyz", access: "open", produces: "any", answer: () => readiness(store) },
   ];
 }
 

@@ -1,3 +1,4 @@
+import type { ResourceAccess, Verb } from "./access/route-access.ts";
 import type { ApiAnswer, ApiCall, ApiRoute } from "./api-route.ts";
 import { RESOURCE_MEDIA } from "./negotiation.ts";
 import { createOne } from "./rest/create-resource.ts";
@@ -21,29 +22,40 @@ export function createResourceRoutes(options: ResourceRoutesOptions): readonly A
   const route = (
     method: ApiRoute["method"],
     path: string,
+    verb: Verb,
     answer: (context: RestContext, call: ApiCall) => Promise<ApiAnswer>,
-  ): ApiRoute => ({ method, path, produces: RESOURCE_MEDIA, answer: (call) => answer(context, call) });
+  ): ApiRoute => ({
+    method,
+    path,
+    access: toAccess(verb, path),
+    produces: RESOURCE_MEDIA,
+    answer: (call) => answer(context, call),
+  });
   return PREFIXES.flatMap((prefix): ApiRoute[] => {
     const collections = [`${prefix}/{plural}`, `${prefix}/namespaces/{namespace}/{plural}`];
     const objects = collections.map((path) => `${path}/{name}`);
     return [
       // Before the objects: `/api/v1/namespaces/shop/status` is no list of a kind "status".
       ...objects.flatMap((path) => [
-        route("GET", `${path}/status`, (it, call) => getOne(it, call, readStatusTarget(call))),
-        route("PUT", `${path}/status`, (it, call) => replaceOne(it, call, readStatusTarget(call), "status")),
-        route("PATCH", `${path}/status`, (it, call) => patchOne(it, call, readStatusTarget(call), "status")),
+        route("GET", `${path}/status`, "get", (it, call) => getOne(it, call, readStatusTarget(call))),
+        route("PUT", `${path}/status`, "update", (it, call) => replaceOne(it, call, readStatusTarget(call), "status")),
+        route("PATCH", `${path}/status`, "patch", (it, call) => patchOne(it, call, readStatusTarget(call), "status")),
       ]),
       ...collections.flatMap((path) => [
-        route("GET", path, listOrWatch),
-        route("POST", path, createOne),
-        route("DELETE", path, deleteCollection),
+        route("GET", path, "list", listOrWatch),
+        route("POST", path, "create", createOne),
+        route("DELETE", path, "deletecollection", deleteCollection),
       ]),
       ...objects.flatMap((path) => [
-        route("GET", path, (it, call) => getOne(it, call, readTarget(call))),
-        route("PUT", path, (it, call) => replaceOne(it, call, readTarget(call), "")),
-        route("PATCH", path, (it, call) => patchOne(it, call, readTarget(call), "")),
-        route("DELETE", path, deleteOne),
+        route("GET", path, "get", (it, call) => getOne(it, call, readTarget(call))),
+        route("PUT", path, "update", (it, call) => replaceOne(it, call, readTarget(call), "")),
+        route("PATCH", path, "patch", (it, call) => patchOne(it, call, readTarget(call), "")),
+        route("DELETE", path, "delete", deleteOne),
       ]),
     ];
   });
+}
+
+function toAccess(verb: Verb, path: string): ResourceAccess {
+  return { verb, resource: "path", ...(path.endsWith("/status") ? { subresource: "status" } : {}) };
 }

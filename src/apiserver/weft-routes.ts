@@ -1,4 +1,5 @@
-import type { ControlPlaneViews, JoinRequest } from "../control/views.ts";
+import type { ControlPlaneViews, JoinRequest, StatRow } from "../control/views.ts";
+import { maySee, type Principal } from "./access/principal.ts";
 import { type ApiAnswer, type ApiCall, type ApiRoute, json } from "./api-route.ts";
 import { StatusError } from "./status.ts";
 
@@ -12,25 +13,56 @@ const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a
 /** weft's own paths, beside resources: joining, proxies, traffic. */
 export function createWeftRoutes(views: ControlPlaneViews): readonly ApiRoute[] {
   return [
-    { method: "GET", path: "/weft/v1/mesh", answer: () => json(views.mesh()) },
-    { method: "GET", path: "/weft/v1/proxies", answer: async () => json({ items: await views.proxies() }) },
-    { method: "GET", path: "/weft/v1/replicas", answer: async () => json({ items: await views.replicas() }) },
+    {
+      method: "GET",
+      path: "/weft/v1/mesh",
+      access: { verb: "get", resource: "meshes" },
+      answer: () => json(views.mesh()),
+    },
+    {
+      method: "GET",
+      path: "/weft/v1/proxies",
+      access: { verb: "list", resource: "proxies", namespaceIn: "filtered" },
+      answer: async ({ principal }) =>
+        json({ items: (await views.proxies()).filter(({ id }) => maySee(principal, namespaceOf(id))) }),
+    },
+    {
+      method: "GET",
+      path: "/weft/v1/replicas",
+      access: { verb: "list", resource: "replicas" },
+      answer: async () => json({ items: await views.replicas() }),
+    },
     {
       method: "GET",
       path: "/weft/v1/proxies/{namespace}/{workload}/config",
+      access: { verb: "get", resource: "proxies", subresource: "config" },
       answer: (call) => proxyConfig(views, call),
     },
     {
       method: "GET",
       path: "/weft/v1/stat",
-      answer: async (call) => json({ items: await views.stat(readWindowMs(call)) }),
+      access: { verb: "list", resource: "traffic", namespaceIn: "filtered" },
+      answer: async (call) => json({ items: visibleTo(call.principal, await views.stat(readWindowMs(call))) }),
     },
     {
       method: "POST",
       path: "/weft/v1/workloads",
+      access: { verb: "create", resource: "workloads", namespaceIn: "body" },
       answer: async (call) => json(await views.grantJoin(readJoin(await call.readBody())), 201),
     },
   ];
+}
+
+/** Traffic concerns both its ends. */
+function visibleTo(principal: Principal, rows: readonly StatRow[]): readonly StatRow[] {
+  return rows.filter(
+    ({ source, destination }) => maySee(principal, namespaceOf(source)) || maySee(principal, namespaceOf(destination)),
+  );
+}
+
+/** Of "<namespace>/<name>". */
+function namespaceOf(id: string): string {
+  return id.slice(0, Math.max(0, id.indexOf("/")));
 }
 
 async function proxyConfig(views: ControlPlaneViews, call: ApiCall): Promise<ApiAnswer> {
