@@ -25,6 +25,11 @@ Examples:
   $ weft store import --etcd 127.0.0.1:2379 --mesh shop mesh.jsonl
 `;
 
+const BACKUP_EXAMPLES = `
+Examples:
+  $ weft store backup /backup/shop-monday   the folder is made; to restore, see docs/store.md
+`;
+
 interface StoreOptions extends Partial<EtcdChoice> {
   readonly replace?: boolean;
 }
@@ -60,7 +65,29 @@ export function registerStoreCommand(program: Command, context: CliContext): voi
     .argument("<file>", "what `weft store export` wrote; - for standard input")
     .option("--replace", "change what differs, and delete what the file does not have")
     .addHelpText("after", IMPORT_EXAMPLES);
+  registerBackup(store, context);
   addEtcdOptions(importing).action((file: string, options: StoreOptions) => importMesh(context, file, options));
+}
+
+function registerBackup(store: Command, context: CliContext): void {
+  store
+    .command("backup")
+    .summary("copy the home's store while it is in use")
+    .description(
+      "Copies the store of this home, as of one moment, also while its control plane runs. For etcd: etcdctl snapshot save.",
+    )
+    .argument("<folder>", "new or empty")
+    .addHelpText("after", BACKUP_EXAMPLES)
+    .action((folder: string) => backUp(context, folder));
+}
+
+async function backUp(context: CliContext, folder: string): Promise<void> {
+  const [{ backUpLmdbStore }, { join, resolve }] = await Promise.all([
+    import("../store/back-up-lmdb.ts"),
+    import("node:path"),
+  ]);
+  await backUpLmdbStore(join(context.findHome(), "control", "store"), resolve(context.cwd, folder));
+  context.stdout.write(`copied to ${folder}\n`);
 }
 
 function addEtcdOptions(command: Command): Command {

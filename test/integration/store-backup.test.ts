@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -10,11 +10,13 @@ import { systemRandom } from "../../src/random/system-random.ts";
 import { openEtcdStore } from "../../src/store/etcd/open-etcd-store.ts";
 import { importIntoStore } from "../../src/store/export/import-into-store.ts";
 import { formatExport, parseExport } from "../../src/store/export/mesh-export.ts";
+import { backUpLmdbStore } from "../../src/store/back-up-lmdb.ts";
 import { openLmdbStore } from "../../src/store/lmdb.ts";
 import { toResourceKey } from "../../src/store/store-key.ts";
-import { createAccount, createSplit, hasCode, Recording } from "../../src/store/store-samples.ts";
+import { createAccount, createSplit, hasCode, Recording, SPLITS } from "../../src/store/store-samples.ts";
 import type { Store } from "../../src/store/store.ts";
 import { systemClock } from "../../src/time/system-clock.ts";
+import { weightOf } from "../faults/truth-log.ts";
 import { createClient, ETCD, EtcdCluster, SILENT } from "./etcd-cluster.ts";
 import { findProgram } from "./needs.ts";
 
@@ -106,19 +108,45 @@ test("a mesh moves from LMDB to etcd and back, and nothing is different", { skip
   assert.equal(await exportOf(last), exported);
 });
 
-test("a copy of LMDB's folder, taken while nobody writes, opens as the mesh it was", async (context) => {
+test("a backup of LMDB, taken while somebody writes, opens as the mesh at one moment", async (context) => {
   const closing = closeAfter(context);
   const folder = await makeFolder(closing);
   const path = join(folder, "store");
   const store = await openLmdbStore({ path, clock: systemClock, random: systemRandom });
-  await store.put(createSplit("reviews", 1));
-  const exported = await exportOf(store);
-  await store.close();
-  await cp(path, join(folder, "copy"), { recursive: true, preserveTimestamps: true });
-  const copy = await openLmdbStore({ path: join(folder, "copy"), clock: systemClock, random: systemRandom });
-  closing.add(() => copy.close());
-  assert.equal(await exportOf(copy), exported);
+  closing.add(() => store.close());
+  const load = { isDone: false };
+  let acknowledged = 0;
+  const writing = (async () => {
+    for (let weight = 1; !load.isDone; weight += 1) {
+      await store.put(createSplit("first", weight));
+      await store.put(createSplit("second", weight));
+      acknowledged = weight;
+    }
+  })();
+  for (let round = 0; round < 5; round += 1) {
+    const before = acknowledged;
+    const target = join(folder, `copy${round}`);
+    // Another process, as `weft store backup` is one.
+    await backUpElsewhere(path, target);
+    const after = acknowledged;
+    const copy = await openLmdbStore({ path: target, clock: systemClock, random: systemRandom });
+    const weights = (await copy.list(SPLITS)).items.map((split) => weightOf(JSON.stringify(split)));
+    await copy.close();
+    const [first = 0, second = 0] = weights;
+    assert.ok(first - second === 0 || first - second === 1, `${first} and ${second} are of one moment`);
+    assert.ok(second >= before && first <= after + 1, `${before} <= ${second}, ${first} <= ${after + 1}`);
+  }
+  load.isDone = true;
+  await writing;
+  await assert.rejects(backUpLmdbStore(path, join(folder, "copy0")), hasCode("WEFT_STORE_BACKUP"));
+  await assert.rejects(backUpLmdbStore(folder, join(folder, "new")), hasCode("WEFT_STORE_BACKUP"));
 });
+
+async function backUpElsewhere(path: string, target: string): Promise<void> {
+  const module = new URL("../../src/store/back-up-lmdb.js", import.meta.url).href;
+  const program = `import { backUpLmdbStore } from ${JSON.stringify(module)}; await backUpLmdbStore(...process.argv.slice(1));`;
+  await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", program, path, target]);
+}
 
 /** Last opened, first closed. */
 function closeAfter(context: TestContext): ClosingStack {
