@@ -22,6 +22,13 @@ spec:
     - { service: reviews-v2, weight: 1 }
 `;
 
+const NO_ENDPOINTS = [7, 8]
+  .map(
+    (line, index) =>
+      `split.yaml:${line}:18: warning: spec.backends[${index}].service: found "reviews-v${index + 1}", which has no endpoints; expected a Service with endpoints: until it has some, its share of the requests is answered with 503\n`,
+  )
+  .join("");
+
 const SERVICES = ["reviews", "reviews-v1", "reviews-v2"]
   .map((name) => `apiVersion: v1\nkind: Service\nmetadata: { name: ${name} }\nspec: { ports: [{ port: 80 }] }\n`)
   .join("---\n");
@@ -32,7 +39,7 @@ test("weft apply creates, leaves unchanged and configures, what is referred to f
     exitCode: 0,
     stdout:
       "service/reviews created\nservice/reviews-v1 created\nservice/reviews-v2 created\ntrafficsplit/reviews created\n",
-    stderr: "",
+    stderr: NO_ENDPOINTS,
   });
   cli.file("split.yaml", SPLIT.replace("weight: 3", "weight: 2"));
   assert.equal(
@@ -75,7 +82,7 @@ test("weft apply warns of names that neither the files nor the mesh have", async
     /^split\.yaml:5:12: warning: spec\.service: found unknown name "reviews"; expected a Service of namespace "default"$/m,
   );
   await cli.run("apply", "-f", cli.file("services.yaml", SERVICES));
-  assert.equal((await cli.run("apply", "-f", "split.yaml")).stderr, "");
+  assert.equal((await cli.run("apply", "-f", "split.yaml")).stderr, NO_ENDPOINTS);
 });
 
 test("weft apply reads folders and standard input, and refuses a resource that stands in two files", async () => {

@@ -69,6 +69,8 @@ async function findWarnings(context: CliContext, client: ApiClient, read: ReadRe
   return checkReferences(read.resources, await listEverything(client), {
     sources: read.sources,
     wallMs: context.clock.wallMs(),
+    knowsEndpoints: true,
+    knowsTargets: true,
   });
 }
 

@@ -98,7 +98,8 @@ for (const [spec, warning] of UNKNOWN) {
 }
 
 test("checkReferences() warns of faults that are over and of faults that go on for long, when it knows the time", () => {
-  const spec = (until: string): string => `{ ${REVIEWS}, faults: [{ name: a, until: '${until}', reset: true }] }`;
+  const spec = (until: string): string =>
+    `{ ${REVIEWS}, faults: [{ name: a, until: '${until}', percentage: 50, reset: true }] }`;
   const over =
     "spec.faults[0].until: found 2026-01-01T00:00:00Z, which has passed; expected a time to come, or no such fault: it does nothing";
   assert.deepEqual(warnings(spec("2026-01-01T00:00:00Z"), NOW_MS), [over]);

@@ -1,17 +1,28 @@
 import { checkPolicyReferences } from "./check-policy-references.ts";
+import {
+  checkEndpoints,
+  checkFullFaults,
+  checkImpossible,
+  checkPolicyOrder,
+  checkSplitOrder,
+  checkStrictAccess,
+} from "./check-unreachable.ts";
 import { type EndpointSlice, SERVICE_NAME_LABEL } from "./endpoint-slice.ts";
 import type { HttpRouteGroup } from "./http-route-group.ts";
 import type { KnownResource } from "./known-resource.ts";
+import { describeImpossible } from "./match-coverage.ts";
 import { NamedResources, unknownName, type Warn } from "./named-resources.ts";
 import type { Problem } from "./problem.ts";
 import type { Resource } from "./resource.ts";
 import { createProblem, type SchemaSource } from "./schema-problems.ts";
 import { rootServiceName, type TrafficSplit } from "./traffic-split.ts";
-import type { IdentitySubject, TrafficTarget } from "./traffic-target.ts";
+import type { IdentitySubject, TrafficRule, TrafficTarget } from "./traffic-target.ts";
 
 export interface ReferenceOptions {
   /** `existing` has every EndpointSlice there is, so that a Service without one has no endpoints. Default false. */
   readonly knowsEndpoints?: boolean;
+  /** `existing` has every TrafficTarget there is, so that strict access without one denies everything. Default false. */
+  readonly knowsTargets?: boolean;
   /** Where resources were written (`parseResourceFile`). Left out: problems have no position. */
   readonly sources?: ReadonlyMap<Resource, SchemaSource>;
   /** Now. Left out: nothing is said of times that have passed or are far ahead. */
@@ -35,12 +46,19 @@ export function checkReferences(
     const warn: Warn = (path, found, expected) => {
       problems.push(createProblem(path, { found, expected }, { ...source, severity: "warning" }));
     };
-    if (resource.kind === "TrafficSplit") checkSplit(resource, index, warn);
-    else if (resource.kind === "TrafficTarget") checkTarget(resource, index, warn);
+    if (resource.kind === "TrafficSplit") {
+      checkSplit(resource, index, warn);
+      checkSplitOrder(resource, index, warn);
+      if (options.knowsEndpoints === true) checkEndpoints(resource, index, warn);
+    } else if (resource.kind === "TrafficTarget") checkTarget(resource, index, warn);
     else if (resource.kind === "EndpointSlice") checkSlice(resource, index, warn);
     else if (resource.kind === "HTTPRouteGroup") checkGroup(resource, warn);
-    else if (resource.kind === "TrafficPolicy")
+    else if (resource.kind === "Mesh" && options.knowsTargets === true) checkStrictAccess(resource, index, warn);
+    else if (resource.kind === "TrafficPolicy") {
       checkPolicyReferences(resource, { resources: index, warn, wallMs: options.wallMs ?? null });
+      checkPolicyOrder(resource, index, warn);
+      if (options.wallMs !== undefined) checkFullFaults(resource, options.wallMs, warn);
+    }
   }
   return problems;
 }
@@ -100,6 +118,17 @@ function checkTarget(target: TrafficTarget, index: NamedResources, warn: Warn): 
   }
   for (const [position, source] of sources.entries()) checkSubject(source, ["spec", "sources", position], index, warn);
   if (sources.length === 0) warn(["spec", "sources"], "an empty list", "at least one source: nobody is allowed");
+  else if (rules.every((rule) => allowsNothing(rule, namespace, index))) {
+    warn(["spec", "rules"], "no rule that any request fits", "one at least: nobody is allowed");
+  }
+}
+
+function allowsNothing(rule: TrafficRule, namespace: string, index: NamedResources): boolean {
+  const found = index.find(rule.kind, namespace, rule.name);
+  if (found === null || rule.kind === "TCPRoute") return found === null;
+  const { matches } = (found as HttpRouteGroup).spec;
+  const chosen = rule.matches.length === 0 ? matches : matches.filter(({ name }) => rule.matches.includes(name));
+  return chosen.every((match) => describeImpossible(match) !== null);
 }
 
 function checkSubject(subject: IdentitySubject, path: readonly PropertyKey[], index: NamedResources, warn: Warn): void {
@@ -120,4 +149,5 @@ function checkSlice(slice: EndpointSlice, index: NamedResources, warn: Warn): vo
 function checkGroup(group: HttpRouteGroup, warn: Warn): void {
   if (group.spec.matches.length === 0)
     warn(["spec", "matches"], "an empty list", "at least one match: no request fits");
+  checkImpossible(group, warn);
 }

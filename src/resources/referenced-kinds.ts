@@ -14,12 +14,13 @@ const GROUPS: ReferencedKind = { group: "specs.smi-spec.io", kind: "HTTPRouteGro
 const TCP_ROUTES: ReferencedKind = { group: "specs.smi-spec.io", kind: "TCPRoute", isElsewhere: false };
 const SPLITS: ReferencedKind = { group: "split.smi-spec.io", kind: "TrafficSplit", isElsewhere: false };
 const SLICES: ReferencedKind = { group: "discovery.k8s.io", kind: "EndpointSlice", isElsewhere: false };
+const POLICIES: ReferencedKind = { group: "weft.dev", kind: "TrafficPolicy", isElsewhere: false };
 const TARGETS: ReferencedKind = { group: "access.smi-spec.io", kind: "TrafficTarget", isElsewhere: true };
 
 const BY_KIND: ReadonlyMap<string, readonly ReferencedKind[]> = new Map([
   ["TrafficSplit", [SERVICES, GROUPS, SPLITS, SLICES]],
   ["TrafficTarget", [ACCOUNTS, GROUPS, TCP_ROUTES]],
-  ["TrafficPolicy", [SERVICES, GROUPS, ACCOUNTS]],
+  ["TrafficPolicy", [SERVICES, GROUPS, ACCOUNTS, POLICIES]],
   ["EndpointSlice", [SERVICES]],
   ["HTTPRouteGroup", []],
   ["Mesh", [TARGETS]],

@@ -19,7 +19,11 @@ export async function warnOf(
   );
   const existing = lists.flatMap((list) => list.items);
   const known = resource as KnownResource;
-  for (const problem of checkReferences([known], existing, { wallMs: clock.wallMs(), knowsEndpoints: true })) {
+  for (const problem of checkReferences([known], existing, {
+    wallMs: clock.wallMs(),
+    knowsEndpoints: true,
+    knowsTargets: true,
+  })) {
     const path = problem.path === "" ? "" : `${problem.path}: `;
     warn(`${path}found ${problem.found}; expected ${problem.expected}`);
   }
