@@ -1,0 +1,26 @@
+import type { KnownResource } from "../known-resource.ts";
+import { ENDPOINT_SLICE_DOCS, NAMESPACE_DOCS, SERVICE_ACCOUNT_DOCS, SERVICE_DOCS } from "./core-docs.ts";
+import type { AnyKindDocs, KindDocs } from "./field-docs.ts";
+import { MESH_DOCS } from "./mesh-docs.ts";
+import { HTTP_ROUTE_GROUP_DOCS, TCP_ROUTE_DOCS, TRAFFIC_SPLIT_DOCS, TRAFFIC_TARGET_DOCS } from "./smi-docs.ts";
+import { TRAFFIC_POLICY_DOCS } from "./traffic-policy-docs.ts";
+import { USER_DOCS } from "./user-docs.ts";
+
+const BY_KIND: { readonly [K in KnownResource["kind"]]: KindDocs<Extract<KnownResource, { readonly kind: K }>> } = {
+  EndpointSlice: ENDPOINT_SLICE_DOCS,
+  HTTPRouteGroup: HTTP_ROUTE_GROUP_DOCS,
+  Mesh: MESH_DOCS,
+  Namespace: NAMESPACE_DOCS,
+  Service: SERVICE_DOCS,
+  ServiceAccount: SERVICE_ACCOUNT_DOCS,
+  TCPRoute: TCP_ROUTE_DOCS,
+  TrafficPolicy: TRAFFIC_POLICY_DOCS,
+  TrafficSplit: TRAFFIC_SPLIT_DOCS,
+  TrafficTarget: TRAFFIC_TARGET_DOCS,
+  User: USER_DOCS,
+};
+
+/** What the fields of a kind mean. */
+export function findKindDocs(kind: KnownResource["kind"]): AnyKindDocs {
+  return BY_KIND[kind];
+}
