@@ -16,11 +16,39 @@ export interface ControlPlaneBootstrap {
   readonly xds: BoundAddress;
   /** What API callers have to present. */
   readonly apiToken: string;
+  /** Left out: LMDB in the state folder. */
+  readonly store?: StoreSettings;
+  /** Where proxies and other control planes reach `xds`, port 0 = the one it has; left out or null: at its address. */
+  readonly advertise?: { readonly host: string; readonly port: number } | null;
   /** For the Mesh resource, which is made on the first start and followed from then on. */
   readonly defaults: MeshDefaults;
   readonly logLevel: "error" | "warn" | "info" | "debug";
   /** File descriptor for status lines, null for none; default 3. */
   readonly statusFd?: number | null;
+}
+
+/** Where resources are, and with etcd all else that the control planes of a mesh share. */
+export type StoreSettings = LmdbSettings | EtcdSettings;
+
+export interface LmdbSettings {
+  readonly kind: "lmdb";
+  /** A folder; null: in the state folder. */
+  readonly path: string | null;
+}
+
+/** Paths are absolute. */
+export interface EtcdSettings {
+  readonly kind: "etcd";
+  /** `http://host:port` or `https://host:port` of members, at least one, all alike. */
+  readonly endpoints: readonly string[];
+  /** PEM files; null: none. */
+  readonly caFile: string | null;
+  readonly certificateFile: string | null;
+  readonly keyFile: string | null;
+  readonly user: string | null;
+  readonly passwordFile: string | null;
+  /** 32 bytes in base64, the same for every control plane: seals the root's key and join credentials in etcd. */
+  readonly secretsKeyFile: string;
 }
 
 export interface MeshDefaults {

@@ -63,8 +63,10 @@ async function start(bootstrap: ControlPlaneBootstrap): Promise<ControlPlane> {
   log.setLevel(bootstrap.logLevel);
   if (bootstrap.statusFd !== undefined) statusFd = bootstrap.statusFd;
   const { startControlPlane } = await loading;
-  const { api, apiToken, defaults, mesh, stateDir, trustDomain, xds } = bootstrap;
+  const { api, apiToken, defaults, mesh, stateDir, store, trustDomain, xds } = bootstrap;
   return startControlPlane({
+    ...(store === undefined ? {} : { store }),
+    advertise: bootstrap.advertise ?? null,
     stateDir,
     meshName: mesh,
     trustDomain,

@@ -28,10 +28,18 @@ import { formatWallTime } from "../time/wall-time.ts";
 import { selectTransport } from "../transport/select.ts";
 import { assertSafeTlsEnvironment } from "../transport/tls-environment.ts";
 import { type AdsClient, createAdsClient } from "../xds/ads-client.ts";
-import { GrpcClient } from "../xds/grpc-client.ts";
+import { ControlPlaneChannel } from "../xds/control-plane-channel.ts";
+import { readControlPlanes } from "../xds/read-control-planes.ts";
 import { createAccessLog } from "./proxy-access-log.ts";
 import { runtimeName } from "./runtime-name.ts";
-import { DELIVERY_ORDER, ENDPOINT_TYPE, ROUTE_TYPE, SECRET_TYPE, TRUST_BUNDLE_SECRET } from "../xds/names.ts";
+import {
+  CONTROL_PLANE_ENDPOINTS,
+  DELIVERY_ORDER,
+  ENDPOINT_TYPE,
+  ROUTE_TYPE,
+  SECRET_TYPE,
+  TRUST_BUNDLE_SECRET,
+} from "../xds/names.ts";
 
 const STATUS_FD = 3;
 const SAVE_DELAY_MS = 100;
@@ -63,6 +71,9 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
   });
   const svid = createSvidManager(bootstrap, log);
   let ads: AdsClient | null = null;
+  // Where there is one control plane and no more, nobody is asked for a list of them.
+  const withControlPlanes = (names: readonly string[]): readonly string[] =>
+    bootstrap.controlPlanes === undefined ? names : [...names, CONTROL_PLANE_ENDPOINTS];
   const workers = countWorkers(bootstrap, availableParallelism());
   const carried: { pool: WorkerPool | null } = { pool: null };
   const createPool = (runtime: ProxyRuntime): WorkerPool => {
@@ -93,7 +104,7 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
     onMeshNames: (names) => replaceFile(join(bootstrap.stateDir, "names.json"), JSON.stringify({ names })),
     onReady: () => writeStatus({ event: "ready" }),
     onReferences: (endpointNames, routeNames) => {
-      ads?.subscribe(ENDPOINT_TYPE, endpointNames);
+      ads?.subscribe(ENDPOINT_TYPE, withControlPlanes(endpointNames));
       ads?.subscribe(ROUTE_TYPE, routeNames);
     },
     ...(workers === 1 ? {} : { createTraffic: createPool }),
@@ -109,6 +120,8 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
   writeStatus({ event: "listening", ...bound });
 
   const held = restoreConfig(proxy, bootstrap, log);
+  // The list of the last run may be newer than the runner's, or older: whoever answers tells the present one.
+  svid.channel.learn([...(bootstrap.controlPlanes ?? [bootstrap.xds]), ...readControlPlanes(proxy.held())]);
   carried.pool?.start(bootstrap, bound, toCredentials(svid.manager.current() ?? identity));
   const save = createSaver(proxy, bootstrap, log);
   ads = createAdsClient({
@@ -120,6 +133,7 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
     held,
     apply: (typeUrl, upserts, removed) => {
       const rejections = proxy.apply(typeUrl, upserts, removed);
+      if (typeUrl === ENDPOINT_TYPE) svid.channel.learn(readControlPlanes(upserts));
       carried.pool?.apply(typeUrl, withoutRejected(upserts, rejections), removed);
       save();
       return rejections;
@@ -127,9 +141,10 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
   });
   ads.subscribe(SECRET_TYPE, [TRUST_BUNDLE_SECRET]);
   const references = proxy.references();
-  ads.subscribe(ENDPOINT_TYPE, references.endpointNames);
+  ads.subscribe(ENDPOINT_TYPE, withControlPlanes(references.endpointNames));
   ads.subscribe(ROUTE_TYPE, references.routeNames);
   ads.start();
+  svid.channel.onMove(() => ads?.move());
   const telemetry = new TelemetryReporter({
     workload: bootstrap.workload,
     channel: svid.channel,
@@ -158,15 +173,14 @@ function withoutRejected(
 
 interface SvidParts {
   readonly manager: SvidManager;
-  readonly channel: GrpcClient;
+  readonly channel: ControlPlaneChannel;
 }
 
 /** One channel for signing, configuration and telemetry: it presents the current certificate, or none before the first. */
 function createSvidManager(bootstrap: ProxyBootstrap, log: Log): SvidParts {
   const { trustDomain, namespace, serviceAccount, trustBundlePem } = bootstrap;
-  const channel = new GrpcClient({
-    host: bootstrap.xds.host,
-    port: bootstrap.xds.port,
+  const channel = new ControlPlaneChannel({
+    addresses: bootstrap.controlPlanes ?? [bootstrap.xds],
     serverSpiffeId: formatWorkloadId({ trustDomain, ...CONTROL_PLANE }),
     credentials: () => {
       const identity = manager.current();
@@ -175,6 +189,8 @@ function createSvidManager(bootstrap: ProxyBootstrap, log: Log): SvidParts {
         : { keyPair: toCredentials(identity).keyPair, trustBundlePem: identity.trustBundlePem };
     },
     clock: systemClock,
+    random: systemRandom,
+    log,
   });
   const manager = new SvidManager({
     workload: bootstrap.workload,

@@ -1,17 +1,19 @@
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import { startApiServer } from "../apiserver/api-server.ts";
-import type { MeshDefaults } from "../control-bootstrap.ts";
+import type { MeshDefaults, StoreSettings } from "../control-bootstrap.ts";
+import type { Identity } from "../identity/identity-file.ts";
+import { formatWorkloadId } from "../identity/spiffe-id.ts";
 import type { Log } from "../lib/log.ts";
 import { openPrivateFolder } from "../lib/private-files.ts";
 import { WeftError } from "../lib/weft-error.ts";
 import type { BoundAddress } from "../proxy-node.ts";
 import type { Random } from "../random/random.ts";
 import { MESH_NAME } from "../resources/mesh.ts";
-import { openLmdbStore } from "../store/lmdb.ts";
 import type { Store } from "../store/store.ts";
 import type { Clock } from "../time/clock.ts";
 import { WEFT_VERSION } from "../version.ts";
+import type { GrpcCredentials } from "../xds/grpc-client.ts";
 import { ADS_CHANNEL_OPTIONS, createAdsService } from "./ads/ads-server.ts";
 import type { AdsService } from "./ads/ads-server.ts";
 import { openCertificateAuthority } from "./ca/certificate-authority.ts";
@@ -20,13 +22,20 @@ import { addIdentityService } from "./ca/identity-service.ts";
 import { JoinCredentials } from "./ca/join-credentials.ts";
 import { CertificateExpiries } from "./ca/certificate-expiries.ts";
 import { PeerVerifier } from "./ca/peer-verifier.ts";
-import { SvidIssuer } from "./ca/svid-issuer.ts";
+import { CONTROL_PLANE_NAMESPACE, CONTROL_PLANE_SERVICE_ACCOUNT, SvidIssuer } from "./ca/svid-issuer.ts";
 import { ClosingStack } from "./closing-stack.ts";
+import { addControlPlanes } from "./control-plane-endpoints.ts";
 import { createViews } from "./create-views.ts";
 import { ModelFollower } from "./model-follower.ts";
+import { openMeshState } from "./open-mesh-state.ts";
 import { OwnIdentity } from "./own-identity.ts";
+import type { JobLease } from "./replicas/job-lease.ts";
+import type { LocalViews } from "./replicas/local-views.ts";
+import { formatHostPort, MeshViews } from "./replicas/mesh-views.ts";
+import type { HostPort, Replica } from "./replicas/replica-directory.ts";
+import { ReplicaPeers } from "./replicas/replica-peers.ts";
+import { addReplicaService } from "./replicas/replica-service.ts";
 import { MeshServerCredentials } from "./server-credentials.ts";
-import { FileSecrets } from "./secrets/file-secrets.ts";
 import { StaleWorkloads } from "./stale-workloads.ts";
 import { acquireStateLock } from "./state-lock.ts";
 import { addTelemetryService } from "./telemetry/telemetry-service.ts";
@@ -35,8 +44,15 @@ import { createConfigSource } from "./translate/create-config-source.ts";
 import type { ControlPlaneViews } from "./views.ts";
 
 export interface ControlPlaneOptions {
-  /** Private folder for all state: `ca/`, `join/`, `identity/`, `store/` and the lock; made when missing. */
+  /**
+   * Private folder for all state that is not elsewhere: `ca/`, `join/`, `used/` and `store/` of a control plane that is alone,
+   * `identity/` and the lock of any; made when missing.
+   */
   readonly stateDir: string;
+  /** Default: LMDB in the state folder. */
+  readonly store?: StoreSettings;
+  /** Where proxies and other control planes reach `xds`; port 0 = the one it has. Default: at its address. */
+  readonly advertise?: HostPort | null;
   readonly meshName: string;
   readonly trustDomain: string;
   readonly api: BoundAddress;
@@ -90,18 +106,20 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   const lock = acquireStateLock(stateDir);
   closing.add(() => lock.release());
 
-  const store = await openLmdbStore({ path: join(stateDir, "store"), clock, random });
-  closing.add(() => store.close());
-  const secrets = new FileSecrets({ folder: stateDir, clock });
+  const settings = options.store ?? { kind: "lmdb", path: null };
+  if (settings.kind === "etcd") assertReachable(options);
+  const state = await openMeshState({ ...options, settings }, closing);
+  const { secrets, store } = state;
   const authority = await openCertificateAuthority({ secrets, trustDomain, clock, random });
   await createMeshResource(store, options.defaults);
 
-  const source = createConfigSource({ trustDomain });
+  const translated = createConfigSource({ trustDomain });
+  const source = addControlPlanes(translated);
   const follower = new ModelFollower({
     store,
     clock,
     log,
-    onModel: (model) => source.update(model, authority.trustBundlePem),
+    onModel: (model) => translated.update(model, authority.trustBundlePem),
   });
   closing.add(() => follower.close());
   await follower.start();
@@ -125,33 +143,62 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   const lifetimeMs = (): number => follower.model().settings.certificateLifetimeMs;
   const credentials = new JoinCredentials({ secrets, clock, random });
   const issuer = new SvidIssuer({ authority, credentials, lifetimeMs, expiries });
+  // Known once this control plane serves.
+  let jobs: JobLease = { held: () => false };
+  const local: LocalViews = {
+    status: () => ({ hasJobs: jobs.held(), proxies: ads.proxies().filter((proxy) => proxy.connected).length }),
+    proxies: () => ads.proxies().map((proxy) => ({ ...proxy, certificateNotAfterWallMs: expiries.find(proxy.id) })),
+    proxyConfig: (id) => ads.proxyConfig(id),
+    traffic: (windowMs) => ring.sums(windowMs, clock.nowMs()),
+  };
   const server = new Server({ ...ADS_CHANNEL_OPTIONS, "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS });
   addIdentityService(server, { issuer, verifier, log });
   addTelemetryService(server, { ring, verifier, clock, log });
+  if (state.isShared) addReplicaService(server, { views: local, verifier, log });
   server.addService(ads.definition, ads.implementation);
   closing.add(() => closeServer(server, ads, clock));
-  const xdsPort = await bind(server, options, await openCredentials(options, authority, lifetimeMs, closing));
+  const own = await openOwnCredentials(options, authority, lifetimeMs, closing);
+  const xdsPort = await bind(server, options, own.server);
+
+  const advertised = toAdvertised(options, xdsPort);
+  const membership = await state.enter(createReplica(random, advertised, startedWallMs), closing);
+  const { directory } = membership;
+  jobs = membership.jobs;
+  const peers = new ReplicaPeers({
+    directory,
+    serverSpiffeId: formatControlPlaneId(trustDomain),
+    credentials: own.client,
+    clock,
+    log,
+  });
+  closing.add(() => peers.close());
+  own.onChange(() => peers.refresh());
+  const meshViews = new MeshViews({ directory, local, peers });
+  const listControlPlanes = (): readonly HostPort[] => directory.all().map((replica) => replica.xds);
+  if (state.isShared) {
+    source.setControlPlanes(listControlPlanes());
+    closing.add(directory.onChange(() => source.setControlPlanes(listControlPlanes())));
+  }
 
   const stale = new StaleWorkloads({
     store,
     clock,
     log,
     resources: () => follower.resources(),
-    connected: () => new Set(ads.proxies().flatMap((proxy) => (proxy.connected ? [proxy.id] : []))),
+    connected: () => meshViews.connected(),
+    lease: jobs,
   });
   closing.add(() => stale.close());
 
   const views = createViews({
     mesh: { name: options.meshName, trustDomain, weftVersion: WEFT_VERSION, startedWallMs },
     settings: () => follower.model().settings,
-    ads,
-    ring,
+    views: meshViews,
     issuer,
-    expiries,
     trustBundlePem: authority.trustBundlePem,
     trustRootNotAfterWallMs: authority.notAfterMs(),
-    xds: { host: options.xds.address, port: xdsPort },
-    clock,
+    xds: advertised,
+    controlPlanes: () => (state.isShared ? listControlPlanes() : null),
   });
   const { address, port } = options.api;
   const api = await startApiServer({
@@ -176,25 +223,72 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   };
 }
 
-/** The server's certificate, renewed live. */
-async function openCredentials(
+function createReplica(random: Random, xds: HostPort, startedWallMs: number): Replica {
+  const id = Buffer.from(random.bytes(9)).toString("base64url");
+  return { id, name: formatHostPort(xds), xds, weftVersion: WEFT_VERSION, startedWallMs };
+}
+
+function toAdvertised({ advertise, xds }: ControlPlaneOptions, xdsPort: number): HostPort {
+  const { host, port } = advertise ?? { host: xds.address, port: 0 };
+  return { host, port: port === 0 ? xdsPort : port };
+}
+
+/** Others would connect to themselves. */
+function assertReachable({ advertise, xds }: ControlPlaneOptions): void {
+  if ((advertise ?? null) !== null || !["0.0.0.0", "::"].includes(xds.address)) return;
+  throw new WeftError(
+    "WEFT_CONTROL_ADVERTISE",
+    `Cannot share a mesh: found that proxies are listened for on all addresses (${xds.address}); expected to know which of them others can reach`,
+    { hint: "Say it: --advertise <host>, or listen on one address: --xds <address>:<port>" },
+  );
+}
+
+function formatControlPlaneId(trustDomain: string): string {
+  return formatWorkloadId({
+    trustDomain,
+    namespace: CONTROL_PLANE_NAMESPACE,
+    serviceAccount: CONTROL_PLANE_SERVICE_ACCOUNT,
+  });
+}
+
+/** This control plane's certificate, renewed live, at both ends of connections. */
+interface OwnCredentials {
+  readonly server: MeshServerCredentials;
+  readonly client: () => GrpcCredentials;
+  readonly onChange: (listener: () => void) => void;
+}
+
+async function openOwnCredentials(
   options: ControlPlaneOptions,
   authority: CertificateAuthority,
   lifetimeMs: () => number,
   closing: ClosingStack,
-): Promise<MeshServerCredentials> {
+): Promise<OwnCredentials> {
   const { clock, log, stateDir } = options;
+  const { trustBundlePem } = authority;
+  let onChange: () => void = () => undefined;
   const identity = new OwnIdentity({
     authority,
     folder: join(stateDir, "identity"),
     lifetimeMs,
     clock,
     log,
-    onChange: (renewed) => serverCredentials.update(renewed, authority.trustBundlePem),
+    onChange: (renewed) => {
+      keyPair = renewed;
+      server.update(renewed, trustBundlePem);
+      onChange();
+    },
   });
   closing.add(() => identity.close());
-  const serverCredentials = new MeshServerCredentials(await identity.start(), authority.trustBundlePem);
-  return serverCredentials;
+  let keyPair: Identity = await identity.start();
+  const server = new MeshServerCredentials(keyPair, trustBundlePem);
+  return {
+    server,
+    client: () => ({ keyPair, trustBundlePem }),
+    onChange: (listener) => {
+      onChange = listener;
+    },
+  };
 }
 
 /** The Mesh resource is made once; from then on it is the users'. */

@@ -7,6 +7,22 @@ const MIN_TOKEN_CHARACTERS = 32;
 
 const address = z.strictObject({ address: z.string().min(1), port: z.int().min(0).max(65_535) });
 
+const path = z.string().min(1).nullable();
+
+const store = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("lmdb"), path }),
+  z.strictObject({
+    kind: z.literal("etcd"),
+    endpoints: z.array(z.string().min(1)).min(1),
+    caFile: path,
+    certificateFile: path,
+    keyFile: path,
+    user: path,
+    passwordFile: path,
+    secretsKeyFile: z.string().min(1),
+  }),
+]);
+
 const schema: z.ZodType<ControlPlaneBootstrap> = z.strictObject({
   stateDir: z.string().min(1),
   mesh: z.string().min(1),
@@ -14,6 +30,11 @@ const schema: z.ZodType<ControlPlaneBootstrap> = z.strictObject({
   api: address,
   xds: address,
   apiToken: z.string().min(MIN_TOKEN_CHARACTERS),
+  store: store.exactOptional(),
+  advertise: z
+    .strictObject({ host: z.string().min(1), port: z.int().min(0).max(65_535) })
+    .nullable()
+    .exactOptional(),
   defaults: z.strictObject({
     access: z.enum(["strict", "permissive"]),
     egress: z.enum(["allow", "deny"]),

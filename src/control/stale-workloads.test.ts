@@ -13,6 +13,9 @@ interface Scene {
   readonly store: Store;
   readonly connected: Set<string>;
   readonly stale: StaleWorkloads;
+  /** Whether all control planes say who is connected to them. */
+  isKnown: boolean;
+  isHeld: boolean;
   names(): string[];
   put(name: string, workload: string | null, address?: string): Promise<void>;
 }
@@ -34,10 +37,13 @@ async function createScene(): Promise<Scene> {
     store,
     clock,
     log: silentLog,
-    connected: () => connected,
+    connected: () => Promise.resolve(scene.isKnown ? connected : null),
+    lease: { held: () => scene.isHeld },
     resources: () => resources.values(),
   });
-  return {
+  const scene: Scene = {
+    isKnown: true,
+    isHeld: true,
     clock,
     store,
     connected,
@@ -54,6 +60,7 @@ async function createScene(): Promise<Scene> {
       await clock.runUntilIdle();
     },
   };
+  return scene;
 }
 
 test("StaleWorkloads removes a slice whose proxy was away for 30 s", async () => {
@@ -108,6 +115,33 @@ test("StaleWorkloads removes nothing while no proxy is connected at all", async 
   assert.deepEqual(scene.names(), ["reviews"]);
   scene.connected.add("default/other-0");
   await scene.clock.elapse(5_000);
+  assert.deepEqual(scene.names(), []);
+  scene.stale.close();
+});
+
+test("StaleWorkloads counts nothing while a control plane does not say who is connected to it", async () => {
+  const scene = await createScene();
+  await scene.put("reviews", "reviews-0");
+  await scene.clock.elapse(30_000);
+  scene.isKnown = false;
+  await scene.clock.elapse(600_000);
+  scene.isKnown = true;
+  await scene.clock.elapse(30_000);
+  assert.deepEqual(scene.names(), ["reviews"]);
+  await scene.clock.elapse(10_000);
+  assert.deepEqual(scene.names(), []);
+  scene.stale.close();
+});
+
+test("StaleWorkloads leaves all to whoever has the lease, and begins to count when it gets it", async () => {
+  const scene = await createScene();
+  scene.isHeld = false;
+  await scene.put("reviews", "reviews-0");
+  await scene.clock.elapse(600_000);
+  scene.isHeld = true;
+  await scene.clock.elapse(30_000);
+  assert.deepEqual(scene.names(), ["reviews"]);
+  await scene.clock.elapse(10_000);
   assert.deepEqual(scene.names(), []);
   scene.stale.close();
 });

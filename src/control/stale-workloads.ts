@@ -4,12 +4,15 @@ import type { Resource } from "../resources/resource.ts";
 import { encodeKey, toResourceKey } from "../store/store-key.ts";
 import type { Store } from "../store/store.ts";
 import type { Clock, Timer } from "../time/clock.ts";
+import type { JobLease } from "./replicas/job-lease.ts";
 
 export interface StaleWorkloadsOptions {
   readonly store: Store;
   readonly resources: () => Iterable<Resource>;
-  /** Ids ("<namespace>/<workload>") of the proxies that are connected now. */
-  readonly connected: () => ReadonlySet<string>;
+  /** Ids ("<namespace>/<workload>") of the proxies that are connected now, to any control plane; null: nobody knows. */
+  readonly connected: () => Promise<ReadonlySet<string> | null>;
+  /** With several control planes one does this. */
+  readonly lease: JobLease;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -49,9 +52,14 @@ export class StaleWorkloads {
 
   /** Runs every 5 s by itself. */
   async sweep(): Promise<void> {
-    const { clock, connected, resources } = this.#options;
+    const { clock, connected, lease, resources } = this.#options;
+    const proxies = lease.held() ? await connected() : null;
+    if (proxies === null) {
+      // Whoever was absent may have come back without our seeing it.
+      this.#absent.clear();
+      return;
+    }
     const nowMs = clock.nowMs();
-    const proxies = connected();
     const seen = new Set<string>();
     const stale: Resource[] = [];
     for (const resource of resources()) {
@@ -65,7 +73,7 @@ export class StaleWorkloads {
       else if (nowMs - absence.sinceMs >= STALE_AFTER_MS && proxies.size > 0) stale.push(resource);
     }
     for (const key of this.#absent.keys()) if (!seen.has(key)) this.#absent.delete(key);
-    for (const resource of stale) await this.#delete(resource);
+    for (const resource of stale) if (lease.held()) await this.#delete(resource);
   }
 
   async #delete(resource: Resource): Promise<void> {

@@ -164,6 +164,7 @@ export class Sidecar {
       trustDomain: grant.trustDomain,
       stateDir,
       xds: grant.xds,
+      ...(grant.controlPlanes === undefined ? {} : { controlPlanes: grant.controlPlanes }),
       trustBundlePem: grant.trustBundlePem,
       joinCredential,
       outbound: app === null ? null : (known?.outbound ?? ANY_PORT),

@@ -49,6 +49,8 @@ export interface AdsClient {
   /** Replaces the names wanted of a type; not for listeners and clusters, of which everything is wanted. */
   subscribe(typeUrl: string, names: Iterable<string>): void;
   state(): AdsClientState;
+  /** Ends the stream and opens another at once: the channel leads to another control plane now. */
+  move(): void;
   close(): void;
 }
 
@@ -125,6 +127,13 @@ class DeltaAdsClient implements AdsClient {
       nacks: this.#nacks,
       lastFailure: this.#lastFailure,
     };
+  }
+
+  move(): void {
+    if (this.#isClosed || this.#stream === null) return;
+    this.#stream.cancel();
+    this.#stream = null;
+    this.connect();
   }
 
   close(): void {

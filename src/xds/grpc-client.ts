@@ -99,6 +99,11 @@ export class GrpcClient implements GrpcChannel {
     });
   }
 
+  /** Resolves when there is a connection for the next call. Rejects with GrpcError UNAVAILABLE. */
+  async connect(): Promise<void> {
+    await this.#connect(null);
+  }
+
   /**
    * New calls take a new connection, with the credentials of that moment; calls under way go on where they are. Call it
    * after a renewal, so that the server sees the new certificate.

@@ -16,6 +16,12 @@ export const IDENTITY_SECRET = "identity";
 /** The mesh's roots: delivered by SDS, so that they can change without a restart. */
 export const TRUST_BUNDLE_SECRET = "trust-bundle";
 
+/**
+ * Endpoints that no cluster refers to: where the mesh's control planes are, host names included. There when there may be
+ * several. No Service has such a name: theirs have a slash.
+ */
+export const CONTROL_PLANE_ENDPOINTS = "control-planes";
+
 /** The cluster that dials any host by name, for hosts outside the mesh. */
 export const EGRESS_CLUSTER = "egress";
 

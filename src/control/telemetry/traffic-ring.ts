@@ -20,6 +20,13 @@ export interface TrafficCounts {
   readonly failureCodes: Iterable<readonly [code: string, count: number]>;
 }
 
+/** Plain data, fit for JSON. */
+export interface TrafficSums {
+  /** Over how long; less than was asked for when counting began later. */
+  readonly spanMs: number;
+  readonly edges: readonly { readonly edge: TrafficEdge; readonly counts: TrafficCounts }[];
+}
+
 export interface TrafficRingOptions {
   /** How far back figures go. Default 10 minutes. */
   readonly keepMs?: number;
@@ -61,6 +68,29 @@ class Cell implements TrafficCounts {
       this.failureCodes.set(name, (this.failureCodes.get(name) ?? 0) + count);
     }
   }
+
+  toCounts(): TrafficCounts {
+    return { ...this, latency: [...this.latency], failureCodes: [...this.failureCodes] };
+  }
+}
+
+/** One row per edge of any of the sums, ordered by its labels. */
+export function toStatRows(parts: readonly TrafficSums[]): StatRow[] {
+  const sums = new Map<string, { readonly edge: TrafficEdge; readonly sum: Cell }>();
+  for (const { edges } of parts) {
+    for (const { edge, counts } of edges) {
+      const key = formatEdgeKey(edge);
+      let entry = sums.get(key);
+      if (entry === undefined) {
+        entry = { edge, sum: new Cell() };
+        sums.set(key, entry);
+      }
+      entry.sum.add(counts);
+    }
+  }
+  // One that began later counted less; the mesh as a whole was watched as long as by the one that began first.
+  const spanMs = Math.max(SLOT_MS, ...parts.map((part) => part.spanMs));
+  return [...sums.values()].map(({ edge, sum }) => toRow(edge, sum, spanMs)).toSorted(compareRows);
 }
 
 /** One second: cells by edge. */
@@ -102,6 +132,11 @@ export class TrafficRing {
 
   /** One row per edge with traffic in the last `windowMs`, ordered by its labels. */
   stat(windowMs: number, nowMs: number): StatRow[] {
+    return toStatRows([this.sums(windowMs, nowMs)]);
+  }
+
+  /** The counts behind `stat`, which can be added to those of other rings. */
+  sums(windowMs: number, nowMs: number): TrafficSums {
     const first = Math.floor((nowMs - windowMs) / SLOT_MS) + 1;
     const sums = new Map<TrafficEdge, Cell>();
     for (const slot of this.#slots) {
@@ -113,7 +148,7 @@ export class TrafficRing {
       }
     }
     const spanMs = Math.max(SLOT_MS, Math.min(windowMs, nowMs - this.#startedAtMs));
-    return [...sums].map(([edge, sum]) => toRow(edge, sum, spanMs)).toSorted(compareRows);
+    return { spanMs, edges: [...sums].map(([edge, sum]) => ({ edge, counts: sum.toCounts() })) };
   }
 
   /** Forgets what is too old, and edges that no slot has any more. Call it every few seconds. */
@@ -126,8 +161,9 @@ export class TrafficRing {
     for (const [key, edge] of this.#edges) if (!used.has(edge)) this.#edges.delete(key);
   }
 
-  #findEdge({ direction, source, destination, version, protocol }: TrafficEdge): TrafficEdge {
-    const key = JSON.stringify([direction, source, destination, version, protocol]);
+  #findEdge(labels: TrafficEdge): TrafficEdge {
+    const { direction, source, destination, version, protocol } = labels;
+    const key = formatEdgeKey(labels);
     const known = this.#edges.get(key);
     if (known !== undefined) return known;
     const maxEdges = this.#options.maxEdges ?? DEFAULT_MAX_EDGES;
@@ -168,6 +204,10 @@ export class TrafficRing {
     this.#limitsReached.add(message);
     this.#options.onLimit(message);
   }
+}
+
+function formatEdgeKey({ direction, source, destination, version, protocol }: TrafficEdge): string {
+  return JSON.stringify([direction, source, destination, version, protocol]);
 }
 
 function toRow(edge: TrafficEdge, sum: Cell, spanMs: number): StatRow {

@@ -1,0 +1,41 @@
+import type { TrafficSums } from "../telemetry/traffic-ring.ts";
+import type { ProxyStatus } from "../views.ts";
+
+/** What one control plane knows by itself; others ask for it by these names. */
+export interface LocalViews {
+  status(): LocalStatus;
+  proxies(): readonly ProxyStatus[];
+  /** Null when no such proxy is known here. */
+  proxyConfig(id: string): unknown;
+  traffic(windowMs: number): TrafficSums;
+}
+
+export interface LocalStatus {
+  readonly hasJobs: boolean;
+  /** Proxies connected. */
+  readonly proxies: number;
+}
+
+/** What each question (`ReplicaQuestion.what`) is answered with, as JSON. */
+export interface ReplicaAnswers {
+  readonly status: LocalStatus;
+  readonly proxies: readonly ProxyStatus[];
+  readonly "proxy-config": unknown;
+  readonly traffic: TrafficSums;
+}
+
+/** Undefined for a question that this version does not know. */
+export function answerQuestion(views: LocalViews, what: string, argument: string): unknown {
+  switch (what) {
+    case "status":
+      return views.status();
+    case "proxies":
+      return views.proxies();
+    case "proxy-config":
+      return views.proxyConfig(argument);
+    case "traffic":
+      return views.traffic(Number(argument));
+    default:
+      return undefined;
+  }
+}
