@@ -20,6 +20,8 @@ export interface EtcdClusterOptions {
   readonly place?: (index: number) => EtcdPlace;
   /** Called before a member starts, e.g. to fill its folder. */
   readonly prepare?: (member: { readonly name: string; readonly peerUrl: string }) => Promise<void>;
+  /** False: do not wait until members answer (their arguments may ask for what this has not). */
+  readonly wait?: boolean;
   /** Default etcd on the PATH. */
   readonly program?: string;
 }
@@ -80,7 +82,7 @@ export class EtcdCluster {
     try {
       for (const member of members) await options.prepare?.(member);
       for (const index of members.keys()) cluster.#spawn(index);
-      await cluster.ready();
+      if (options.wait !== false) await cluster.ready();
     } catch (error) {
       await cluster.stop();
       throw error;

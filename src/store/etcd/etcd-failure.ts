@@ -104,7 +104,7 @@ function tooLargeError(failure: MemberFailure): WeftError {
   );
 }
 
-function deniedError(failure: MemberFailure): WeftError {
+export function deniedError(failure: MemberFailure): WeftError {
   return new WeftError(
     "WEFT_STORE_DENIED",
     `Cannot use etcd at ${failure.endpoint}: found "${failure.text}"; expected to be let in`,

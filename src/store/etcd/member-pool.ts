@@ -2,7 +2,14 @@ import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { WeftError } from "../../lib/weft-error.ts";
 import type { EtcdClientOptions } from "./etcd-client.ts";
 import { parseEtcdEndpoints } from "./etcd-endpoints.ts";
-import { closedError, type FailureMeaning, meaningOf, unansweredError, unreachableError } from "./etcd-failure.ts";
+import {
+  closedError,
+  deniedError,
+  type FailureMeaning,
+  meaningOf,
+  unansweredError,
+  unreachableError,
+} from "./etcd-failure.ts";
 import { EtcdMember, MemberError } from "./etcd-member.ts";
 import { AUTHENTICATE, type MessageCodec } from "./etcd-messages.ts";
 
@@ -60,9 +67,10 @@ export class MemberPool {
     options: PoolCallOptions,
   ): Promise<Response> {
     const { clock } = this.#options;
-    const giveUpAtMs = clock.nowMs() + GIVE_UP_MS;
+    const giveUpAtMs = clock.nowMs() + (this.#options.giveUpMs ?? GIVE_UP_MS);
     const tried = new Map<string, string>();
     let pauseMs = FIRST_PAUSE_MS;
+    let renewed = false;
     for (let attempt = 1; ; attempt += 1) {
       if (this.#closed) throw closedError();
       const member = this.current();
@@ -76,7 +84,9 @@ export class MemberPool {
         tried.set(member.name, error.failure.text);
         if (meaning !== "token") this.moveOn(member);
         if (clock.nowMs() >= giveUpAtMs) throw unreachableError(tried);
-        if (meaning === "token" || attempt % this.#members.length !== 0) continue;
+        const isFirstToken: boolean = meaning === "token" && !renewed;
+        renewed = renewed || isFirstToken;
+        if (isFirstToken || (meaning !== "token" && attempt % this.#members.length !== 0)) continue;
       }
       await this.pause(pauseMs);
       pauseMs = Math.min(pauseMs * 2, LAST_PAUSE_MS);
@@ -140,7 +150,10 @@ export class MemberPool {
   #judge(error: MemberError, options: PoolCallOptions): Exclude<FailureMeaning, WeftError> {
     const meaning = meaningOf(error.failure);
     if (meaning instanceof WeftError) throw meaning;
-    if (meaning === "token") this.dropToken();
+    if (meaning === "token") {
+      if (this.#options.user === undefined) throw deniedError(error.failure);
+      this.dropToken();
+    }
     if (meaning === "unknown" && options.change) {
       this.moveOn(this.#members.find((member) => member.name === error.failure.endpoint) ?? this.current());
       throw unansweredError(error.failure);
