@@ -261,6 +261,7 @@ const EXAMPLES: Readonly<Record<(typeof KINDS)[number]["kind"], Readonly<Record<
     metadata: { name: "sample" },
     spec: { matches: { ports: [5432] } },
   },
+  User: { apiVersion: "weft.dev/v1alpha1", kind: "User", metadata: { name: "sample" }, spec: { role: "viewer" } },
   TrafficSplit: {
     apiVersion: "split.smi-spec.io/v1alpha4",
     kind: "TrafficSplit",

@@ -8,6 +8,7 @@ import type { TcpRoute } from "./tcp-route.ts";
 import type { TrafficPolicy } from "./traffic-policy.ts";
 import type { TrafficSplit } from "./traffic-split.ts";
 import type { TrafficTarget } from "./traffic-target.ts";
+import type { User } from "./user.ts";
 
 /** Every kind weft knows; tell them apart by `kind`. */
 export type KnownResource =
@@ -20,4 +21,5 @@ export type KnownResource =
   | TcpRoute
   | TrafficPolicy
   | TrafficSplit
-  | TrafficTarget;
+  | TrafficTarget
+  | User;

@@ -14,6 +14,7 @@ interface Repeated {
   readonly spec: unknown;
 }
 
+const HASH = "0".repeat(64);
 const ROUTE = { targetRef: { kind: "Service", name: "a" } };
 /** One for each list that is a map in a kind of weft or SMI: two entries with the same keys. */
 const REPEATED: readonly Repeated[] = [
@@ -88,6 +89,18 @@ const REPEATED: readonly Repeated[] = [
         { name: "a", until: "2026-01-31T18:00:00Z", delay: "1s" },
       ],
     },
+  },
+  {
+    group: "weft.dev",
+    kind: "User",
+    path: "spec.tokens",
+    spec: { role: "viewer", tokens: [{ sha256: HASH }, { sha256: HASH, notAfter: "2027-01-31T18:00:00Z" }] },
+  },
+  {
+    group: "weft.dev",
+    kind: "User",
+    path: "spec.certificates",
+    spec: { role: "viewer", certificates: [{ sha256: HASH }, { sha256: HASH }] },
   },
 ];
 

@@ -87,6 +87,14 @@ const RULES: ReadonlyMap<string, MergeRules> = new Map([
       "spec.rewrite": ATOMIC_MAP,
     },
   ],
+  [
+    "weft.dev/User",
+    {
+      "spec.namespaces": { listType: "set", patchStrategy: "merge" },
+      "spec.tokens": keyedBy("sha256"),
+      "spec.certificates": keyedBy("sha256"),
+    },
+  ],
 ]);
 
 interface BuiltNode extends MergeNode {

@@ -11,6 +11,7 @@ import { tcpRouteSchema } from "./tcp-route.ts";
 import { trafficPolicySchema } from "./traffic-policy.ts";
 import { trafficSplitSchema } from "./traffic-split.ts";
 import { trafficTargetSchema } from "./traffic-target.ts";
+import { userSchema } from "./user.ts";
 
 /** One kind of resource: its names in YAML, in REST paths and on the command line, and what it must look like. */
 export interface KindDefinition {
@@ -140,6 +141,17 @@ export const KINDS: readonly KindDefinition[] = [
     namespaced: true,
     hasStatus: true,
     schema: trafficPolicySchema,
+  },
+  {
+    group: "weft.dev",
+    version: "v1alpha1",
+    kind: "User",
+    plural: "users",
+    singular: "user",
+    shortNames: [],
+    namespaced: false,
+    hasStatus: false,
+    schema: userSchema,
   },
 ];
 

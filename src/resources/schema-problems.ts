@@ -26,6 +26,9 @@ export interface SchemaResult<T> {
   readonly problems: readonly Problem[];
 }
 
+/** `params` of a check whose value may be a secret: what was found is not said. */
+export const HIDDEN_VALUE: Record<string, unknown> = { isHidden: true };
+
 const MAX_SHOWN_LENGTH = 60;
 
 /**
@@ -111,6 +114,9 @@ function toProblems(issue: z.core.$ZodIssue, input: unknown, source: SchemaSourc
     if (branch !== null) {
       return branch.flatMap((inner) => toProblems({ ...inner, path: [...issue.path, ...inner.path] }, input, source));
     }
+  }
+  if (issue.code === "custom" && issue.params?.["isHidden"] === true) {
+    return [at(issue.path, "something else", issue.message)];
   }
   const value = valueAt(input, issue.path);
   const wrongType = issue.code === "invalid_type" && typeof value === "string";

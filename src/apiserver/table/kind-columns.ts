@@ -12,6 +12,7 @@ import { readFaultEnd } from "../../resources/traffic-policy-requests.ts";
 import { SECTIONS } from "../../resources/traffic-policy-spec.ts";
 import type { TrafficSplit } from "../../resources/traffic-split.ts";
 import type { IdentitySubject, TrafficTarget } from "../../resources/traffic-target.ts";
+import type { User, UserCredential } from "../../resources/user.ts";
 import { parseWallTime } from "../../time/wall-time.ts";
 
 /** One column of the tables that `kubectl get` and `weft get` print: stated here for both. */
@@ -145,6 +146,14 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly KindColumn[]>> = 
     column<Mesh>("Egress", "What happens to requests for hosts outside the mesh.", (mesh) => mesh.spec.egress),
     column<Mesh>("Certificates", "How long a workload's certificate lives.", (mesh) => mesh.spec.certificateLifetime),
   ],
+  User: [
+    column<User>("Role", "admin, editor or viewer.", ({ spec }) => spec.role),
+    column<User>("Namespaces", "Where the role holds.", ({ spec }) =>
+      spec.namespaces === undefined ? "all" : list(spec.namespaces),
+    ),
+    column<User>("Credentials", "Tokens and certificates that have not ended.", formatCredentials),
+    column<User>("Expires", "When the last of them ends.", formatCredentialsEnd),
+  ],
 };
 
 function column<T extends Resource>(
@@ -157,6 +166,33 @@ function column<T extends Resource>(
 
 function wide(narrow: KindColumn): KindColumn {
   return { ...narrow, isWide: true };
+}
+
+/** `1 token, 2 certificates`; `none` when all have ended. */
+function formatCredentials({ spec }: User, wallMs: number): string {
+  const parts = [
+    countOf(spec.tokens.filter((each) => readEnd(each) > wallMs).length, "token"),
+    countOf(spec.certificates.filter((each) => readEnd(each) > wallMs).length, "certificate"),
+  ].filter((part) => part !== "");
+  return parts.length === 0 ? "none" : list(parts);
+}
+
+function countOf(count: number, what: string): string {
+  if (count === 0) return "";
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
+}
+
+/** `in 29d`, `never`, `expired`, `-`. */
+function formatCredentialsEnd({ spec }: User, wallMs: number): string {
+  const ends = [...spec.tokens, ...spec.certificates].map(readEnd);
+  if (ends.length === 0) return "-";
+  const leftMs = Math.max(...ends) - wallMs;
+  if (leftMs === Number.POSITIVE_INFINITY) return "never";
+  return leftMs <= 0 ? "expired" : `in ${formatAge(leftMs)}`;
+}
+
+function readEnd({ notAfter }: UserCredential): number {
+  return notAfter === undefined ? Number.POSITIVE_INFINITY : parseWallTime(notAfter);
 }
 
 /** When the last fault ends: `in 3h20m`, `ended`, `-`. */
