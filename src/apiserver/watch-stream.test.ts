@@ -4,6 +4,7 @@ import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, test } from "node:test";
 import type { Resource } from "../resources/resource.ts";
+import { FakeClock } from "../testing/fake-clock.ts";
 import { startTestApi, type TestApi } from "./start-test-api.ts";
 
 const HISTORY_LIMIT = 5;
@@ -55,11 +56,22 @@ async function watch(query: string, path = PATH): Promise<Watch> {
 
 function describeEvent(event: {
   readonly type?: string;
-  readonly object?: { readonly metadata: { readonly name: string }; readonly code?: number };
+  readonly object?: {
+    readonly metadata: {
+      readonly name?: string;
+      readonly resourceVersion?: string;
+      readonly annotations?: Readonly<Record<string, string>>;
+    };
+    readonly code?: number;
+  };
   readonly code?: number;
 }): string {
   if (event.type === undefined) return `Status ${event.code ?? ""}`;
   if (event.type === "ERROR") return `ERROR ${event.object?.code ?? ""}`;
+  if (event.type === "BOOKMARK") {
+    const { resourceVersion = "", annotations } = event.object?.metadata ?? {};
+    return `BOOKMARK ${resourceVersion}${annotations?.["k8s.io/initial-events-end"] === "true" ? " initial-events-end" : ""}`;
+  }
   return `${event.type} ${event.object?.metadata.name ?? ""}`;
 }
 
@@ -162,7 +174,72 @@ test("watch ends after timeoutSeconds", async () => {
 
 test("watch refuses what it does not do", async () => {
   const codes = [];
-  for (const query of ["&sendInitialEvents=true", "&resourceVersion=abc", "&timeoutSeconds=-1", "&labelSelector=%28"])
+  for (const query of [
+    "&sendInitialEvents=true",
+    "&sendInitialEvents=true&resourceVersionMatch=Exact",
+    "&resourceVersionMatch=NotOlderThan",
+    "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=99",
+    "&resourceVersion=abc",
+    "&timeoutSeconds=-1",
+    "&labelSelector=%28",
+  ])
     codes.push((await watch(query)).statusCode);
-  assert.deepEqual(codes, [422, 400, 400, 400]);
+  assert.deepEqual(codes, [422, 422, 422, 504, 400, 400, 400]);
+});
+
+const STREAMED = "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+
+test("watch with sendInitialEvents begins with what exists, then a bookmark that says so", async () => {
+  await put("web");
+  await put("reviews");
+  const events = await watch(STREAMED);
+  assert.deepEqual([await events.next(), await events.next()], ["ADDED reviews", "ADDED web"]);
+  assert.match(await events.next(), /^BOOKMARK \d+ initial-events-end$/);
+  await put("db");
+  assert.equal(await events.next(), "ADDED db");
+});
+
+test("watch with sendInitialEvents=false begins with what comes", async () => {
+  await put("web");
+  const events = await watch("&sendInitialEvents=false&resourceVersionMatch=NotOlderThan");
+  await put("db");
+  assert.equal(await events.next(), "ADDED db");
+});
+
+test("watch with bookmarks tells every minute, and at its end, how far it is, also by events of other kinds", async () => {
+  const clock = new FakeClock();
+  await api.close();
+  api = await startTestApi({ clock });
+  const events = await watch(`${STREAMED}&timeoutSeconds=90`);
+  assert.match(await events.next(), /^BOOKMARK \d+ initial-events-end$/);
+  const other = await api.store.put({
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: { name: "other-kind", namespace: "default" },
+  });
+  await clock.runUntilIdle();
+  clock.advance(60_000);
+  assert.equal(await events.next(), `BOOKMARK ${other.metadata.resourceVersion ?? ""}`);
+  clock.advance(30_000);
+  assert.equal(await events.next(), `BOOKMARK ${other.metadata.resourceVersion ?? ""}`);
+  assert.equal(await events.next(), "end");
+});
+
+test("watch without bookmarks gets none", async () => {
+  await put("web");
+  const events = await watch(STREAMED.replace("&allowWatchBookmarks=true", ""));
+  assert.equal(await events.next(), "ADDED web");
+  await put("db");
+  assert.equal(await events.next(), "ADDED db");
+});
+
+test("watch with a selector from a version says nothing of what never fitted", async () => {
+  const first = await put("web", { tier: "front" });
+  await put("db", { tier: "back" });
+  const from = await put("cache", { tier: "back" });
+  const events = await watch(`&labelSelector=tier%3Dfront&resourceVersion=${from.metadata.resourceVersion ?? ""}`);
+  await put("db", { tier: "back", touched: "yes" });
+  await put("web", { tier: "none" });
+  assert.equal(await events.next(), "DELETED web");
+  assert.ok(first.metadata.uid !== undefined);
 });
