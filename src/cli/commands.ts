@@ -4,6 +4,7 @@ import type { RegisterCommand } from "./context.ts";
 export const COMMANDS: Readonly<Record<string, () => Promise<RegisterCommand>>> = {
   up: async () => (await import("./up.ts")).registerUpCommand,
   run: async () => (await import("./run.ts")).registerRunCommand,
+  "control-plane": async () => (await import("./control-plane.ts")).registerControlPlaneCommand,
   apply: async () => (await import("./apply.ts")).registerApplyCommand,
   get: async () => (await import("./get.ts")).registerGetCommand,
   describe: async () => (await import("./describe.ts")).registerDescribeCommand,

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
-import { readPrivateFile } from "../../lib/private-files.ts";
+import { readPrivateFile, writePrivateFile } from "../../lib/private-files.ts";
 import { WeftError } from "../../lib/weft-error.ts";
 import type { Random } from "../../random/random.ts";
 
@@ -47,6 +47,12 @@ export class SealingKey {
       return null;
     }
   }
+}
+
+/** Makes a key file unless there is one. Rejects with WEFT_STATE_…. */
+export async function ensureSealingKey(path: string, random: Random): Promise<void> {
+  if (readPrivateFile(path) !== null) return;
+  await writePrivateFile(path, `${Buffer.from(random.bytes(KEY_BYTES)).toString("base64")}\n`);
 }
 
 /** Reads a key file: 32 bytes in base64, private to this user. Throws WEFT_SECRETS_KEY or WEFT_STATE_…. */
