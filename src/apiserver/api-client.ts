@@ -6,6 +6,7 @@ import type {
   ProxyStatus,
   ReplicaStatus,
   StatRow,
+  WouldDenyRow,
 } from "../control/views.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { GroupKind, ListResult, ResourceKey } from "../store/store.ts";
@@ -66,6 +67,7 @@ export interface ApiClient {
   /** `id` is "<namespace>/<workload>"; null when no such proxy is known. */
   proxyConfig(id: string): Promise<unknown>;
   stat(windowMs: number): Promise<readonly StatRow[]>;
+  wouldDeny(windowMs: number): Promise<readonly WouldDenyRow[]>;
   /** The control planes of the mesh. */
   replicas(): Promise<readonly ReplicaStatus[]>;
   mesh(): Promise<MeshView>;
@@ -96,7 +98,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     for (let attempt = 1; ; attempt += 1) {
       const found = await get(key);
       try {
-        if (found === null) return { outcome: "created", resource: await create(resource) };
+        if (found === null) return { outcome: "created", resource: await create(withoutServerMetadata(resource)) };
         const stored = await replace(withLiveMetadata(resource, found));
         const same = stored.metadata.resourceVersion === found.metadata.resourceVersion;
         return { outcome: same ? "unchanged" : "configured", resource: stored };
@@ -142,6 +144,10 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       };
       return body.items;
     },
+    async wouldDeny(windowMs) {
+      const path = `/weft/v1/would-deny?windowMs=${windowMs}`;
+      return ((await requester.send("GET", path)) as { readonly items: readonly WouldDenyRow[] }).items;
+    },
     async replicas() {
       const body = (await requester.send("GET", "/weft/v1/replicas")) as { readonly items: readonly ReplicaStatus[] };
       return body.items;
@@ -172,9 +178,14 @@ function withLiveMetadata(resource: Resource, { metadata: live }: Resource): Res
     ...(ownerReferences === undefined ? {} : { ownerReferences }),
   };
   const version = resourceVersion === undefined ? {} : { resourceVersion };
-  // What a file says of uid and managedFields is of another store, or of another time.
-  const { uid: _uid, managedFields: _managedFields, ...metadata } = resource.metadata;
-  return { ...resource, metadata: { ...kept, ...metadata, ...version } };
+  const written = withoutServerMetadata(resource);
+  return { ...written, metadata: { ...kept, ...written.metadata, ...version } };
+}
+
+/** What a file says of these is of another store, or of another time: it may be a copy of what somebody read. */
+function withoutServerMetadata(resource: Resource): Resource {
+  const { uid: _uid, resourceVersion: _version, managedFields: _managers, ...metadata } = resource.metadata;
+  return { ...resource, metadata };
 }
 
 function listFinalizers(answer: unknown): readonly string[] {

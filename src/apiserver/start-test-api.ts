@@ -1,4 +1,12 @@
-import type { ControlPlaneViews, JoinGrant, JoinRequest, MeshView, ProxyStatus, StatRow } from "../control/views.ts";
+import type {
+  ControlPlaneViews,
+  JoinGrant,
+  JoinRequest,
+  MeshView,
+  ProxyStatus,
+  StatRow,
+  WouldDenyRow,
+} from "../control/views.ts";
 import { silentLog } from "../lib/log.ts";
 import { createSeededRandom } from "../random/seeded-random.ts";
 import { createMemoryStore } from "../store/memory.ts";
@@ -22,6 +30,7 @@ export interface TestViews extends ControlPlaneViews {
   proxyList: readonly ProxyStatus[];
   configs: Readonly<Record<string, unknown>>;
   statRows: readonly StatRow[];
+  wouldDenyRows: readonly WouldDenyRow[];
   meshView: MeshView;
   readonly joins: JoinRequest[];
   /** Of the last `stat` call. */
@@ -75,6 +84,7 @@ function createTestViews(clock: Clock): TestViews {
     proxyList: [],
     configs: {},
     statRows: [],
+    wouldDenyRows: [],
     joins: [],
     windowMs: 0,
     meshView: {
@@ -95,6 +105,10 @@ function createTestViews(clock: Clock): TestViews {
     grantJoin(request) {
       views.joins.push(request);
       return Promise.resolve(createGrant(request, clock));
+    },
+    wouldDeny(windowMs) {
+      views.windowMs = windowMs;
+      return views.wouldDenyRows;
     },
     replicas: () => [],
     mesh: () => views.meshView,

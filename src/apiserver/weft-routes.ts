@@ -45,6 +45,12 @@ export function createWeftRoutes(views: ControlPlaneViews): readonly ApiRoute[] 
       answer: async (call) => json({ items: visibleTo(call.principal, await views.stat(readWindowMs(call))) }),
     },
     {
+      method: "GET",
+      path: "/weft/v1/would-deny",
+      access: { verb: "list", resource: "traffic", namespaceIn: "filtered" },
+      answer: async (call) => json({ items: visibleTo(call.principal, await views.wouldDeny(readWindowMs(call))) }),
+    },
+    {
       method: "POST",
       path: "/weft/v1/workloads",
       access: { verb: "create", resource: "workloads", namespaceIn: "body" },
@@ -54,7 +60,10 @@ export function createWeftRoutes(views: ControlPlaneViews): readonly ApiRoute[] 
 }
 
 /** Traffic concerns both its ends. */
-function visibleTo(principal: Principal, rows: readonly StatRow[]): readonly StatRow[] {
+function visibleTo<Row extends Pick<StatRow, "source" | "destination">>(
+  principal: Principal,
+  rows: readonly Row[],
+): readonly Row[] {
   return rows.filter(
     ({ source, destination }) => maySee(principal, namespaceOf(source)) || maySee(principal, namespaceOf(destination)),
   );

@@ -40,6 +40,7 @@ import { StaleWorkloads } from "./stale-workloads.ts";
 import { acquireStateLock } from "./state-lock.ts";
 import { addTelemetryService } from "./telemetry/telemetry-service.ts";
 import { TrafficRing } from "./telemetry/traffic-ring.ts";
+import { WouldDenyLog } from "./telemetry/would-deny-log.ts";
 import { createConfigSource } from "./translate/create-config-source.ts";
 import type { ControlPlaneViews } from "./views.ts";
 
@@ -137,6 +138,7 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     },
   });
   const ring = new TrafficRing({ onLimit: (message) => log.warn(`traffic figures: ${message}`) }, clock.nowMs());
+  const wouldDeny = new WouldDenyLog();
   const pruning = clock.every(PRUNE_MS, () => ring.prune(clock.nowMs()), undefined);
   closing.add(() => pruning.clear());
 
@@ -150,10 +152,11 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     proxies: () => ads.proxies().map((proxy) => ({ ...proxy, certificateNotAfterWallMs: expiries.find(proxy.id) })),
     proxyConfig: (id) => ads.proxyConfig(id),
     traffic: (windowMs) => ring.sums(windowMs, clock.nowMs()),
+    wouldDeny: (windowMs) => wouldDeny.list(windowMs, clock.nowMs()),
   };
   const server = new Server({ ...ADS_CHANNEL_OPTIONS, "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS });
   addIdentityService(server, { issuer, verifier, log });
-  addTelemetryService(server, { ring, verifier, clock, log });
+  addTelemetryService(server, { ring, wouldDeny, verifier, clock, log });
   if (state.isShared) addReplicaService(server, { views: local, verifier, log });
   server.addService(ads.definition, ads.implementation);
   closing.add(() => closeServer(server, ads, clock));

@@ -8,6 +8,8 @@ export interface ControlPlaneViews {
   proxyConfig(id: string): unknown;
   /** Traffic over the last `windowMs`, newest data at most a few seconds old. */
   stat(windowMs: number): Awaitable<readonly StatRow[]>;
+  /** What permissive access let pass in the last `windowMs` (at most a day) and strict access would have denied. */
+  wouldDeny(windowMs: number): Awaitable<readonly WouldDenyRow[]>;
   /** The control planes of the mesh, by name; one with a store that only one can open. */
   replicas(): Awaitable<readonly ReplicaStatus[]>;
   /** Creates a one-time join credential bound to the workload. */
@@ -86,6 +88,23 @@ export interface StatRow {
   readonly responseBytes: number;
   /** By failure code name. */
   readonly failureCodes: Readonly<Record<string, number>>;
+}
+
+export interface WouldDenyRow {
+  /** Service accounts, "<namespace>/<name>"; the source is "" when unknown. */
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: "http" | "grpc" | "tcp";
+  /** Where the proxy of the instance listens, as in its EndpointSlice; 0 when unknown. */
+  readonly port: number;
+  /** "" for connections of opaque bytes, "?" for requests of which nothing more is known. */
+  readonly method: string;
+  /** Segments that look like identifiers are `{id}`; "" when `method` says so little. */
+  readonly path: string;
+  /** Since it was seen first. */
+  readonly count: number;
+  readonly firstSeenAgoMs: number;
+  readonly lastSeenAgoMs: number;
 }
 
 export interface JoinRequest {

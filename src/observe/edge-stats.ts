@@ -1,4 +1,5 @@
 import { GRPC_STATUS_COUNT, GRPC_STATUS_UNKNOWN } from "./grpc-class.ts";
+import { OTHER_REQUESTS } from "./would-deny.ts";
 import { LATENCY_BOUNDS_MS, LATENCY_BUCKET_COUNT } from "./latency-buckets.ts";
 
 /** What identifies one line of traffic figures. */
@@ -28,6 +29,8 @@ export class EdgeStats {
   latencySumMs: number = 0;
   requestBytes: number = 0;
   responseBytes: number = 0;
+  /** What strict access would have denied, by `observe/would-deny.ts` key; null = nothing. */
+  wouldDeny: Map<string, number> | null = null;
   /** The edge of gRPC calls with otherwise the same labels, once it was asked for. */
   grpcTwin: EdgeStats | null = null;
   /** Grows with every record, so that reporters can skip what did not change. */
@@ -59,7 +62,17 @@ export class EdgeStats {
     const known = code < GRPC_STATUS_COUNT ? code : GRPC_STATUS_UNKNOWN;
     counts[known] = (counts[known] ?? 0) + 1;
   }
+
+  /** Beside `record`: permissive access let it pass. Past the limit of keys, what is new counts under OTHER_REQUESTS. */
+  countWouldDeny(key: string, count: number = 1): void {
+    this.wouldDeny ??= new Map();
+    const known = this.wouldDeny.has(key) || this.wouldDeny.size < MAX_WOULD_DENY ? key : OTHER_REQUESTS;
+    this.wouldDeny.set(known, (this.wouldDeny.get(known) ?? 0) + count);
+  }
 }
+
+/** Distinct keys of one edge. */
+const MAX_WOULD_DENY = 64;
 
 /** All edges of one proxy, bounded: past the limit everything new is counted under one "other" edge per direction. */
 export class EdgeTable {

@@ -125,8 +125,10 @@ export abstract class ExchangeState {
   /** Body bytes to send when an attempt connects, or to send again; emptied once past REPLAY_BYTES. */
   readonly replay: HeldBytes = new HeldBytes();
   replayable: boolean = true;
-  /** What permissive access would have denied: the policy's explanation, for the access log. */
+  /** Permissive access let it pass, and strict access would not have. */
   shadowDenied: boolean = false;
+  /** The key under which that is counted (`observe/would-deny.ts`); "" = it is not. */
+  deniedCall: string = "";
   edge: EdgeStats | null = null;
 
   /** As at first, for the next request. */
@@ -198,6 +200,7 @@ export abstract class ExchangeState {
     this.responseBytes = 0;
     this.replayable = true;
     this.shadowDenied = false;
+    this.deniedCall = "";
     this.edge = null;
     if (this.replay.bytes > 0) this.replay.clear();
   }

@@ -3,6 +3,7 @@ import type { Clock, Timer } from "../time/clock.ts";
 import type { GrpcChannel } from "../xds/grpc-client.ts";
 import type { GrpcStream } from "../xds/grpc-call.ts";
 import type { EdgeStats, EdgeTable } from "../observe/edge-stats.ts";
+import { subtractByKey } from "../observe/would-deny.ts";
 import { FAILURES } from "./failures.ts";
 
 const PATH = "/weft.v1.TelemetryService/Report";
@@ -119,6 +120,7 @@ interface Sent {
   readonly classes: Float64Array;
   readonly latency: Float64Array;
   readonly failures: Float64Array;
+  readonly wouldDeny: ReadonlyMap<string, number> | null;
 }
 
 const EMPTY = new Float64Array(0);
@@ -131,6 +133,7 @@ const NOTHING: Sent = {
   classes: EMPTY,
   latency: EMPTY,
   failures: EMPTY,
+  wouldDeny: null,
 };
 
 function snapshotOf(edge: EdgeStats): Sent {
@@ -143,6 +146,7 @@ function snapshotOf(edge: EdgeStats): Sent {
     classes: edge.classes.slice(),
     latency: edge.latency.slice(),
     failures: edge.failures.slice(),
+    wouldDeny: edge.wouldDeny === null ? null : new Map(edge.wouldDeny),
   };
 }
 
@@ -166,6 +170,9 @@ function toDelta(edge: EdgeStats, last: Sent): weft.v1.EdgeDelta {
     requestBytes: edge.requestBytes - last.requestBytes,
     responseBytes: edge.responseBytes - last.responseBytes,
     failureCode,
+    ...(edge.wouldDeny === null
+      ? {}
+      : { wouldDeny: Object.fromEntries(subtractByKey(edge.wouldDeny, last.wouldDeny)) }),
   };
 }
 

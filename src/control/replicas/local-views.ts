@@ -1,5 +1,5 @@
 import type { TrafficSums } from "../telemetry/traffic-ring.ts";
-import type { ProxyStatus } from "../views.ts";
+import type { ProxyStatus, WouldDenyRow } from "../views.ts";
 
 /** What one control plane knows by itself; others ask for it by these names. */
 export interface LocalViews {
@@ -8,6 +8,7 @@ export interface LocalViews {
   /** Null when no such proxy is known here. */
   proxyConfig(id: string): unknown;
   traffic(windowMs: number): TrafficSums;
+  wouldDeny(windowMs: number): readonly WouldDenyRow[];
 }
 
 export interface LocalStatus {
@@ -22,6 +23,7 @@ export interface ReplicaAnswers {
   readonly proxies: readonly ProxyStatus[];
   readonly "proxy-config": unknown;
   readonly traffic: TrafficSums;
+  readonly "would-deny": readonly WouldDenyRow[];
 }
 
 /** Undefined for a question that this version does not know. */
@@ -35,6 +37,8 @@ export function answerQuestion(views: LocalViews, what: string, argument: string
       return views.proxyConfig(argument);
     case "traffic":
       return views.traffic(Number(argument));
+    case "would-deny":
+      return views.wouldDeny(Number(argument));
     default:
       return undefined;
   }

@@ -1,5 +1,6 @@
 import { toStatRows } from "../telemetry/traffic-ring.ts";
-import type { ProxyStatus, ReplicaStatus, StatRow } from "../views.ts";
+import { mergeWouldDeny } from "../telemetry/would-deny-log.ts";
+import type { ProxyStatus, ReplicaStatus, StatRow, WouldDenyRow } from "../views.ts";
 import type { LocalStatus, LocalViews } from "./local-views.ts";
 import type { HostPort, Replica, ReplicaDirectory } from "./replica-directory.ts";
 import type { ReplicaPeers } from "./replica-peers.ts";
@@ -61,6 +62,15 @@ export class MeshViews {
     const { directory, local, peers } = this.#options;
     const answers = isAlone(directory) ? [] : await peers.ask("traffic", String(windowMs));
     return toStatRows([local.traffic(windowMs), ...answers.flatMap(({ answer }) => answer ?? [])]);
+  }
+
+  async wouldDeny(windowMs: number): Promise<readonly WouldDenyRow[]> {
+    const { directory, local, peers } = this.#options;
+    const answers = isAlone(directory) ? [] : await peers.ask("would-deny", String(windowMs));
+    return mergeWouldDeny([
+      local.wouldDeny(windowMs),
+      ...answers.flatMap(({ answer }) => (answer == null ? [] : [answer])),
+    ]);
   }
 
   async replicas(): Promise<readonly ReplicaStatus[]> {

@@ -5,10 +5,12 @@ import type { Log } from "../../lib/log.ts";
 import { LATENCY_BUCKET_COUNT } from "../../observe/latency-buckets.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { PeerIdentity, PeerVerifier } from "../ca/peer-verifier.ts";
+import type { WouldDenyLog } from "./would-deny-log.ts";
 import type { TrafficCounts, TrafficEdge, TrafficRing } from "./traffic-ring.ts";
 
 export interface TelemetryServiceOptions {
   readonly ring: TrafficRing;
+  readonly wouldDeny: WouldDenyLog;
   readonly verifier: PeerVerifier;
   readonly clock: Clock;
   readonly log: Log;
@@ -31,6 +33,7 @@ const DEFINITION: ServiceDefinition = {
 
 /** More edges than this in one report are not read. */
 const MAX_EDGES_PER_REPORT = 2_000;
+const MAX_WOULD_DENY_PER_EDGE = 128;
 const MAX_LABEL_CHARACTERS = 512;
 const MAX_CODE_CHARACTERS = 64;
 /** Above any true count of one interval; a proxy that says more is broken. */
@@ -47,7 +50,7 @@ export function addTelemetryService(server: Server, options: TelemetryServiceOpt
 }
 
 function receive(call: Call, respond: sendUnaryData<weft.v1.TelemetryAck>, options: TelemetryServiceOptions): void {
-  const { verifier, clock, ring, log } = options;
+  const { verifier, clock, ring, wouldDeny, log } = options;
   const peer = verifier.identify(call);
   let answered = peer === null;
   const answer = (code: status, details: string): void => {
@@ -87,7 +90,12 @@ function receive(call: Call, respond: sendUnaryData<weft.v1.TelemetryAck>, optio
       );
       return;
     }
-    const bad = addReport(report, peer, (edge, counts) => ring.add(edge, counts, clock.nowMs()));
+    const bad = addReport(report, peer, (edge, counts, denied) => {
+      ring.add(edge, counts, clock.nowMs());
+      // Nobody says of another workload who should be let in there.
+      const isOwn = edge.direction === "inbound" && edge.destination === `${peer.namespace}/${peer.serviceAccount}`;
+      if (isOwn) wouldDeny.add(edge, denied, clock.nowMs());
+    });
     if (bad > 0 && refused === 0) {
       log.warn("a proxy reported traffic that is malformed or not its own; it is not counted", {
         workload: peer.workload,
@@ -103,14 +111,14 @@ function receive(call: Call, respond: sendUnaryData<weft.v1.TelemetryAck>, optio
 function addReport(
   report: weft.v1.TelemetryReport,
   peer: PeerIdentity,
-  add: (edge: TrafficEdge, counts: TrafficCounts) => void,
+  add: (edge: TrafficEdge, counts: TrafficCounts, denied: readonly (readonly [string, number])[]) => void,
 ): number {
   const edges = report.edges ?? [];
   let refused = Math.max(0, edges.length - MAX_EDGES_PER_REPORT);
   for (const edge of edges.slice(0, MAX_EDGES_PER_REPORT)) {
     const labels = toEdge(edge, peer);
     if (labels === null) refused += 1;
-    else add(labels, toCounts(edge));
+    else add(labels, toCounts(edge), toDenied(edge));
   }
   return refused;
 }
@@ -147,6 +155,11 @@ function toCounts(edge: weft.v1.EdgeDelta): TrafficCounts {
       toCount(count),
     ]),
   };
+}
+
+function toDenied({ wouldDeny }: weft.v1.EdgeDelta): readonly (readonly [string, number])[] {
+  const entries = Object.entries(wouldDeny ?? {}).slice(0, MAX_WOULD_DENY_PER_EDGE);
+  return entries.map(([key, count]) => [key, toCount(count)]);
 }
 
 function toCount(value: number | null | undefined): number {

@@ -1,7 +1,9 @@
-import type { Exchange } from "../exchange.ts";
+import { formatDeniedCall } from "../../observe/would-deny.ts";
+import type { Exchange, HttpOrigin } from "../exchange.ts";
 import type { AccessPolicy } from "../snapshot.ts";
 import type { ProxyCounters } from "../counters.ts";
 import { ACCESS_DENIED } from "../failures.ts";
+import { pathOf } from "../route/match-request.ts";
 import { acceptsRequest } from "./accepts-request.ts";
 import { ANSWERED, CONTINUE } from "./filter.ts";
 import { explainDenial } from "./explain-denial.ts";
@@ -14,11 +16,18 @@ export function checkAccess(policy: AccessPolicy, x: Exchange, counters: ProxyCo
   if (!policy.enforced) {
     counters.accessShadowDenied += 1;
     x.shadowDenied = true;
+    // Now, as what comes after may rewrite the path.
+    x.deniedCall = describeCall(x, origin);
     return CONTINUE;
   }
   counters.accessDenied += 1;
   x.fail(ACCESS_DENIED, explainDenial(policy, origin.peerId, x));
   return ANSWERED;
+}
+
+function describeCall(x: Exchange, { listener }: HttpOrigin): string {
+  const port = x.snapshot?.listeners.get(listener)?.port ?? 0;
+  return formatDeniedCall({ port, method: x.request?.methodText() ?? "?", path: pathOf(x) });
 }
 
 /** For opaque connections: only rules that do not look at requests count, as there is none to look at. */

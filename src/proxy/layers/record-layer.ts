@@ -42,6 +42,7 @@ export class RecordLayer {
     edge.record(x.failure === DOWNSTREAM_CLOSED ? 0 : outcome, x.failure, x.endedMs - x.startedMs);
     edge.requestBytes += x.requestBytes;
     edge.responseBytes += x.responseBytes;
+    if (x.deniedCall !== "") edge.countWouldDeny(x.deniedCall);
     if (runtime.accessLog !== null) runtime.accessLog.exchange(x, status, edge.labels);
   }
 

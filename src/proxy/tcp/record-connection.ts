@@ -14,6 +14,8 @@ export interface ConnectionRecord {
   readonly durationMs: number;
   readonly sentBytes: number;
   readonly receivedBytes: number;
+  /** As in `Exchange`; left out: nothing. */
+  readonly deniedCall?: string;
 }
 
 /** Counts the connection at its edge and writes its line in the access log. */
@@ -28,6 +30,7 @@ export function recordConnection(runtime: ProxyRuntime, origin: HttpOrigin, reco
     protocol: "tcp",
   });
   edge.record(0, code, durationMs);
+  if (record.deniedCall !== undefined && record.deniedCall !== "") edge.countWouldDeny(record.deniedCall);
   edge.requestBytes += sentBytes;
   edge.responseBytes += receivedBytes;
   if (runtime.accessLog === null) return;

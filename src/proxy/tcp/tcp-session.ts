@@ -6,6 +6,7 @@ import type { AccessPolicy, TcpHandlerConfig } from "../snapshot.ts";
 import type { ClusterState } from "../upstream/cluster-state.ts";
 import type { EndpointState } from "../upstream/endpoint-state.ts";
 import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
+import { formatDeniedCall } from "../../observe/would-deny.ts";
 import { isConnectionAllowed } from "../filters/access-filter.ts";
 import {
   ACCESS_DENIED,
@@ -57,6 +58,7 @@ export class TcpSession implements ConnectionHandler, Drainable {
   #ended: boolean = false;
   #drainTimer: Timer | null = null;
   #startedMs: number = 0;
+  #deniedCall: string = "";
   #sentBytes: number = 0;
   #receivedBytes: number = 0;
 
@@ -83,6 +85,8 @@ export class TcpSession implements ConnectionHandler, Drainable {
         return;
       }
       this.#runtime.counters.accessShadowDenied += 1;
+      const port = this.#runtime.snapshot?.listeners.get(this.#origin.listener)?.port ?? 0;
+      this.#deniedCall = formatDeniedCall({ port, method: "", path: "" });
     }
     this.#connect(null);
   }
@@ -264,6 +268,7 @@ export class TcpSession implements ConnectionHandler, Drainable {
       durationMs: runtime.clock.nowMs() - this.#startedMs,
       sentBytes: this.#sentBytes,
       receivedBytes: this.#receivedBytes,
+      deniedCall: this.#deniedCall,
     });
   }
 }

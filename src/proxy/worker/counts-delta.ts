@@ -1,4 +1,5 @@
 import type { EdgeLabels, EdgeStats, EdgeTable } from "../../observe/edge-stats.ts";
+import { subtractByKey } from "../../observe/would-deny.ts";
 import { ProxyCounters } from "../counters.ts";
 
 /** What one worker counted since its last report. */
@@ -20,6 +21,8 @@ export interface EdgeCounts {
   readonly latency: Float64Array;
   readonly failures: Float64Array;
   readonly grpcStatuses: Float64Array | null;
+  /** By key; null = nothing. */
+  readonly wouldDeny: ReadonlyMap<string, number> | null;
 }
 
 type CounterName = keyof ProxyCounters;
@@ -103,6 +106,7 @@ function copyCounts(edge: EdgeStats): EdgeCounts {
     latency: edge.latency.slice(),
     failures: edge.failures.slice(),
     grpcStatuses: edge.grpcStatuses?.slice() ?? null,
+    wouldDeny: edge.wouldDeny === null ? null : new Map(edge.wouldDeny),
   };
 }
 
@@ -119,6 +123,7 @@ function subtractCounts(now: EdgeCounts, last: EdgeCounts): EdgeCounts {
     latency: subtract(now.latency, last.latency),
     failures: subtract(now.failures, last.failures),
     grpcStatuses: now.grpcStatuses === null ? null : subtract(now.grpcStatuses, last.grpcStatuses),
+    wouldDeny: now.wouldDeny === null ? null : subtractByKey(now.wouldDeny, last.wouldDeny),
   };
 }
 
@@ -132,6 +137,7 @@ function addCounts(edge: EdgeStats, counts: EdgeCounts): void {
   add(edge.classes, counts.classes);
   add(edge.latency, counts.latency);
   add(edge.failures, counts.failures);
+  for (const [key, count] of counts.wouldDeny ?? []) edge.countWouldDeny(key, count);
   if (edge.grpcStatuses !== null && counts.grpcStatuses !== null) add(edge.grpcStatuses, counts.grpcStatuses);
 }
 
