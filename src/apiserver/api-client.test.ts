@@ -63,6 +63,20 @@ test("ApiClient.apply() says created, configured or unchanged", async () => {
   assert.deepEqual(outcomes, ["created", "unchanged", "configured"]);
 });
 
+test("ApiClient.apply() takes a copy of what somebody read, and keeps finalizers and owners that it does not name", async () => {
+  const copy = { uid: "of-another-store", resourceVersion: "812", managedFields: [{ manager: "kubectl" }] };
+  const web = service("web");
+  const { resource } = await client.apply({ ...web, metadata: { ...web.metadata, ...copy } });
+  assert.deepEqual(
+    resource.metadata.managedFields?.map((entry) => entry["manager"]),
+    ["weft"],
+  );
+  await client.replace({ ...resource, metadata: { ...resource.metadata, finalizers: ["example.com/a"] } });
+  const again = await client.apply({ ...web, metadata: { ...web.metadata, ...copy } });
+  assert.deepEqual([again.outcome, again.resource.metadata.finalizers], ["unchanged", ["example.com/a"]]);
+  assert.deepEqual(await client.delete(KEY), { finalizers: ["example.com/a"] });
+});
+
 test("ApiClient.apply() starts again when another writer came between, five times at most", async () => {
   const { store } = api;
   let interruptions = 0;

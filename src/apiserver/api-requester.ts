@@ -74,6 +74,8 @@ function exchange(options: ApiClientOptions, agent: Agent, call: Call, isSecondT
   const url = new URL(options.baseUrl);
   const headers: Record<string, string | number> = {
     accept: "application/json",
+    // The manager of what is written, in metadata.managedFields.
+    "user-agent": "weft",
     authorization: `Bearer ${options.token}`,
   };
   if (call.body !== null) {
