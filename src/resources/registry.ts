@@ -24,6 +24,8 @@ export interface KindDefinition {
   /** Lower case. */
   readonly singular: string;
   readonly shortNames: readonly string[];
+  /** Words that mean several kinds: `kubectl get all`, `kubectl get weft`. */
+  readonly categories: readonly string[];
   readonly namespaced: boolean;
   /** Its status is written through a path of its own (`…/status`), and through no other. */
   readonly hasStatus: boolean;
@@ -39,6 +41,7 @@ export const KINDS: readonly KindDefinition[] = [
     plural: "namespaces",
     singular: "namespace",
     shortNames: ["ns"],
+    categories: [],
     namespaced: false,
     hasStatus: true,
     schema: namespaceSchema,
@@ -50,6 +53,7 @@ export const KINDS: readonly KindDefinition[] = [
     plural: "services",
     singular: "service",
     shortNames: ["svc"],
+    categories: ["all"],
     namespaced: true,
     hasStatus: true,
     schema: serviceSchema,
@@ -61,6 +65,7 @@ export const KINDS: readonly KindDefinition[] = [
     plural: "serviceaccounts",
     singular: "serviceaccount",
     shortNames: ["sa"],
+    categories: [],
     namespaced: true,
     hasStatus: false,
     schema: serviceAccountSchema,
@@ -72,6 +77,7 @@ export const KINDS: readonly KindDefinition[] = [
     plural: "endpointslices",
     singular: "endpointslice",
     shortNames: [],
+    categories: [],
     namespaced: true,
     hasStatus: false,
     schema: endpointSliceSchema,
@@ -83,6 +89,7 @@ export const KINDS: readonly KindDefinition[] = [
     plural: "httproutegroups",
     singular: "httproutegroup",
     shortNames: ["htr"],
+    categories: ["all", "weft", "smi"],
     namespaced: true,
     hasStatus: true,
     schema: httpRouteGroupSchema,
@@ -94,6 +101,7 @@ export const KINDS: readonly KindDefinition[] = [
     plural: "tcproutes",
     singular: "tcproute",
     shortNames: ["tr"],
+    categories: ["all", "weft", "smi"],
     namespaced: true,
     hasStatus: true,
     schema: tcpRouteSchema,
@@ -105,6 +113,7 @@ export const KINDS: readonly KindDefinition[] = [
     plural: "trafficsplits",
     singular: "trafficsplit",
     shortNames: ["ts"],
+    categories: ["all", "weft", "smi"],
     namespaced: true,
     hasStatus: true,
     schema: trafficSplitSchema,
@@ -116,6 +125,7 @@ export const KINDS: readonly KindDefinition[] = [
     plural: "traffictargets",
     singular: "traffictarget",
     shortNames: ["tt"],
+    categories: ["all", "weft", "smi"],
     namespaced: true,
     hasStatus: true,
     schema: trafficTargetSchema,
@@ -127,6 +137,7 @@ export const KINDS: readonly KindDefinition[] = [
     plural: "meshes",
     singular: "mesh",
     shortNames: [],
+    categories: ["weft"],
     namespaced: false,
     hasStatus: true,
     schema: meshSchema,
@@ -138,6 +149,7 @@ export const KINDS: readonly KindDefinition[] = [
     plural: "trafficpolicies",
     singular: "trafficpolicy",
     shortNames: ["tp"],
+    categories: ["all", "weft"],
     namespaced: true,
     hasStatus: true,
     schema: trafficPolicySchema,
@@ -149,6 +161,7 @@ export const KINDS: readonly KindDefinition[] = [
     plural: "users",
     singular: "user",
     shortNames: [],
+    categories: [],
     namespaced: false,
     hasStatus: false,
     schema: userSchema,

@@ -51,7 +51,9 @@ const headerValue: z.ZodType<string> = textThat(
 );
 const changedValues: z.ZodType<Readonly<Record<string, string>>> = z
   .record(z.string(), z.unknown(), "values by header name")
-  .transform((values, context) => readHeaderValues(values, context));
+  .transform((values, context) => readHeaderValues(values, context))
+  // For what describes the schema: each value is looked at one by one.
+  .meta({ additionalProperties: { type: "string" } });
 
 export const headerChanges: z.ZodType<HeaderChanges> = strictObject<HeaderChanges>({
   remove: z.array(changedName, "a list of header names").max(64, "at most 64 names").exactOptional(),

@@ -1,0 +1,108 @@
+import { createHash } from "node:crypto";
+import { formatApiVersion, type KindDefinition, KINDS } from "../resources/registry.ts";
+
+/** What kinds there are and what can be done with them, in each of the forms that Kubernetes clients ask for. */
+
+const VERBS: readonly string[] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const STATUS_VERBS: readonly string[] = ["get", "patch", "update"];
+
+/** All groups but the core one, in the order of the registry. */
+export function listGroups(): readonly string[] {
+  return [...new Set(KINDS.map((kind) => kind.group))].filter((group) => group !== "");
+}
+
+export function listVersions(group: string): readonly string[] {
+  return [...new Set(KINDS.filter((kind) => kind.group === group).map((kind) => kind.version))];
+}
+
+/** `/api`. */
+export function createApiVersions(): object {
+  return { kind: "APIVersions", versions: listVersions(""), serverAddressByClientCIDRs: [] };
+}
+
+/** `/apis`. */
+export function createGroupList(): object {
+  return { kind: "APIGroupList", apiVersion: "v1", groups: listGroups().map(toGroup) };
+}
+
+/** `/apis/<group>`. */
+export function createGroup(group: string): object {
+  return { kind: "APIGroup", apiVersion: "v1", ...toGroup(group) };
+}
+
+/** `/api/v1`, `/apis/<group>/<version>`. */
+export function createResourceList(group: string, version: string): object {
+  return {
+    kind: "APIResourceList",
+    apiVersion: "v1",
+    groupVersion: formatApiVersion(group, version),
+    resources: listKinds(group, version).flatMap(toApiResources),
+  };
+}
+
+/** All of it at once: what kubectl since 1.26 asks `/api` and `/apis` for. */
+export function createAggregatedDiscovery(groups: readonly string[], version: string): object {
+  return {
+    kind: "APIGroupDiscoveryList",
+    apiVersion: `apidiscovery.k8s.io/${version}`,
+    metadata: {},
+    items: groups.map((group) => ({
+      metadata: { name: group, creationTimestamp: null },
+      versions: listVersions(group).map((name) => ({
+        version: name,
+        resources: listKinds(group, name).map(toResourceDiscovery),
+        freshness: "Current",
+      })),
+    })),
+  };
+}
+
+function listKinds(group: string, version: string): readonly KindDefinition[] {
+  return KINDS.filter((kind) => kind.group === group && kind.version === version);
+}
+
+function toGroup(name: string): object {
+  const versions = listVersions(name).map((version) => ({ groupVersion: formatApiVersion(name, version), version }));
+  return { name, versions, preferredVersion: versions[0] };
+}
+
+function toApiResources(definition: KindDefinition): readonly object[] {
+  const { plural, singular, namespaced, kind, hasStatus } = definition;
+  const resource = {
+    name: plural,
+    singularName: singular,
+    namespaced,
+    kind,
+    verbs: VERBS,
+    ...toWords(definition),
+    storageVersionHash: hashStorageVersion(definition),
+  };
+  if (!hasStatus) return [resource];
+  return [resource, { name: `${plural}/status`, singularName: "", namespaced, kind, verbs: STATUS_VERBS }];
+}
+
+function toResourceDiscovery(definition: KindDefinition): object {
+  const { group, version, kind, plural, singular, namespaced, hasStatus } = definition;
+  const responseKind = { group, version, kind };
+  return {
+    resource: plural,
+    responseKind,
+    scope: namespaced ? "Namespaced" : "Cluster",
+    singularResource: singular,
+    verbs: VERBS,
+    ...toWords(definition),
+    ...(hasStatus ? { subresources: [{ subresource: "status", responseKind, verbs: STATUS_VERBS }] } : {}),
+  };
+}
+
+function toWords({ shortNames, categories }: KindDefinition): object {
+  return {
+    ...(shortNames.length === 0 ? {} : { shortNames }),
+    ...(categories.length === 0 ? {} : { categories }),
+  };
+}
+
+/** Equal as long as objects are stored in the same version; clients only compare it. */
+function hashStorageVersion({ group, version, kind }: KindDefinition): string {
+  return createHash("sha256").update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString("base64");
+}
