@@ -18,6 +18,7 @@ import { LifeCycle } from "./life-cycle/life-cycle.ts";
 import { createResourceRoutes } from "./resource-routes.ts";
 import { StatusError, type Status } from "./status.ts";
 import type { WatchLimiter } from "./watch-stream.ts";
+import { toStoreFailure } from "./store-failure.ts";
 import { createWeftRoutes } from "./weft-routes.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
 import { writeAnswer } from "./write-answer.ts";
@@ -137,6 +138,11 @@ function toErrorAnswer(log: Log, request: IncomingMessage, error: unknown): ApiA
 
 function toStatus(log: Log, request: IncomingMessage, error: unknown): Status {
   if (error instanceof StatusError) return error.status;
+  const failure = error instanceof WeftError ? toStoreFailure(error) : null;
+  if (failure !== null) {
+    log.warn("the store cannot be used", { method: request.method, path: request.url?.split("?", 1)[0], error });
+    return failure.status;
+  }
   const hasLeft = request.destroyed && !request.complete;
   log[hasLeft ? "debug" : "error"]("api request failed", {
     method: request.method,
