@@ -19,7 +19,7 @@ export interface LifeCycleOptions {
 const MIN_RETRY_MS = 500;
 const MAX_RETRY_MS = 60_000;
 /** In one go: more mean that this control plane reads an old state, which time cures. */
-const MAX_LOST_RACES = 100;
+const MAX_LOST_RACES = 10;
 
 /**
  * Sees to what follows from writes: deletes what lost its last owner, ends deletions that waited for dependents, empties
@@ -105,7 +105,8 @@ export class LifeCycle {
         this.#queue.set(id, key);
         lostRaces += isConflict(error) ? 1 : 0;
         if (isConflict(error) && lostRaces <= MAX_LOST_RACES) continue;
-        this.#options.log.warn("a step in the life cycle of a resource failed and is tried again", { ...key, error });
+        const level = isConflict(error) ? "debug" : "warn";
+        this.#options.log[level]("a step in the life cycle of a resource failed and is tried again", { ...key, error });
         this.#later(() => this.#add([]));
         break;
       }

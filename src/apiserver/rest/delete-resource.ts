@@ -16,7 +16,7 @@ import type { RestContext } from "./rest-context.ts";
 export async function deleteOne(context: RestContext, call: ApiCall): Promise<ApiAnswer> {
   const target = readTarget(call);
   const options = await readDeleteOptions(call);
-  const outcome = await retryLostRaces(target, async () => {
+  const outcome = await retryLostRaces(context, target, async () => {
     const found = await context.store.get(toKey(target));
     if (found === null) throw notFound(target);
     return remove(context, target, found, options);
@@ -37,7 +37,7 @@ export async function deleteCollection(context: RestContext, call: ApiCall): Pro
   for (const item of list.items) {
     if (!filter.accepts(item)) continue;
     const target = { definition, namespace: item.metadata.namespace, name: item.metadata.name };
-    const resource = await retryLostRaces(target, async () => {
+    const resource = await retryLostRaces(context, target, async () => {
       const found = await context.store.get(toKey(target));
       // Only what was there when it was asked for: another of the same name was made since.
       if (found === null || found.metadata.uid !== item.metadata.uid || !filter.accepts(found)) return null;

@@ -38,7 +38,7 @@ export async function patchOne(
   const isApply = body.type === APPLY_PATCH;
   const change = isApply ? readApply(context, call, write, body) : readPatch(call, write, body);
   let isCreated = false;
-  const patched = await retryLostRaces(target, async (): Promise<Resource> => {
+  const patched = await retryLostRaces(context, target, async (): Promise<Resource> => {
     const live = await context.store.get(toKey(target));
     // Through the status path nothing comes into being.
     if (live === null && (!isApply || subresource !== "")) throw notFound(target);

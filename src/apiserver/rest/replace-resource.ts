@@ -24,7 +24,7 @@ export async function replaceOne(
     if (live === null) throw notFound(target);
     return writeObject(context, { target, live, input, subresource, operation: "Update", options, warn: call.warn });
   };
-  if (!isVersioned(input)) return answerOne(context, call, await retryLostRaces(target, replace));
+  if (!isVersioned(input)) return answerOne(context, call, await retryLostRaces(context, target, replace));
   try {
     return answerOne(context, call, await replace());
   } catch (error) {
