@@ -31,6 +31,8 @@ export interface ApiCall {
   readonly readText: () => Promise<BodyText>;
   /** Says something to the user that does not stop the request: a `Warning` header of the answer. */
   readonly warn: (text: string) => void;
+  /** Call when something stored was changed: the audit log says so. */
+  readonly noteWrite: () => void;
 }
 
 export interface BodyText {

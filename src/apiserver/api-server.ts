@@ -1,34 +1,36 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { ControlPlaneViews } from "../control/views.ts";
 import type { Log } from "../lib/log.ts";
 import { WeftError } from "../lib/weft-error.ts";
+import { isLoopbackAddress } from "../net/loopback-address.ts";
 import type { Random } from "../random/random.ts";
 import type { Store } from "../store/store.ts";
 import type { Clock } from "../time/clock.ts";
-import { HOME_PRINCIPAL, NOBODY } from "./access/principal.ts";
-import { type ApiAnswer, createRouter, type Router } from "./api-route.ts";
+import { AccessGuard } from "./access/access-guard.ts";
+import { type AuditSink, NO_AUDIT } from "./access/audit-log.ts";
+import { Authenticator } from "./access/authenticator.ts";
+import { createReviewRoutes } from "./access/review-routes.ts";
+import { createUserCertificateRoutes, type UserCertificateIssuer } from "./access/user-certificate-routes.ts";
+import { UserDirectory } from "./access/user-directory.ts";
+import type { MeshTrust } from "./access/verify-user-certificate.ts";
+import { type ApiTls, createApiListener } from "./api-listener.ts";
+import { type ApiRoute, createRouter, type Router } from "./api-route.ts";
 import { createDiscoveryRoutes } from "./discovery-routes.ts";
-import { createHealthRoutes, OPEN_PATHS } from "./health-routes.ts";
-import { chooseMedia, OBJECT_MEDIA } from "./negotiation.ts";
-import { createOpenApiRoutes } from "./openapi/openapi-routes.ts";
-import { readBodyText, readJsonBody } from "./read-body.ts";
-import { assertLocalHost, createTokenCheck } from "./request-guard.ts";
+import { createHealthRoutes } from "./health-routes.ts";
 import { LifeCycle } from "./life-cycle/life-cycle.ts";
+import { createOpenApiRoutes } from "./openapi/openapi-routes.ts";
 import { createResourceRoutes } from "./resource-routes.ts";
-import { StatusError, type Status } from "./status.ts";
+import { type Serving, serveRequest } from "./serve-request.ts";
 import type { WatchLimiter } from "./watch-stream.ts";
-import { toStoreFailure } from "./store-failure.ts";
 import { createWeftRoutes } from "./weft-routes.ts";
-import { createWarnings, type Warnings } from "./warnings.ts";
-import { writeAnswer } from "./write-answer.ts";
 
 export interface ApiServerOptions {
   readonly store: Store;
   readonly views: ControlPlaneViews;
-  /** Who sends this as `authorization: Bearer` may do everything; only /healthz and /readyz are open. */
+  /** Who sends this as `authorization: Bearer` may do everything. */
   readonly token: string;
-  /** Loopback: the connection is not encrypted. */
+  /** Loopback takes plain HTTP, and TLS on the same port where there is `tls`; any other address takes TLS alone. */
   readonly address: string;
   /** 0 = any free. */
   readonly port: number;
@@ -36,121 +38,83 @@ export interface ApiServerOptions {
   readonly random: Random;
   readonly log: Log;
   readonly weftVersion: string;
+  /** Left out or null: no TLS. */
+  readonly tls?: ApiTls | null;
+  /** Whose client certificates are taken; left out or null: nobody's. */
+  readonly trust?: MeshTrust | null;
+  /** Makes certificates for users; left out: none can be had. */
+  readonly issuer?: UserCertificateIssuer;
+  /** Closed with the server. Default: none is kept. */
+  readonly audit?: AuditSink;
 }
 
 export interface ApiServer {
   readonly port: number;
+  /** All there are, in the order in which they are tried. */
+  readonly routes: readonly ApiRoute[];
   /** Ends watches, lets other requests finish, and closes every connection. Calling again gives the same promise. */
   close(): Promise<void>;
 }
 
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
 /** What a request still running when the server closes may take to end. */
 const CLOSE_GRACE_MS = 2_000;
-/** Longer than clients keep a connection, so that it is they who close it. */
-const KEEP_ALIVE_TIMEOUT_MS = 65_000;
-const MAX_CONNECTIONS = 512;
 
 /** Rejects with WEFT_API_LISTEN when the address cannot be bound. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { clock, log, store, token } = options;
+  const tls = options.tls ?? null;
+  const takesPlain = isLoopbackAddress(options.address);
+  if (tls === null && !takesPlain) throw refusePlain(options.address);
   const watches: WatchLimiter = { open: new Set() };
-  // Literal paths first: `/api/{version}/{plural}` would otherwise take them.
-  const router = createRouter([
-    ...createHealthRoutes(options.store),
-    ...createWeftRoutes(options.views),
-    ...createDiscoveryRoutes(options.weftVersion),
-    ...createOpenApiRoutes(options.weftVersion),
-    ...createResourceRoutes({ ...options, watches }),
-  ]);
-  const assertToken = createTokenCheck(options.token);
-  const server = createServer({
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-  });
-  server.maxConnections = MAX_CONNECTIONS;
+  const routes = listRoutes(options, watches, () => router);
+  const router = createRouter(routes);
+  const users = new UserDirectory({ store, clock, log, onChange: () => guard.checkOpen() });
+  const guard = new AccessGuard(new Authenticator({ token, users, trust: options.trust ?? null, clock }), clock);
+  await users.start();
+  const serving: Serving = { router, guard, audit: options.audit ?? NO_AUDIT, tls, log };
+  const server = createApiListener({ tls, takesPlain, clock });
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    void serve({ router, assertToken, log: options.log }, request, response);
+    void serveRequest(serving, request, response);
   });
-  const port = await listen(server, options);
+  const port = await listen(server, options).catch((error: unknown) => {
+    users.close();
+    throw error;
+  });
   const lifeCycle = new LifeCycle(options);
   await lifeCycle.start();
   let closing: Promise<void> | null = null;
   return {
     port,
+    routes,
     close() {
-      closing ??= closeServer(server, watches, options.clock).then(() => lifeCycle.close());
+      closing ??= closeServer(server, watches, clock).then(() => {
+        users.close();
+        serving.audit.close();
+        return lifeCycle.close();
+      });
       return closing;
     },
   };
 }
 
-interface Serving {
-  readonly router: Router;
-  readonly assertToken: (request: IncomingMessage) => void;
-  readonly log: Log;
+/** Literal paths first: `/api/{version}/{plural}` would otherwise take them. */
+function listRoutes(options: ApiServerOptions, watches: WatchLimiter, router: () => Router): readonly ApiRoute[] {
+  return [
+    ...createHealthRoutes(options.store),
+    ...createWeftRoutes(options.views),
+    ...createReviewRoutes(router),
+    ...(options.issuer === undefined ? [] : createUserCertificateRoutes({ ...options, issuer: options.issuer })),
+    ...createDiscoveryRoutes(options.weftVersion),
+    ...createOpenApiRoutes(options.weftVersion),
+    ...createResourceRoutes({ ...options, watches }),
+  ];
 }
 
-/** Never rejects: what goes wrong is the answer. */
-async function serve(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const warnings = createWarnings(response);
-  try {
-    await writeAnswer(response, await answer(serving, request, warnings), {
-      headers: request.headers,
-      isUnread: false,
-    });
-  } catch (error) {
-    const options = { headers: request.headers, isUnread: !request.complete };
-    await writeAnswer(response, toErrorAnswer(serving.log, request, error), options);
-  }
-}
-
-async function answer(serving: Serving, request: IncomingMessage, warnings: Warnings): Promise<ApiAnswer> {
-  assertLocalHost(request);
-  const url = new URL(request.url ?? "/", "http://localhost");
-  const method = request.method ?? "GET";
-  const path = url.pathname;
-  if (!OPEN_PATHS.has(path)) serving.assertToken(request);
-  const principal = OPEN_PATHS.has(path) ? NOBODY : HOME_PRINCIPAL;
-  const { route, parameters } = serving.router.match(method, path);
-  const { headers } = request;
-  // Before the route does anything: an answer that cannot be had as asked for must not have changed anything.
-  if (route.produces !== "any") chooseMedia(headers.accept, route.produces ?? OBJECT_MEDIA);
-  const query = url.searchParams;
-  return route.answer({
-    method,
-    path,
-    parameters,
-    query,
-    headers,
-    principal,
-    readBody: () => readJsonBody(request),
-    readText: () => readBodyText(request),
-    warn: warnings.add,
-  });
-}
-
-function toErrorAnswer(log: Log, request: IncomingMessage, error: unknown): ApiAnswer {
-  const status = toStatus(log, request, error);
-  return { kind: "json", statusCode: status.code, body: status };
-}
-
-function toStatus(log: Log, request: IncomingMessage, error: unknown): Status {
-  if (error instanceof StatusError) return error.status;
-  const failure = error instanceof WeftError ? toStoreFailure(error) : null;
-  if (failure !== null) {
-    log.warn("the store cannot be used", { method: request.method, path: request.url?.split("?", 1)[0], error });
-    return failure.status;
-  }
-  const hasLeft = request.destroyed && !request.complete;
-  log[hasLeft ? "debug" : "error"]("api request failed", {
-    method: request.method,
-    path: request.url?.split("?", 1)[0],
-    error,
-  });
-  const message = error instanceof WeftError ? error.message : "the control plane failed; its log says why";
-  return new StatusError("InternalError", `Cannot serve the request: ${message}`).status;
+function refusePlain(address: string): WeftError {
+  return new WeftError(
+    "WEFT_API_LISTEN",
+    `Cannot serve the API on ${address} without TLS: found no certificate; expected one wherever it is not loopback`,
+  );
 }
 
 function listen(server: Server, options: ApiServerOptions): Promise<number> {

@@ -1,13 +1,11 @@
 import type { Store } from "../store/store.ts";
 import type { ApiAnswer, ApiRoute } from "./api-route.ts";
 
-/** Answered without a token: they tell nothing but up or down. */
-export const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
-
-/** /healthz: the process answers. /readyz: its store can be read, too. */
+/** /healthz and /livez: the process answers. /readyz: its store can be read, too. They tell nothing but up or down. */
 export function createHealthRoutes(store: Store): readonly ApiRoute[] {
   return [
     { method: "GET", path: "/healthz", access: "open", produces: "any", answer: () => text(200, "ok") },
+    { method: "GET", path: "/livez", access: "open", produces: "any", answer: () => text(200, "ok") },
     { method: "GET", path: "/readyz", access: "open", produces: "any", answer: () => readiness(store) },
   ];
 }

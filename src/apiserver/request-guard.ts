@@ -1,41 +1,21 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { ApiTls } from "./api-listener.ts";
 import { StatusError } from "./status.ts";
 
 /**
  * Refuses requests that a web page could make the user's browser send: with DNS rebinding a page's own name leads to
- * this address, but the Host header still carries that name. `localhost` and IP literals cannot be rebound.
+ * this address, but the Host header still carries that name. `localhost` and IP literals cannot be rebound; over TLS
+ * the names of this server's certificate are its own, too.
  */
-export function assertLocalHost(request: IncomingMessage): void {
+export function assertOwnHost(request: IncomingMessage, tls: ApiTls | null): void {
   const host = request.headers.host ?? "";
-  const name = host.startsWith("[") ? host.slice(1, host.indexOf("]")) : host.replace(/:\d*$/, "");
-  if (name.toLowerCase() === "localhost" || isIP(name) !== 0) return;
+  const name = (host.startsWith("[") ? host.slice(1, host.indexOf("]")) : host.replace(/:\d*$/, "")).toLowerCase();
+  if (name === "localhost" || isIP(name) !== 0) return;
+  if (request.socket instanceof TLSSocket && tls?.isOwnName(name) === true) return;
   throw new StatusError(
     "MisdirectedRequest",
-    `Cannot answer for the host "${name}"; expected localhost or an IP address in the Host header`,
+    `Cannot answer for the host "${name}"; expected localhost or an IP address in the Host header, or over TLS a name of this server's certificate`,
   );
-}
-
-/** Checks `authorization: Bearer`; the time taken says nothing about how much of a wrong token was right. */
-export function createTokenCheck(token: string): (request: IncomingMessage) => void {
-  const expected = digest(token);
-  return (request) => {
-    const [scheme, found, ...rest] = (request.headers.authorization ?? "").split(" ");
-    if (scheme === undefined || scheme === "") {
-      throw new StatusError("Unauthorized", "Unauthorized: found no token; expected `authorization: Bearer <token>`");
-    }
-    const isBearer = scheme.toLowerCase() === "bearer" && found !== undefined && rest.length === 0;
-    if (!isBearer || !timingSafeEqual(digest(found), expected)) {
-      throw new StatusError(
-        "Unauthorized",
-        "Unauthorized: found a token that is not this mesh's; expected the one in its state folder",
-      );
-    }
-  };
-}
-
-/** Equal lengths, which timingSafeEqual needs, whatever was sent. */
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }

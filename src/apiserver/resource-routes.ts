@@ -1,3 +1,4 @@
+import { noteWrites } from "./access/note-writes.ts";
 import type { ResourceAccess, Verb } from "./access/route-access.ts";
 import type { ApiAnswer, ApiCall, ApiRoute } from "./api-route.ts";
 import { RESOURCE_MEDIA } from "./negotiation.ts";
@@ -29,7 +30,8 @@ export function createResourceRoutes(options: ResourceRoutesOptions): readonly A
     path,
     access: toAccess(verb, path),
     produces: RESOURCE_MEDIA,
-    answer: (call) => answer(context, call),
+    answer: (call) =>
+      answer(method === "GET" ? context : { ...context, store: noteWrites(context.store, call.noteWrite) }, call),
   });
   return PREFIXES.flatMap((prefix): ApiRoute[] => {
     const collections = [`${prefix}/{plural}`, `${prefix}/namespaces/{namespace}/{plural}`];

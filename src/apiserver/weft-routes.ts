@@ -54,7 +54,11 @@ export function createWeftRoutes(views: ControlPlaneViews): readonly ApiRoute[] 
       method: "POST",
       path: "/weft/v1/workloads",
       access: { verb: "create", resource: "workloads", namespaceIn: "body" },
-      answer: async (call) => json(await views.grantJoin(readJoin(await call.readBody())), 201),
+      answer: async (call) => {
+        const grant = await views.grantJoin(readJoin(await call.readBody()));
+        call.noteWrite();
+        return json(grant, 201);
+      },
     },
   ];
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseWallTime } from "../time/wall-time.ts";
 import { DNS_LABEL_RULE, dnsSubdomain, isDnsLabel } from "./name-schema.ts";
 import { createObjectMetaSchema } from "./object-meta-schema.ts";
+import { refuseRepeats } from "./port-schema.ts";
 import type { Resource } from "./resource.ts";
 import { HIDDEN_VALUE } from "./schema-problems.ts";
 import { strictObject } from "./strict-object.ts";
@@ -86,11 +87,6 @@ function credentials(): z.ZodType<readonly UserCredential[]> {
   return z
     .array(credential, rule)
     .max(MAX_USER_CREDENTIALS, rule)
-    .superRefine((list, context) => {
-      list.forEach(({ sha256 }, index) => {
-        if (list.findIndex((other) => other.sha256 === sha256) === index) return;
-        context.addIssue({ code: "custom", path: [index, "sha256"], message: "a sha256 that no other entry has" });
-      });
-    })
+    .superRefine((list, context) => refuseRepeats(context, list, "sha256", ({ sha256 }) => sha256))
     .default([]);
 }

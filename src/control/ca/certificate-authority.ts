@@ -1,5 +1,7 @@
 import { X509Certificate, createPrivateKey, webcrypto } from "node:crypto";
+import { isIP } from "node:net";
 import { formatWorkloadId } from "../../identity/spiffe-id.ts";
+import { formatUserId } from "../../identity/user-id.ts";
 import { WeftError } from "../../lib/weft-error.ts";
 import type { Random } from "../../random/random.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -28,14 +30,45 @@ export interface SvidRequest {
   readonly lifetimeMs: number;
 }
 
-export interface IssuedSvid {
+export interface ServerCertificateRequest {
+  /** DNS names and IP addresses, at least one. */
+  readonly hosts: readonly string[];
+  readonly publicKeyDer: Uint8Array;
+  /** As for an SVID. */
+  readonly lifetimeMs: number;
+}
+
+export interface UserCertificateRequest {
+  /** Name of the User. */
+  readonly user: string;
+  readonly publicKeyDer: Uint8Array;
+  /** As for an SVID. */
+  readonly lifetimeMs: number;
+}
+
+export interface IssuedSvid extends IssuedCertificate {
   readonly spiffeId: string;
+}
+
+export interface IssuedCertificate {
   /** The leaf; the root that signed it is in the trust bundle. */
   readonly certificateChainPem: string;
   readonly serialNumber: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
 }
+
+/** What tells one kind of leaf from another. */
+interface Leaf {
+  readonly commonName: string;
+  readonly usages: readonly ("serverAuth" | "clientAuth")[];
+  readonly names: readonly { readonly type: "url" | "dns" | "ip"; readonly value: string }[];
+  readonly publicKeyDer: Uint8Array;
+  readonly lifetimeMs: number;
+}
+
+/** RFC 5280, appendix A.1; what is longer stands in the URI whole. */
+const MAX_COMMON_NAME_CHARACTERS = 64;
 
 export const MIN_SVID_LIFETIME_MS = 10_000;
 const MAX_SVID_LIFETIME_MS = 366 * 24 * 3_600_000;
@@ -83,19 +116,50 @@ export class CertificateAuthority {
    * not a CA. Who may have it is the caller's decision. Throws WEFT_CA_EXPIRED when the root has ended.
    */
   async issue(request: SvidRequest): Promise<IssuedSvid> {
+    const spiffeId = formatWorkloadId({ trustDomain: this.trustDomain, ...request });
+    const issued = await this.#sign({
+      ...request,
+      commonName: request.workload,
+      usages: ["serverAuth", "clientAuth"],
+      names: [{ type: "url", value: spiffeId }],
+    });
+    return { ...issued, spiffeId };
+  }
+
+  /** For the API's TLS: host names and addresses, TLS server only. It is no identity of the mesh. Throws as `issue`. */
+  async issueServer(request: ServerCertificateRequest): Promise<IssuedCertificate> {
+    const names = request.hosts.map((host) => ({
+      type: isIP(host) === 0 ? ("dns" as const) : ("ip" as const),
+      value: host,
+    }));
+    return this.#sign({ ...request, commonName: "weft API", usages: ["serverAuth"], names });
+  }
+
+  /** For a user of the API: TLS client only, and a name that is no workload's. Throws as `issue`. */
+  async issueUser(request: UserCertificateRequest): Promise<IssuedCertificate> {
+    const value = formatUserId({ trustDomain: this.trustDomain, user: request.user });
+    return this.#sign({
+      ...request,
+      commonName: request.user.slice(0, MAX_COMMON_NAME_CHARACTERS),
+      usages: ["clientAuth"],
+      names: [{ type: "url", value }],
+    });
+  }
+
+  async #sign(leaf: Leaf): Promise<IssuedCertificate> {
     const { clock, random } = this.#options;
-    const lifetimeMs = Math.min(Math.max(request.lifetimeMs, MIN_SVID_LIFETIME_MS), MAX_SVID_LIFETIME_MS);
+    const lifetimeMs = Math.min(Math.max(leaf.lifetimeMs, MIN_SVID_LIFETIME_MS), MAX_SVID_LIFETIME_MS);
     const nowMs = clock.wallMs();
     if (nowMs >= this.#notAfterMs) throw this.#expired();
-    const spiffeId = formatWorkloadId({ trustDomain: this.trustDomain, ...request });
     const notBeforeMs = toSeconds(nowMs - Math.min(MAX_BACKDATE_MS, lifetimeMs / 10));
     const notAfterMs = Math.min(toSeconds(nowMs + lifetimeMs), this.#notAfterMs);
     const x509 = await loadX509();
-    const publicKey = new x509.PublicKey(request.publicKeyDer);
+    const publicKey = new x509.PublicKey(leaf.publicKeyDer);
+    const usages = leaf.usages.map((usage) => x509.ExtendedKeyUsage[usage]);
     const certificate = await x509.X509CertificateGenerator.create(
       {
         serialNumber: createSerialNumber(random),
-        subject: [{ CN: [request.workload] }],
+        subject: [{ CN: [leaf.commonName] }],
         issuer: new x509.X509Certificate(this.root.raw).subjectName,
         notBefore: toDate(notBeforeMs),
         notAfter: toDate(notAfterMs),
@@ -105,16 +169,15 @@ export class CertificateAuthority {
         extensions: [
           new x509.BasicConstraintsExtension(false, undefined, true),
           new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+          new x509.ExtendedKeyUsageExtension(usages),
           await x509.SubjectKeyIdentifierExtension.create(publicKey, false, webcrypto),
           await x509.AuthorityKeyIdentifierExtension.create(new x509.X509Certificate(this.root.raw), false, webcrypto),
-          new x509.SubjectAlternativeNameExtension([{ type: "url", value: spiffeId }]),
+          new x509.SubjectAlternativeNameExtension([...leaf.names]),
         ],
       },
       webcrypto,
     );
     return {
-      spiffeId,
       certificateChainPem: `${certificate.toString("pem")}\n`,
       serialNumber: certificate.serialNumber,
       notBeforeMs,
