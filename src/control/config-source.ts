@@ -27,9 +27,14 @@ export interface ProxyNode {
   readonly metadata: ProxyNodeMetadata;
 }
 
+/** Whether a change may concern a proxy; of a proxy that it does not concern the view is the same object as before. */
+export type ChangeScope = (node: ProxyNode) => boolean;
+
 /** Between translation and the ADS server. */
 export interface ConfigSource {
   viewFor(node: ProxyNode): ProxyView;
   /** Called after any view may have changed, never inside `viewFor`. Returns a function that stops. */
-  onChange(listener: () => void): () => void;
+  onChange(listener: (concerns: ChangeScope) => void): () => void;
 }
+
+export const CONCERNS_ALL: ChangeScope = () => true;

@@ -11,6 +11,8 @@ export class ProxyCounters {
   retries: number = 0;
   retriesOverBudget: number = 0;
   accessDenied: number = 0;
+  /** Denied here, beside the caller, as the instances are kept from this proxy. */
+  accessWithheld: number = 0;
   /** Allowed under permissive access; strict would have denied. */
   accessShadowDenied: number = 0;
   egress: number = 0;

@@ -10,6 +10,7 @@ import {
   createMeshCluster,
   createOutboundListener,
   createRoutes,
+  createWithheldEndpoints,
 } from "../testing/xds-fixture.ts";
 import { systemClock } from "../time/system-clock.ts";
 import type { Clock } from "../time/clock.ts";
@@ -190,6 +191,30 @@ export function testProxyPair({ name, create }: ProxyTableOptions): void {
       await client.until(/GET \/three $/);
       client.connection.destroy();
     });
+
+    for (const what of ["a policy for others", "no policy"]) {
+      it(`denies as their own proxy does what is for instances withheld from it (${what})`, async () => {
+        const { counters } = web.proxy.runtime;
+        const [denied, withheld] = [reviews.proxy.runtime.counters.accessDenied, counters.accessWithheld];
+        const others = { "default/others": allowAny(["spiffe://test.mesh/ns/default/sa/cart"]) };
+        const anonymous = { "default/others": { permissions: [{ any: true }] } };
+        const [policies, rules] = what === "no policy" ? [{}, {}] : [others, anonymous];
+        allow(policies);
+        const told = await call("GET /withheld?x=1");
+        assert.match(told, /^HTTP\/1\.1 403 .*x-weft-failure: access_denied.*GET \/withheld.*default\/web/s);
+        const name = "default/reviews:80";
+        applyOne(web.proxy, ENDPOINT_TYPE, name, createWithheldEndpoints(name, "default/reviews", rules));
+        const said = await call("GET /withheld?x=1");
+        const explain = (text: string): string => text.slice(text.indexOf("\r\n\r\n"));
+        assert.equal(explain(said), explain(told));
+        assert.match(said, /^HTTP\/1\.1 403 .*x-weft-failure: access_denied/s);
+        assert.equal(counters.accessWithheld, withheld + 1);
+        assert.equal(reviews.proxy.runtime.counters.accessDenied, denied + 1);
+        endpoints(name, [reviews.inboundPort(app.port)]);
+        allow({ "default/reviews": allowAny([WEB]) });
+        assert.match(await call("GET /given"), /^HTTP\/1\.1 200 /);
+      });
+    }
 
     it("retries on another instance when one refuses, and fails when all do", async () => {
       const refusing = await closedPort(transport);

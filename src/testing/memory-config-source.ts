@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import { envoy } from "#gen/protos.js";
-import type { ConfigSource, EncodedResource, ProxyView, ResourcesByName } from "../control/config-source.ts";
+import {
+  type ChangeScope,
+  CONCERNS_ALL,
+  type ConfigSource,
+  type EncodedResource,
+  type ProxyView,
+  type ResourcesByName,
+} from "../control/config-source.ts";
 import { CLUSTER_TYPE, DELIVERY_ORDER, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from "../xds/names.ts";
 
 /** An EncodedResource around encoded content; the version is a hash of it, as translation makes it. */
@@ -77,13 +84,13 @@ function encodeTcpFilter(cluster: string): envoy.config.listener.v3.Filter {
 /** A ConfigSource that shows every proxy the same resources. Changes are announced by `publish`, several at once. */
 export class MemoryConfigSource implements ConfigSource {
   #view: ProxyView = new Map(DELIVERY_ORDER.map((typeUrl) => [typeUrl, new Map()]));
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(concerns: ChangeScope) => void>();
 
   viewFor(): ProxyView {
     return this.#view;
   }
 
-  onChange(listener: () => void): () => void {
+  onChange(listener: (concerns: ChangeScope) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -109,6 +116,6 @@ export class MemoryConfigSource implements ConfigSource {
   }
 
   publish(): void {
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(CONCERNS_ALL);
   }
 }

@@ -60,6 +60,26 @@ export function createEndpoints(name: string, endpoints: readonly EndpointFixtur
   }).finish();
 }
 
+/** Endpoints that are kept from a proxy, with the rules of `destination` that do not let it call them. */
+export function createWithheldEndpoints(
+  name: string,
+  destination: string,
+  policies: Readonly<Record<string, envoy.config.rbac.v3.Policy>>,
+): Uint8Array {
+  const rules = {
+    typeUrl: `${PREFIX}envoy.config.rbac.v3.RBAC`,
+    value: envoy.config.rbac.v3.RBAC.encode({ policies }).finish(),
+  };
+  const metadata = {
+    filterMetadata: { "weft.dev": { fields: { withheld: { stringValue: destination } } } },
+    typedFilterMetadata: { "weft.dev": rules },
+  };
+  return envoy.config.endpoint.v3.ClusterLoadAssignment.encode({
+    clusterName: name,
+    endpoints: [{ metadata }],
+  }).finish();
+}
+
 /** Routes by domain; a value is a cluster, or weights by cluster. */
 export function createRoutes(
   name: string,

@@ -31,6 +31,12 @@ export const EMPTY_CLUSTER = "none";
 /** The metadata filter under which clusters carry `service`, and endpoints `version` and `workload`. */
 export const WEFT_METADATA = "weft.dev";
 
+/**
+ * In weft's metadata of a locality without endpoints: "<namespace>/<service account>" of the instances that are kept from a
+ * proxy because no TrafficTarget lets it call them. Beside it, as typed metadata of weft's, their rules without principals.
+ */
+export const WITHHELD_METADATA = "withheld";
+
 /** What a TrafficPolicy says for which Envoy has no word: an object under this key in weft's metadata of routes and clusters. */
 export const POLICY_METADATA = "policy";
 

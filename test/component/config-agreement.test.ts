@@ -45,6 +45,7 @@ const RESOURCES: readonly Resource[] = [
   sampleSplit("s", "reviews", { weights: { "reviews-v1": 3, "reviews-v2": 1 } }),
   sampleTarget("t", "web", { sources: ["a", "b"], rules: ["HTTPRouteGroup/g"] }),
   sampleTarget("u", "web", { sources: ["c"], rules: ["TCPRoute/tcp"] }),
+  sampleTarget("r", "reviews-v1", { sources: ["web"], rules: ["HTTPRouteGroup/g"] }),
 ];
 
 function snapshotOf(resources: readonly Resource[], node: ProxyNode): Snapshot {
@@ -88,6 +89,22 @@ test("a sidecar understands every resource that the control plane writes for it"
     [[9001, "v1"]],
   );
   assert.equal(cluster?.service, "default/reviews-v1");
+});
+
+test("endpoints that no target lets a sidecar call arrive as withheld, with the rules of their own proxy", () => {
+  const snapshot = snapshotOf(RESOURCES, sampleNode({ serviceAccount: "cart" }));
+  const cluster = snapshot.clusters.get("default/reviews-v1:80");
+  assert.deepEqual(cluster?.endpoints, []);
+  assert.equal(cluster?.withheld?.destination, "default/reviews-v1");
+  assert.equal(cluster?.withheld?.enforced, true);
+  assert.deepEqual(
+    cluster?.withheld?.rules.map((rule) => [rule.name, rule.principals.size, rule.matches?.length]),
+    [["default/r", 0, 2]],
+  );
+  const bare = snapshot.clusters.get("default/reviews-v2:80");
+  assert.deepEqual([bare?.endpoints, bare?.withheld?.rules], [[], []]);
+  const permissive = snapshotOf([...RESOURCES, sampleMesh({ access: "permissive" })], sampleNode());
+  assert.equal(permissive.clusters.get("default/reviews-v2:80")?.withheld, null);
 });
 
 test("access rules arrive with their targets' names, principals and matches", () => {

@@ -5,7 +5,13 @@ import { envoy } from "#gen/protos.js";
 import { compileModel } from "../../src/control/model/compile-model.ts";
 import type { MeshModel, ServicePortModel } from "../../src/control/model/mesh-model.ts";
 import type { OverloadModel, RoutePolicyModel } from "../../src/control/model/policy-model.ts";
-import { sampleGroup, sampleService, sampleSlice, sampleSplit } from "../../src/control/model/sample-resources.ts";
+import {
+  sampleGroup,
+  sampleMesh,
+  sampleService,
+  sampleSlice,
+  sampleSplit,
+} from "../../src/control/model/sample-resources.ts";
 import { createConfigSource } from "../../src/control/translate/create-config-source.ts";
 import {
   SAMPLE_BUNDLE,
@@ -253,7 +259,7 @@ test("the zone of an endpoint arrives with it", () => {
   const [endpoint] = slice["endpoints"] as readonly object[];
   const zoned = { ...slice, endpoints: [{ ...endpoint, zone: "west" }] };
   const more = sampleSlice("s", "reviews", { port: 9001 });
-  const model = compileModel([sampleService("reviews"), zoned, more], null);
+  const model = compileModel([sampleService("reviews"), zoned, more, sampleMesh({ access: "permissive" })], null);
   const endpoints = snapshotOf(model, CALLER).clusters.get(REVIEWS)?.endpoints ?? [];
   assert.deepEqual(endpoints.map(({ port, zone, priority, weight }) => [port, zone, priority, weight]).sort(), [
     [9000, "west", 0, 1],

@@ -14,6 +14,7 @@ import {
   createTestSecret,
   MemoryConfigSource,
 } from "../../testing/memory-config-source.ts";
+import type { ChangeScope } from "../config-source.ts";
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from "../../xds/names.ts";
 import { encodeRejections } from "../../xds/rejections.ts";
 import { toStruct } from "../../xds/struct-json.ts";
@@ -371,7 +372,7 @@ test("AdsService ends a stream with INTERNAL when its view cannot be made, and s
       if (isBroken && node.workload === "web-0") throw new Error("boom");
       return source.viewFor();
     },
-    onChange: (listener: () => void) => source.onChange(listener),
+    onChange: (listener: (concerns: ChangeScope) => void) => source.onChange(listener),
   };
   const { clock, service } = create(source, { source: fragile });
   const [one, two] = [connect(service), connect(service, peerOf("web-1"))];

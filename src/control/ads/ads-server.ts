@@ -7,7 +7,7 @@ import {
   GRPC_UNAVAILABLE,
   GRPC_UNIMPLEMENTED,
 } from "../../xds/grpc-status.ts";
-import type { ConfigSource } from "../config-source.ts";
+import type { ChangeScope, ConfigSource } from "../config-source.ts";
 import type { ProxyStatus } from "../views.ts";
 import { AdsStream } from "./ads-stream.ts";
 import { type AuthenticatedCall, authenticatePeer, type PeerIdentity } from "./peer-identity.ts";
@@ -15,6 +15,7 @@ import { decodeProxyNode } from "./proxy-node-decoder.ts";
 import { ProxyRegistry } from "./proxy-registry.ts";
 import { ResourceReferences } from "./resource-references.ts";
 import { StreamSession } from "./stream-session.ts";
+import { createSubscriptionPool } from "./subscription.ts";
 
 export interface AdsServiceOptions {
   readonly source: ConfigSource;
@@ -95,6 +96,7 @@ class AdsServer {
   readonly registry: ProxyRegistry;
   readonly #options: AdsServiceOptions;
   readonly #references = new ResourceReferences();
+  readonly #pool = createSubscriptionPool();
   readonly #streams = new Set<AdsStream>();
   readonly #streamsById = new Map<string, AdsStream>();
   #accepted = 0;
@@ -111,7 +113,7 @@ class AdsServer {
       keepLeftMs: options.keepLeftMs ?? KEEP_LEFT_MS,
       maxLeft: options.maxLeft ?? MAX_LEFT,
     });
-    this.#stopWatching = options.source.onChange(() => this.#onSourceChange());
+    this.#stopWatching = options.source.onChange((concerns) => this.#onSourceChange(concerns));
   }
 
   accept(call: ServerDuplexStream<Buffer, Buffer>): void {
@@ -159,6 +161,7 @@ class AdsServer {
           node: decoded.node,
           source,
           references: this.#references,
+          pool: this.#pool,
           noncePrefix: this.#accepted.toString(36),
           resendsEndpoints: nodeMessage.userAgentName !== OWN_USER_AGENT,
           maxResponseBytes: this.#options.maxResponseBytes ?? MAX_RESPONSE_BYTES,
@@ -192,9 +195,12 @@ class AdsServer {
     this.#options.log.info("A proxy disconnected", { proxy: session.node.id });
   }
 
-  #onSourceChange(): void {
+  #onSourceChange(concerns: ChangeScope): void {
     for (const stream of this.#streams) {
-      stream.session()?.onSourceChange();
+      const session = stream.session();
+      // A stream without one reads its view when it says who it is.
+      if (session === null || !concerns(session.node)) continue;
+      session.onSourceChange();
       this.#changed.add(stream);
     }
     this.#schedulePush();

@@ -12,14 +12,24 @@ import type { ConfigSource, EncodedResource, ProxyNode, ProxyView, ResourcesByNa
 import type { ProxyTypeStatus } from "../views.ts";
 import { countFieldBytes, type DeltaResponse } from "./delta-response.ts";
 import { DeliveryGates } from "./delivery-gates.ts";
+import { NO_RESOURCES } from "../layered-resources.ts";
 import type { ResourceReferences } from "./resource-references.ts";
-import { type InForce, type Owed, type RequestOutcome, Subscription } from "./subscription.ts";
+import {
+  type InForce,
+  type Owed,
+  type RequestOutcome,
+  Subscription,
+  type SubscriptionPool,
+  createSubscriptionPool,
+} from "./subscription.ts";
 
 export interface StreamSessionOptions {
   readonly node: ProxyNode;
   readonly source: Pick<ConfigSource, "viewFor">;
   /** Shared by all streams. */
   readonly references: ResourceReferences;
+  /** Shared by all streams; default one of its own. */
+  readonly pool?: SubscriptionPool;
   /** Different for every stream, so that a nonce of another stream is never taken for one of this. */
   readonly noncePrefix: string;
   /**
@@ -34,8 +44,6 @@ export interface StreamSessionOptions {
 /** More names of one type than this, or more types, end the stream. */
 const MAX_NAMES_PER_TYPE = 65_536;
 const MAX_TYPES = 16;
-
-const EMPTY: ResourcesByName = new Map();
 
 const TYPE_LABELS: Readonly<Record<string, string>> = {
   [LISTENER_TYPE]: "listener",
@@ -62,6 +70,7 @@ export interface SessionAnswer {
 export class StreamSession {
   readonly node: ProxyNode;
   readonly #options: StreamSessionOptions;
+  readonly #pool: SubscriptionPool;
   readonly #gates: DeliveryGates;
   readonly #subscriptions = new Map<string, Subscription>();
   /** Types in the order of delivery, as far as subscribed. */
@@ -77,6 +86,7 @@ export class StreamSession {
   constructor(options: StreamSessionOptions) {
     this.node = options.node;
     this.#options = options;
+    this.#pool = options.pool ?? createSubscriptionPool();
     this.#view = options.source.viewFor(options.node);
     this.#gates = new DeliveryGates(this.#subscriptions, options.references);
   }
@@ -139,7 +149,7 @@ export class StreamSession {
       const reason = reasons.length === 0 ? null : reasons.join("; ");
       const isBehind = subscription.isInFlight() || this.#isOwed(subscription);
       const state = reason !== null ? "REJECTED" : isBehind ? "STALE" : "SYNCED";
-      return [{ type, state, resources: subscription.inForce().size, reason }];
+      return [{ type, state, resources: subscription.inForceCount(), reason }];
     });
   }
 
@@ -172,7 +182,7 @@ export class StreamSession {
     const known = this.#subscriptions.get(typeUrl);
     if (known !== undefined) return known;
     const allowsLegacyWildcard = typeUrl === LISTENER_TYPE || typeUrl === CLUSTER_TYPE;
-    const created = new Subscription(typeUrl, { allowsLegacyWildcard });
+    const created = new Subscription(typeUrl, { allowsLegacyWildcard, pool: this.#pool });
     this.#subscriptions.set(typeUrl, created);
     const others = [...this.#subscriptions.keys()].filter((type) => !DELIVERY_ORDER.includes(type));
     this.#order = [...DELIVERY_ORDER.filter((type) => this.#subscriptions.has(type)), ...others];
@@ -194,7 +204,8 @@ export class StreamSession {
     const removals = owed.removals.filter((name) => typeUrl === LISTENER_TYPE || !subscription.holds(name));
     const isEmpty = upserts.length + removals.length === 0;
     if (isEmpty && !(subscription.owesFirst() && owed.upserts.length === 0)) return null;
-    return this.#send(subscription, { upserts, removals });
+    const isAll = upserts.length === owed.upserts.length && removals.length === owed.removals.length;
+    return this.#send(subscription, { upserts, removals }, isAll);
   }
 
   /** What goes away, once nothing that the proxy runs needs it any more. */
@@ -202,12 +213,12 @@ export class StreamSession {
     const subscription = this.#subscriptions.get(typeUrl);
     if (subscription === undefined || subscription.isInFlight()) return null;
     const removals = this.#owed(subscription).removals.filter((name) => this.#gates.mayRemove(typeUrl, name));
-    return removals.length === 0 ? null : this.#send(subscription, { upserts: [], removals });
+    return removals.length === 0 ? null : this.#send(subscription, { upserts: [], removals }, false);
   }
 
   #owed(subscription: Subscription): Owed {
     const { typeUrl } = subscription;
-    const resources = this.#view.get(typeUrl) ?? EMPTY;
+    const resources = this.#view.get(typeUrl) ?? NO_RESOURCES;
     const isWarming = typeUrl === ENDPOINT_TYPE && this.#warming.size > 0;
     if (this.#settled.get(typeUrl) === resources && !isWarming) return { upserts: [], removals: [] };
     const owed = subscription.owed(resources);
@@ -230,7 +241,8 @@ export class StreamSession {
     return upserts.length + removals.length > 0 || subscription.owesFirst();
   }
 
-  #send(subscription: Subscription, owed: Owed): DeltaResponse {
+  /** `isAll`: nothing of what is owed is held back. */
+  #send(subscription: Subscription, owed: Owed, isAll: boolean): DeltaResponse {
     const { typeUrl } = subscription;
     const upserts = cutToSize(owed.upserts, this.#options.maxResponseBytes);
     this.#nonces += 1;
@@ -240,7 +252,8 @@ export class StreamSession {
       upserts,
       removals: owed.removals,
     };
-    subscription.send(response.nonce, response);
+    const isWhole = isAll && upserts.length === owed.upserts.length;
+    subscription.send(response.nonce, response, isWhole ? (this.#view.get(typeUrl) ?? null) : null);
     if (typeUrl === CLUSTER_TYPE && this.#options.resendsEndpoints) this.#noteWarming(upserts);
     if (typeUrl === ENDPOINT_TYPE) for (const { name } of upserts) this.#warming.delete(name);
     return response;

@@ -1,6 +1,9 @@
 import type { google } from "#gen/protos.js";
 import { decodeRejections, type Rejection } from "../../xds/rejections.ts";
 import type { EncodedResource, ResourcesByName } from "../config-source.ts";
+import { ResourceChanges } from "../resource-changes.ts";
+import { NameSet } from "./name-set.ts";
+import { ABSENT, type Told, ToldVersions } from "./told-versions.ts";
 
 /** What a DeltaDiscoveryRequest says about one type, with the defaults of absent fields. */
 export interface SubscriptionRequest {
@@ -27,9 +30,25 @@ export interface Owed {
  */
 export type InForce = { readonly version: string; readonly resource: EncodedResource | null };
 
-/** The version noted for a name that the proxy was told does not exist. Versions are hashes, so never empty. */
-const ABSENT = "";
 export const WILDCARD = "*";
+
+/** What the subscriptions of all streams share. */
+export interface SubscriptionPool {
+  readonly changes: ResourceChanges;
+  /** The empty set, from which all others come. */
+  readonly names: NameSet;
+}
+
+export interface SubscriptionOptions {
+  /** Whether a first request without names means "everything": for listeners and clusters only. */
+  readonly allowsLegacyWildcard: boolean;
+  /** Default one of its own. */
+  readonly pool?: SubscriptionPool;
+}
+
+export function createSubscriptionPool(): SubscriptionPool {
+  return { changes: new ResourceChanges(), names: new NameSet() };
+}
 
 /**
  * The delta xDS rules for one type on one stream, with no socket and no timer. At most one response is in flight; what
@@ -50,26 +69,31 @@ export const WILDCARD = "*";
  */
 export class Subscription {
   readonly typeUrl: string;
-  /** Whether a first request without names means "everything": for listeners and clusters only. */
   readonly #allowsLegacyWildcard: boolean;
+  readonly #changes: ResourceChanges;
   #isFirst = true;
   #wildcard = false;
   /** A wildcard's first response is sent even when it is empty: the proxy waits to hear that there is nothing. */
   #owesFirst = false;
-  readonly #names = new Set<string>();
-  /** Name to the version last sent on this stream or brought along; ABSENT when the proxy knows that there is none. */
-  readonly #sent = new Map<string, string>();
-  readonly #inForce = new Map<string, InForce>();
+  #names: NameSet;
+  /** Names may be subscribed that were never compared with a view. */
+  #hasNewNames = false;
+  /** Last sent on this stream or brought along; ABSENT when the proxy knows that there is none. */
+  readonly #sent = new ToldVersions();
+  readonly #running = new ToldVersions();
   /** To be answered whatever the version. */
   readonly #mustAnswer = new Set<string>();
   readonly #rejected = new Map<string, Rejection>();
   /** A NACK of a response that only removed, until the next answer. */
   #refusal: Rejection | null = null;
-  #inFlight: (Owed & { readonly nonce: string }) | null = null;
+  #inFlight: InFlight | null = null;
 
-  constructor(typeUrl: string, options: { readonly allowsLegacyWildcard: boolean }) {
+  constructor(typeUrl: string, options: SubscriptionOptions) {
+    const { changes, names } = options.pool ?? createSubscriptionPool();
     this.typeUrl = typeUrl;
     this.#allowsLegacyWildcard = options.allowsLegacyWildcard;
+    this.#changes = changes;
+    this.#names = names;
   }
 
   onRequest(request: SubscriptionRequest): RequestOutcome {
@@ -78,8 +102,7 @@ export class Subscription {
       this.#isFirst = false;
       this.#start(request);
     } else {
-      for (const name of request.unsubscribe) this.#unsubscribe(name);
-      for (const name of request.subscribe) this.#subscribe(name);
+      this.#change(request);
     }
     return outcome;
   }
@@ -87,21 +110,20 @@ export class Subscription {
   /** All that differs between `view` and what the proxy was told. Whether it may be sent now is the caller's decision. */
   owed(view: ResourcesByName): Owed {
     const upserts: EncodedResource[] = [];
-    const removals = new Set<string>();
-    if (this.#wildcard) {
-      for (const resource of view.values()) if (this.#needs(resource)) upserts.push(resource);
-      for (const [name, version] of this.#sent) if (version !== ABSENT && !view.has(name)) removals.add(name);
-      for (const name of this.#mustAnswer) if (!view.has(name)) removals.add(name);
-    }
-    for (const name of this.#names) {
+    const removals: string[] = [];
+    for (const name of this.#candidates(view)) {
+      if (!this.covers(name)) continue;
       const resource = view.get(name);
-      if (resource === undefined) {
-        if (this.#sent.get(name) !== ABSENT || this.#mustAnswer.has(name)) removals.add(name);
-      } else if (!this.#wildcard && this.#needs(resource)) {
-        upserts.push(resource);
+      const mustAnswer = this.#mustAnswer.has(name);
+      const sent = this.#sent.get(name);
+      if (resource !== undefined) {
+        if (mustAnswer || sent?.version !== resource.version) upserts.push(resource);
+      } else if (mustAnswer || (this.#names.has(name) ? sent !== ABSENT : sent !== undefined && sent !== ABSENT)) {
+        removals.push(name);
       }
     }
-    return { upserts, removals: [...removals] };
+    if (upserts.length + removals.length === 0) this.#compact(view);
+    return { upserts, removals };
   }
 
   /** True when an empty response is due: the first one of a wildcard. */
@@ -109,21 +131,27 @@ export class Subscription {
     return this.#owesFirst;
   }
 
-  /** Notes a response as sent. Only when none is in flight. */
-  send(nonce: string, owed: Owed): void {
+  /**
+   * Notes a response as sent. Only when none is in flight. `whole` is the view of which `owed` is all that was owed, null
+   * when it is a part.
+   */
+  send(nonce: string, owed: Owed, whole: ResourcesByName | null = null): void {
     if (this.#inFlight !== null) throw new Error("A response is in flight already");
-    this.#inFlight = { nonce, ...owed };
+    this.#inFlight = { nonce, upserts: owed.upserts, removals: owed.removals, whole };
     this.#owesFirst = false;
-    for (const { name, version } of owed.upserts) {
-      this.#sent.set(name, version);
-      this.#mustAnswer.delete(name);
-    }
+    if (whole === null) for (const resource of owed.upserts) this.#sent.set(resource.name, resource);
+    else
+      this.#sent.adopt(
+        whole,
+        [...this.#sent.ownNames()].filter((name) => !whole.has(name)),
+      );
+    if (this.#mustAnswer.size > 0) for (const { name } of owed.upserts) this.#mustAnswer.delete(name);
     for (const name of owed.removals) {
       // The proxy may run it until it answers, so it stays in force here for as long.
       this.#mustAnswer.delete(name);
       this.#rejected.delete(name);
       if (this.#names.has(name)) this.#sent.set(name, ABSENT);
-      else this.#sent.delete(name);
+      else this.#sent.forget(name);
     }
   }
 
@@ -134,7 +162,7 @@ export class Subscription {
 
   /** The proxy acknowledged some version of `name`, and nothing sent since takes it away. */
   isRunning(name: string): boolean {
-    return this.#inForce.has(name) && this.holds(name);
+    return this.covers(name) && this.#running.get(name) !== undefined && this.holds(name);
   }
 
   isInFlight(): boolean {
@@ -143,11 +171,23 @@ export class Subscription {
 
   /** True when the proxy was given `name`, or brought it along, and has not been told that it is gone. */
   holds(name: string): boolean {
-    return (this.#sent.get(name) ?? ABSENT) !== ABSENT;
+    return this.covers(name) && (this.#sent.get(name) ?? ABSENT) !== ABSENT;
   }
 
+  /** Made anew at every call. */
   inForce(): ReadonlyMap<string, InForce> {
-    return this.#inForce;
+    const running = new Map<string, InForce>();
+    for (const [name, told] of this.#running.entries((candidate) => this.covers(candidate)))
+      running.set(name, toInForce(told));
+    return running;
+  }
+
+  inForceCount(): number {
+    const known = this.#running.countIfAll(this.#wildcard);
+    if (known !== null) return known;
+    let count = 0;
+    for (const _ of this.#running.entries((name) => this.covers(name))) count += 1;
+    return count;
   }
 
   /** Sent and not answered: the proxy may or may not run these. */
@@ -164,50 +204,74 @@ export class Subscription {
     return this.#names.size;
   }
 
-  #needs(resource: EncodedResource): boolean {
-    const { name, version } = resource;
-    if (this.#sent.get(name) !== version) return true;
-    const running = this.#inForce.get(name);
-    // The proxy brought along just this version, so its content is known after all.
-    if (running?.version === version && running.resource === null) this.#inForce.set(name, { version, resource });
-    return this.#mustAnswer.has(name);
+  /** Names that may have to be told of; no other has. */
+  #candidates(view: ResourcesByName): Iterable<string> {
+    const differing = this.#sent.differences(view, this.#changes);
+    if (this.#mustAnswer.size === 0 && !this.#hasNewNames) return differing;
+    return new Set([...differing, ...this.#mustAnswer, ...(this.#hasNewNames ? this.#names : [])]);
+  }
+
+  /** Nothing is owed: what is known of the proxy is written as the difference from what everybody has. */
+  #compact(view: ResourcesByName): void {
+    this.#hasNewNames = false;
+    const covers = (name: string): boolean => this.covers(name);
+    this.#sent.rebase(view, this.#changes, covers);
+    this.#running.rebase(view, this.#changes, covers);
   }
 
   #start(request: SubscriptionRequest): void {
-    for (const name of request.subscribe) {
-      if (name === WILDCARD) this.#wildcard = true;
-      else this.#names.add(name);
-    }
-    if (this.#allowsLegacyWildcard && request.subscribe.length === 0) this.#wildcard = true;
+    const { subscribe } = request;
+    this.#wildcard = subscribe.includes(WILDCARD) || (this.#allowsLegacyWildcard && subscribe.length === 0);
+    this.#names = this.#names.change(
+      subscribe.filter((name) => name !== WILDCARD),
+      [],
+    );
+    this.#hasNewNames = this.#names.size > 0;
     this.#owesFirst = this.#wildcard;
     for (const [name, version] of request.initialVersions) {
-      if (version === ABSENT || !this.covers(name)) continue;
-      this.#sent.set(name, version);
-      this.#inForce.set(name, { version, resource: null });
+      if (version === ABSENT.version || !this.covers(name)) continue;
+      const told: Told = { version };
+      this.#sent.set(name, told);
+      this.#running.set(name, told);
     }
   }
 
-  #subscribe(name: string): void {
-    if (name === WILDCARD) {
-      if (!this.#wildcard) this.#owesFirst = true;
-      this.#wildcard = true;
-      return;
+  #change({ subscribe, unsubscribe }: SubscriptionRequest): void {
+    if (unsubscribe.length > 0) {
+      const gone = unsubscribe.filter((name) => this.#names.has(name));
+      this.#names = this.#names.change([], gone);
+      if (unsubscribe.includes(WILDCARD)) this.#unsubscribeAll();
+      for (const name of gone) {
+        // Under a wildcard the proxy cannot know whether it may drop the resource, so it is told (xDS: "unsubscribing").
+        if (this.#wildcard) this.#mustAnswer.add(name);
+        else this.#forget(name);
+      }
     }
-    this.#names.add(name);
-    this.#mustAnswer.add(name);
+    if (subscribe.length === 0) return;
+    if (subscribe.includes(WILDCARD)) this.#subscribeAll();
+    for (const name of subscribe) {
+      if (name === WILDCARD) continue;
+      if (!this.covers(name)) this.#forget(name);
+      this.#mustAnswer.add(name);
+    }
+    this.#names = this.#names.change(
+      subscribe.filter((name) => name !== WILDCARD),
+      [],
+    );
   }
 
-  #unsubscribe(name: string): void {
-    if (name === WILDCARD) {
-      this.#wildcard = false;
-      this.#owesFirst = false;
-      for (const held of [...this.#sent.keys(), ...this.#mustAnswer]) if (!this.#names.has(held)) this.#forget(held);
-      return;
-    }
-    if (!this.#names.delete(name)) return;
-    // Under a wildcard the proxy cannot know whether it may drop the resource, so it is told (xDS: "unsubscribing").
-    if (this.#wildcard) this.#mustAnswer.add(name);
-    else this.#forget(name);
+  #subscribeAll(): void {
+    if (this.#wildcard) return;
+    this.#sent.keepOnly(this.#names);
+    this.#running.keepOnly(this.#names);
+    this.#owesFirst = true;
+    this.#wildcard = true;
+  }
+
+  #unsubscribeAll(): void {
+    this.#wildcard = false;
+    this.#owesFirst = false;
+    for (const name of [...this.#mustAnswer, ...this.#rejected.keys()]) if (!this.#names.has(name)) this.#forget(name);
   }
 
   #settle(request: SubscriptionRequest): RequestOutcome {
@@ -216,9 +280,10 @@ export class Subscription {
     if (response === null || response.nonce !== request.nonce) return "stale";
     this.#inFlight = null;
     this.#refusal = null;
-    for (const name of response.removals) this.#inForce.delete(name);
+    for (const name of response.removals) this.#running.forget(name);
     if (request.error === null) {
-      for (const resource of response.upserts) this.#settleResource(resource, undefined);
+      if (response.whole === null) for (const resource of response.upserts) this.#settleResource(resource, undefined);
+      else this.#settleWhole(response, response.whole);
       return "ack";
     }
     const rejections = decodeRejections(
@@ -234,19 +299,35 @@ export class Subscription {
   #settleResource(resource: EncodedResource, rejection: Rejection | undefined): void {
     const { name, version } = resource;
     // Unsubscribed while it was under way, or sent again since: the answer is about nothing that counts now.
-    if (this.#sent.get(name) !== version) return;
+    if (!this.covers(name) || this.#sent.get(name)?.version !== version) return;
     if (rejection === undefined) {
-      this.#inForce.set(name, { version, resource });
+      this.#running.set(name, resource);
       this.#rejected.delete(name);
     } else {
       this.#rejected.set(name, rejection);
     }
   }
 
+  /** All that the proxy was told is in force, but for what it refused earlier and what it asked for anew meanwhile. */
+  #settleWhole(response: InFlight, whole: ResourcesByName): void {
+    if (this.#rejected.size > 0) for (const { name } of response.upserts) this.#rejected.delete(name);
+    this.#running.adopt(whole, new Set([...this.#sent.ownNames(), ...this.#rejected.keys()]));
+  }
+
   #forget(name: string): void {
-    this.#sent.delete(name);
-    this.#inForce.delete(name);
+    this.#sent.forget(name);
+    this.#running.forget(name);
     this.#mustAnswer.delete(name);
     this.#rejected.delete(name);
   }
+}
+
+interface InFlight extends Owed {
+  readonly nonce: string;
+  /** The view that the proxy has in full once it acknowledges; null when the response was a part of what was owed. */
+  readonly whole: ResourcesByName | null;
+}
+
+function toInForce(told: Told): InForce {
+  return { version: told.version, resource: "bytes" in told ? told : null };
 }

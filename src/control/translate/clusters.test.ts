@@ -91,7 +91,7 @@ test("the egress cluster is there only where the mesh allows egress", () => {
 });
 
 test("endpoints carry their version and workload", () => {
-  const view = sampleSource(REVIEWS).viewFor(sampleNode());
+  const view = sampleSource([...REVIEWS, sampleMesh({ access: "permissive" })]).viewFor(sampleNode());
   const assignment = decodeFrom(
     view,
     ENDPOINT_TYPE,

@@ -2,7 +2,7 @@ import { envoy } from "#gen/protos.js";
 import { formatWorkloadId } from "../../identity/spiffe-id.ts";
 import type { AppProtocol, InboundPort } from "../../proxy-node.ts";
 import { EGRESS_CLUSTER, EMPTY_CLUSTER, formatLocalCluster, formatServiceCluster, TCP_ALPN } from "../../xds/names.ts";
-import type { MeshModel, ServiceModel, ServicePortModel, WorkloadModel } from "../model/mesh-model.ts";
+import type { MeshModel, MeshSettings, ServiceModel, ServicePortModel, WorkloadModel } from "../model/mesh-model.ts";
 import type { OverloadModel } from "../model/policy-model.ts";
 import { ADS_SOURCE } from "./ads-source.ts";
 import { toDuration } from "./to-duration.ts";
@@ -26,18 +26,20 @@ const { ClusterConfig } = envoy.extensions.clusters.dynamic_forward_proxy.v3;
 /** TCP and TLS together. Envoy's default; Linkerd gives 1 s and Istio 10 s. Inside one network, 5 s is a dead host. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** The clusters that every proxy sees: one for each Service port, the empty one, and egress where the mesh allows it. */
-export function listClusters(model: MeshModel, trustDomain: string): ResourceRecipe[] {
+/** The clusters that every proxy sees beside those of Services: the empty one, and egress where the mesh allows it. */
+export function listMeshClusters({ egress }: MeshSettings): ResourceRecipe[] {
   const recipes = [recipe(EMPTY_CLUSTER, [], createEmptyCluster)];
-  if (model.settings.egress === "allow") recipes.push(recipe(EGRESS_CLUSTER, [], createEgressCluster));
-  for (const service of model.services.values()) {
-    for (const port of service.ports) {
-      const name = formatServiceCluster(service.namespace, service.name, port.port);
-      const create = (): Cluster => createServiceCluster(name, service, port, trustDomain);
-      recipes.push(recipe(name, [port.serviceAccounts, port.protocol, port.policy], create));
-    }
-  }
+  if (egress === "allow") recipes.push(recipe(EGRESS_CLUSTER, [], createEgressCluster));
   return recipes;
+}
+
+/** One for each port, for every proxy. */
+export function listServiceClusters(service: ServiceModel, trustDomain: string): ResourceRecipe[] {
+  return service.ports.map((port) => {
+    const name = formatServiceCluster(service.namespace, service.name, port.port);
+    const create = (): Cluster => createServiceCluster(name, service, port, trustDomain);
+    return recipe(name, [port.serviceAccounts, port.protocol, port.policy], create);
+  });
 }
 
 /** The app beside one proxy, a cluster for each of its ports: plain TCP that never leaves the host. */

@@ -1,11 +1,20 @@
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from "../../xds/names.ts";
-import type { ConfigSource, ProxyNode, ProxyView, ResourcesByName } from "../config-source.ts";
-import type { MeshModel } from "../model/mesh-model.ts";
-import { listClusters, listLocalClusters } from "./clusters.ts";
-import { listEndpoints } from "./endpoints.ts";
-import { listListeners } from "./listeners.ts";
-import { EMPTY_RESOURCES, ResourceSet } from "./resource-set.ts";
-import { listIngressRoutes, listOutboundRoutes } from "./routes.ts";
+import {
+  type ChangeScope,
+  CONCERNS_ALL,
+  type ConfigSource,
+  type ProxyNode,
+  type ProxyView,
+  type ResourcesByName,
+} from "../config-source.ts";
+import { LayerCache, NO_RESOURCES } from "../layered-resources.ts";
+import type { MeshModel, ServiceModel } from "../model/mesh-model.ts";
+import { listLocalClusters, listMeshClusters, listServiceClusters } from "./clusters.ts";
+import { type ChangedCallers, EndpointViews } from "./endpoint-views.ts";
+import { listOwnListeners } from "./listeners.ts";
+import { OutboundResources, type SharedListener } from "./outbound-resources.ts";
+import { ResourceSet } from "./resource-set.ts";
+import { listIngressRoutes } from "./routes.ts";
 import { listSecrets } from "./secrets.ts";
 
 /** A config source that is told of each new model. Before the first, every view is empty. */
@@ -19,8 +28,8 @@ export interface ConfigSourceOptions {
 }
 
 /**
- * Translates mesh models to xDS. What the model shares with the one before is not encoded again; what one proxy alone sees
- * is made when its view is asked for and kept as long as its `ProxyNode` object lives.
+ * Translates mesh models to xDS. Only what the model does not share with the one before is looked at and encoded again; what
+ * one proxy alone sees is made when its view is asked for and kept as long as its `ProxyNode` object lives.
  */
 export function createConfigSource(options: ConfigSourceOptions): MeshConfigSource {
   return new MeshTranslator(options.trustDomain);
@@ -28,15 +37,18 @@ export function createConfigSource(options: ConfigSourceOptions): MeshConfigSour
 
 class MeshTranslator implements MeshConfigSource {
   readonly #trustDomain: string;
-  readonly #clusters: ResourceSet = new ResourceSet(CLUSTER_TYPE);
-  readonly #endpoints: ResourceSet = new ResourceSet(ENDPOINT_TYPE);
+  #clusters: ResourceSet = new ResourceSet(CLUSTER_TYPE);
+  #endpoints: EndpointViews = new EndpointViews();
   readonly #secrets: ResourceSet = new ResourceSet(SECRET_TYPE);
-  /** Outbound routes by namespace, for namespaces whose proxies have asked. */
-  readonly #outbound: Map<string, NamespaceRoutes> = new Map();
+  readonly #outbound: OutboundResources = new OutboundResources();
   readonly #nodes: WeakMap<ProxyNode, NodeState> = new WeakMap();
-  readonly #listeners: Set<() => void> = new Set();
+  readonly #listeners: Set<(concerns: ChangeScope) => void> = new Set();
   #model: MeshModel | null = null;
   #trustBundlePem: string = "";
+  /** Grows with every update. */
+  #generation: number = 0;
+  /** Another object whenever anything that routes and outbound listeners are made of is another. */
+  #routing: object = {};
 
   constructor(trustDomain: string) {
     this.#trustDomain = trustDomain;
@@ -44,18 +56,22 @@ class MeshTranslator implements MeshConfigSource {
 
   update(model: MeshModel, trustBundlePem: string): void {
     const previous = this.#model;
-    if (previous !== null && trustBundlePem === this.#trustBundlePem && isSameConfig(previous, model)) return;
-    this.#model = model;
+    const isNewBundle = trustBundlePem !== this.#trustBundlePem;
+    if (previous !== null && !isNewBundle && isSameConfig(previous, model)) return;
+    let concerns: ChangeScope;
+    try {
+      concerns = this.#apply(previous, model, trustBundlePem);
+    } catch (error) {
+      this.#restore(previous, this.#trustBundlePem);
+      throw error;
+    }
     this.#trustBundlePem = trustBundlePem;
-    this.#clusters.update(listClusters(model, this.#trustDomain));
-    this.#endpoints.update(listEndpoints(model));
-    this.#secrets.update(listSecrets(trustBundlePem));
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(concerns);
   }
 
-  onChange(listener: () => void): () => void {
+  onChange(listener: (concerns: ChangeScope) => void): () => void {
     // Wrapped, so that the same function given twice is two listeners.
-    const entry = (): void => listener();
+    const entry = (concerns: ChangeScope): void => listener(concerns);
     this.#listeners.add(entry);
     return () => {
       this.#listeners.delete(entry);
@@ -66,88 +82,146 @@ class MeshTranslator implements MeshConfigSource {
     const model = this.#model;
     if (model === null) return EMPTY_VIEW;
     const state = this.#stateOf(node);
-    if (state.model === model && state.trustBundlePem === this.#trustBundlePem) return state.view;
+    if (state.generation === this.#generation) return state.view;
     const workload = model.workloads.get(`${node.namespace}/${node.workload}`) ?? null;
     const localClusters = state.localClusters.update(listLocalClusters(node.metadata.inbound, workload, model));
+    const listeners = state.ownListeners.update(listOwnListeners(model, node, this.#trustDomain));
+    const outbound = state.outbound?.read(model, this.#routing) ?? NO_RESOURCES;
     const view = new Map<string, ResourcesByName>([
       [CLUSTER_TYPE, state.clusters.join(this.#clusters.resources, localClusters)],
-      [ENDPOINT_TYPE, this.#endpoints.resources],
+      [ENDPOINT_TYPE, this.#endpoints.viewFor(`${node.namespace}/${node.serviceAccount}`)],
       [SECRET_TYPE, this.#secrets.resources],
-      [LISTENER_TYPE, state.listeners.update(listListeners(model, node, this.#trustDomain))],
+      [LISTENER_TYPE, state.listeners.join(outbound, listeners)],
       [ROUTE_TYPE, this.#routesFor(model, node, state)],
     ]);
     if ([...view].some(([type, resources]) => state.view.get(type) !== resources)) state.view = view;
-    state.model = model;
-    state.trustBundlePem = this.#trustBundlePem;
+    state.generation = this.#generation;
     return state.view;
+  }
+
+  #apply(previous: MeshModel | null, model: MeshModel, trustBundlePem: string): ChangeScope {
+    const changes = {
+      services: listChanged(previous?.services ?? NO_ENTRIES, model.services),
+      access: listChanged(previous?.access ?? NO_ENTRIES, model.access),
+    };
+    this.#generation += 1;
+    const isNewRouting = this.#updateShared(previous, model, changes.services);
+    const callers = this.#endpoints.update(previous, model, changes);
+    this.#secrets.update(listSecrets(trustBundlePem));
+    this.#model = model;
+    if (previous === null || isNewRouting || trustBundlePem !== this.#trustBundlePem) return CONCERNS_ALL;
+    if (callers === "all" || previous.settings.access !== model.settings.access) return CONCERNS_ALL;
+    return createScope(callers, changes.access, listChanged(previous.workloads, model.workloads));
+  }
+
+  /** Half of a model that cannot be translated may be in force: what was before is made anew. */
+  #restore(previous: MeshModel | null, trustBundlePem: string): void {
+    this.#clusters = new ResourceSet(CLUSTER_TYPE);
+    this.#endpoints = new EndpointViews();
+    this.#routing = {};
+    this.#model = null;
+    if (previous !== null) this.#apply(null, previous, trustBundlePem);
+  }
+
+  /** Clusters, and whether routes and listeners may be others. True when every proxy may be concerned. */
+  #updateShared(previous: MeshModel | null, model: MeshModel, services: readonly string[]): boolean {
+    const { egress } = model.settings;
+    const isNewEgress = previous?.settings.egress !== egress;
+    const gone = new Set<string>(
+      isNewEgress ? listMeshClusters({ ...model.settings, egress: "allow" }).map(nameOf) : [],
+    );
+    const recipes = isNewEgress ? listMeshClusters(model.settings) : [];
+    let isSame = !isNewEgress;
+    for (const key of services) {
+      const [before, after] = [previous?.services.get(key), model.services.get(key)];
+      if (!isSameButEndpoints(before, after)) isSame = false;
+      if (before !== undefined) for (const { name } of listServiceClusters(before, this.#trustDomain)) gone.add(name);
+      if (after !== undefined) recipes.push(...listServiceClusters(after, this.#trustDomain));
+    }
+    for (const { name } of recipes) gone.delete(name);
+    this.#clusters.change(recipes, gone);
+    if (!isSame) this.#routing = {};
+    return !isSame;
   }
 
   #routesFor(model: MeshModel, node: ProxyNode, state: NodeState): ResourcesByName {
     const ingress = state.ingressRoutes.update(listIngressRoutes(model, node.metadata.ingress));
     if (node.metadata.outbound === null) return ingress;
-    return state.routes.join(this.#outboundRoutes(model, node.namespace), ingress);
-  }
-
-  #outboundRoutes(model: MeshModel, namespace: string): ResourcesByName {
-    let routes = this.#outbound.get(namespace);
-    if (routes === undefined) {
-      routes = { set: new ResourceSet(ROUTE_TYPE), model: null };
-      this.#outbound.set(namespace, routes);
-    }
-    if (routes.model !== model) {
-      routes.set.update(listOutboundRoutes(model, namespace));
-      routes.model = model;
-    }
-    return routes.set.resources;
+    return state.routes.join(this.#outbound.routes(model, node.namespace, this.#routing), ingress);
   }
 
   #stateOf(node: ProxyNode): NodeState {
     const known = this.#nodes.get(node);
     if (known !== undefined) return known;
-    const state = new NodeState();
+    const { outbound } = node.metadata;
+    const state = new NodeState(outbound === null ? null : this.#outbound.listener(node.namespace, outbound));
     this.#nodes.set(node, state);
     return state;
   }
 }
 
-/** The outbound routes of one namespace and the model they were last made from. */
-interface NamespaceRoutes {
-  readonly set: ResourceSet;
-  model: MeshModel | null;
-}
-
 /** What was last made for one proxy. */
 class NodeState {
   readonly localClusters: ResourceSet = new ResourceSet(CLUSTER_TYPE);
-  readonly clusters: JoinedMap = new JoinedMap();
-  readonly listeners: ResourceSet = new ResourceSet(LISTENER_TYPE);
+  readonly clusters: LayerCache = new LayerCache();
+  readonly outbound: SharedListener | null;
+  readonly ownListeners: ResourceSet = new ResourceSet(LISTENER_TYPE);
+  readonly listeners: LayerCache = new LayerCache();
   readonly ingressRoutes: ResourceSet = new ResourceSet(ROUTE_TYPE);
-  readonly routes: JoinedMap = new JoinedMap();
+  readonly routes: LayerCache = new LayerCache();
   view: ProxyView = EMPTY_VIEW;
-  model: MeshModel | null = null;
-  trustBundlePem: string = "";
-}
+  generation: number = 0;
 
-/** Joins what all share with what one proxy has; the same maps give the same map. */
-class JoinedMap {
-  #shared: ResourcesByName = EMPTY_RESOURCES;
-  #own: ResourcesByName = EMPTY_RESOURCES;
-  #joined: ResourcesByName = EMPTY_RESOURCES;
-
-  join(shared: ResourcesByName, own: ResourcesByName): ResourcesByName {
-    if (own.size === 0) return shared;
-    if (shared !== this.#shared || own !== this.#own) {
-      this.#shared = shared;
-      this.#own = own;
-      this.#joined = new Map([...shared, ...own]);
-    }
-    return this.#joined;
+  constructor(outbound: SharedListener | null) {
+    this.outbound = outbound;
   }
 }
 
 const EMPTY_VIEW: ProxyView = new Map(
-  [CLUSTER_TYPE, ENDPOINT_TYPE, SECRET_TYPE, LISTENER_TYPE, ROUTE_TYPE].map((type) => [type, EMPTY_RESOURCES]),
+  [CLUSTER_TYPE, ENDPOINT_TYPE, SECRET_TYPE, LISTENER_TYPE, ROUTE_TYPE].map((type) => [type, NO_RESOURCES]),
 );
+const NO_ENTRIES: ReadonlyMap<string, undefined> = new Map();
+
+/** A proxy is concerned by what its identity may call, by the rules in front of its app, and by what leads to that. */
+function createScope(
+  callers: Exclude<ChangedCallers, "all">,
+  access: readonly string[],
+  workloads: readonly string[],
+): ChangeScope {
+  const [accounts, instances] = [new Set([...callers, ...access]), new Set(workloads)];
+  return ({ namespace, serviceAccount, workload }) =>
+    accounts.has(`${namespace}/${serviceAccount}`) || instances.has(`${namespace}/${workload}`);
+}
+
+function listChanged(before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string, unknown>): readonly string[] {
+  if (before === after) return [];
+  const keys: string[] = [];
+  for (const [key, value] of after) if (before.get(key) !== value) keys.push(key);
+  for (const key of before.keys()) if (!after.has(key)) keys.push(key);
+  return keys;
+}
+
+/** Endpoints are in EDS alone. */
+function isSameButEndpoints(one: ServiceModel | undefined, other: ServiceModel | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  if (one.exists !== other.exists || one.ports.length !== other.ports.length) return false;
+  return one.ports.every((port, at) => {
+    const next = other.ports[at];
+    return (
+      next !== undefined &&
+      port.port === next.port &&
+      port.protocol === next.protocol &&
+      port.serviceAccounts === next.serviceAccounts &&
+      port.splits === next.splits &&
+      port.policy === next.policy &&
+      port.routePolicies === next.routePolicies
+    );
+  });
+}
+
+function nameOf({ name }: { readonly name: string }): string {
+  return name;
+}
 
 /** Conditions and the lifetime of certificates are in no xDS resource. */
 function isSameConfig(one: MeshModel, other: MeshModel): boolean {

@@ -40,20 +40,22 @@ const DETECT_MS = 300;
 /** What Envoy's http_inspector calls the HTTP that it finds. */
 const DETECTED_HTTP: readonly string[] = ["http/1.0", "http/1.1", "h2c"];
 
-/** A listener for each socket that the proxy says it has bound. */
-export function listListeners(model: MeshModel, node: ProxyNode, trustDomain: string): ResourceRecipe[] {
-  const { outbound, inbound, ingress } = node.metadata;
+/** A listener for each socket that the proxy says it has bound, but for the outbound one. */
+export function listOwnListeners(model: MeshModel, node: ProxyNode, trustDomain: string): ResourceRecipe[] {
+  const { inbound, ingress } = node.metadata;
   const recipes: ResourceRecipe[] = [];
-  if (outbound !== null) recipes.push(outboundRecipe(model, node, outbound));
   for (const port of inbound) recipes.push(inboundRecipe(model, node, port, trustDomain));
   for (const entry of ingress) recipes.push(ingressRecipe(model, entry));
   return recipes;
 }
 
-/** HTTP by RDS; connections that name an opaque TCP port of a Service go to that, untouched. */
-function outboundRecipe(model: MeshModel, node: ProxyNode, bound: BoundAddress): ResourceRecipe {
-  const opaque = listOpaquePorts(model, node.namespace);
-  const inputs: unknown[] = [bound.address, bound.port, node.namespace];
+/**
+ * For what the apps of a namespace send: HTTP by RDS; connections that name an opaque TCP port of a Service go to that,
+ * untouched.
+ */
+export function outboundRecipe(model: MeshModel, namespace: string, bound: BoundAddress): ResourceRecipe {
+  const opaque = listOpaquePorts(model, namespace);
+  const inputs: unknown[] = [bound.address, bound.port, namespace];
   for (const { name, port, detect, shares } of opaque) {
     inputs.push(name, port, detect);
     for (const { cluster, weight } of shares) inputs.push(cluster, weight);
@@ -61,7 +63,7 @@ function outboundRecipe(model: MeshModel, node: ProxyNode, bound: BoundAddress):
   const create = (): Listener => {
     const manager = createHttpManager({
       statPrefix: OUTBOUND_LISTENER,
-      routes: formatOutboundRoutes(node.namespace),
+      routes: formatOutboundRoutes(namespace),
       access: null,
     });
     return {

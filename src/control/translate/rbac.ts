@@ -31,6 +31,16 @@ export function createRules(access: AccessModel | null, guarded: GuardedPort, tr
   return { policies };
 }
 
+/** The same rules without those whom they allow: enough to say what would have to change for a caller whom none allows. */
+export function createAnonymousRules(access: AccessModel | null, guarded: GuardedPort): RBAC {
+  const policies: Record<string, envoy.config.rbac.v3.Policy> = {};
+  for (const target of access?.targets ?? []) {
+    const permissions = listPermissions(target, guarded);
+    if (permissions.length > 0 && target.sources.length > 0) policies[target.key] = { permissions };
+  }
+  return { policies };
+}
+
 /** Any of them; empty = the target does not open this port. */
 function listPermissions(target: TargetModel, guarded: GuardedPort): Permission[] {
   const { http, tcp } = target;

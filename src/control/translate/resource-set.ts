@@ -1,4 +1,5 @@
 import type { EncodedResource, ResourcesByName } from "../config-source.ts";
+import { NO_RESOURCES } from "../layered-resources.ts";
 import { encodeResource } from "./encode-resource.ts";
 
 /** How one resource is made, and from what. */
@@ -16,8 +17,8 @@ export interface ResourceRecipe {
  */
 export class ResourceSet {
   readonly #typeUrl: string;
-  #entries: ReadonlyMap<string, Entry> = new Map();
-  #resources: ResourcesByName = EMPTY_RESOURCES;
+  #entries: Map<string, Entry> = new Map();
+  #resources: ResourcesByName = NO_RESOURCES;
 
   constructor(typeUrl: string) {
     this.#typeUrl = typeUrl;
@@ -42,6 +43,25 @@ export class ResourceSet {
     return this.#resources;
   }
 
+  /** Replaces or adds what there are recipes for, and takes `removed` away; all else stays. Returns the set's map. */
+  change(recipes: readonly ResourceRecipe[], removed: Iterable<string>): ResourcesByName {
+    let next: Map<string, EncodedResource> | null = null;
+    for (const name of removed) {
+      if (!this.#entries.delete(name)) continue;
+      next ??= new Map(this.#resources);
+      next.delete(name);
+    }
+    for (const recipe of recipes) {
+      const entry = this.#make(recipe);
+      this.#entries.set(recipe.name, entry);
+      if (this.#resources.get(recipe.name) === entry.resource && next?.has(recipe.name) !== false) continue;
+      next ??= new Map(this.#resources);
+      next.set(recipe.name, entry.resource);
+    }
+    if (next !== null) this.#resources = next;
+    return this.#resources;
+  }
+
   #make({ name, inputs, encode }: ResourceRecipe): Entry {
     const known = this.#entries.get(name);
     if (known !== undefined && areIdentical(known.inputs, inputs)) return known;
@@ -49,8 +69,6 @@ export class ResourceSet {
     return { inputs, resource: known?.resource.version === resource.version ? known.resource : resource };
   }
 }
-
-export const EMPTY_RESOURCES: ResourcesByName = new Map();
 
 interface Entry {
   readonly inputs: readonly unknown[];

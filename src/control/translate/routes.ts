@@ -30,15 +30,14 @@ const ANY: envoy.config.route.v3.RouteMatch = { prefix: "/" };
  */
 const NO_TIMEOUT = toDuration(0);
 
-/** What the proxies of one namespace may call, by every name they may use. */
-export function listOutboundRoutes(model: MeshModel, namespace: string): ResourceRecipe[] {
-  const inputs: unknown[] = [model.settings.egress];
-  for (const service of model.services.values()) {
-    for (const port of service.ports)
-      inputs.push(service.namespace, service.name, port.port, port.protocol, port.splits, port.routePolicies);
-  }
+/** What the proxies of one namespace may call, by every name they may use. `routing`: another object when any of it is. */
+export function outboundRoutesRecipe(model: MeshModel, namespace: string, routing: object): ResourceRecipe {
   const name = formatOutboundRoutes(namespace);
-  return [{ name, inputs, encode: () => RouteConfiguration.encode(createOutbound(model, namespace)).finish() }];
+  return {
+    name,
+    inputs: [routing],
+    encode: () => RouteConfiguration.encode(createOutbound(model, namespace)).finish(),
+  };
 }
 
 /** What an ingress does with requests from outside: for now every one goes to the Service of its entry. */

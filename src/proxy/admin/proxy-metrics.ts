@@ -110,8 +110,12 @@ function collectProcess(runtime: ProxyRuntime, facts: ProxyFacts): MetricFamily[
     family(
       "weft_access_denied_total",
       "counter",
-      "Requests that access control denied, or under permissive access would have.",
-      [sample({ mode: "strict" }, counters.accessDenied), sample({ mode: "permissive" }, counters.accessShadowDenied)],
+      "Requests that access control denied, beside the called app or (withheld) beside the caller, or under permissive access would have.",
+      [
+        sample({ mode: "strict" }, counters.accessDenied),
+        sample({ mode: "withheld" }, counters.accessWithheld),
+        sample({ mode: "permissive" }, counters.accessShadowDenied),
+      ],
     ),
     one(
       "weft_rate_bucket_forgotten_total",

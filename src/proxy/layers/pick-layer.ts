@@ -5,6 +5,7 @@ import type { AttemptLayer } from "./attempt-layer.ts";
 import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
 import { DialTargets } from "../route/dial-target.ts";
 import { EvenDraw } from "../route/even-draw.ts";
+import { denyWithheld } from "../filters/deny-withheld.ts";
 import { LOOP_DETECTED, NO_CLUSTER, NO_ENDPOINT, NO_ROUTE } from "../failures.ts";
 
 /** Innermost: chooses the cluster once per request (a split is decided per request) and an endpoint per attempt. */
@@ -24,6 +25,11 @@ export class PickLayer {
     if (x.cluster === null && !this.#chooseCluster(x)) return;
     const cluster = x.cluster;
     if (cluster === null) return;
+    const withheld = cluster.config.withheld ?? null;
+    if (withheld !== null) {
+      denyWithheld(withheld, cluster.config, x, this.#runtime);
+      return;
+    }
     if (x.attemptCount === 0 && !this.#attempts.admit(x)) return;
     x.attemptCount += 1;
     if (x.attemptCount === 1) cluster.retryBudget.deposit();

@@ -1,0 +1,53 @@
+/** More steps from one set than this, and those that lead nowhere any more are dropped. */
+const MAX_STEPS = 256;
+
+/**
+ * An unchanging set of names that whoever takes the same steps from the same set shares: a thousand proxies that ask for
+ * the same thousand clusters hold one set, and still one when a thousand and first cluster appears. Sets that nobody holds
+ * any more are collected.
+ */
+export class NameSet {
+  readonly #names: ReadonlySet<string>;
+  readonly #steps: Map<string, WeakRef<NameSet>> = new Map();
+
+  /** The root of a family of sets; to be shared by all that may meet. */
+  constructor(names: ReadonlySet<string> = new Set()) {
+    this.#names = names;
+  }
+
+  get size(): number {
+    return this.#names.size;
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  [Symbol.iterator](): IterableIterator<string> {
+    return this.#names.values();
+  }
+
+  /** The set without `removed` and with `added`; names in both are in it. */
+  change(added: readonly string[], removed: readonly string[]): NameSet {
+    const news = added.filter((name) => !this.#names.has(name)).toSorted();
+    const kept = removed.length === 0 ? null : new Set(added);
+    const gone = removed.filter((name) => this.#names.has(name) && kept?.has(name) !== true).toSorted();
+    if (news.length + gone.length === 0) return this;
+    const step = `${news.join("\n")}\n\n${gone.join("\n")}`;
+    const known = this.#steps.get(step)?.deref();
+    if (known !== undefined) return known;
+    const names = new Set(this.#names);
+    for (const name of news) names.add(name);
+    for (const name of gone) names.delete(name);
+    const next = new NameSet(names);
+    if (this.#steps.size >= MAX_STEPS) this.#prune();
+    this.#steps.set(step, new WeakRef(next));
+    return next;
+  }
+
+  /** What is left when none of them is dead is more than anyone needs: sharing begins anew. */
+  #prune(): void {
+    for (const [step, next] of this.#steps) if (next.deref() === undefined) this.#steps.delete(step);
+    if (this.#steps.size >= MAX_STEPS) this.#steps.clear();
+  }
+}
