@@ -11,6 +11,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<RegisterCommand>>> 
   delete: async () => (await import("./delete.ts")).registerDeleteCommand,
   check: async () => (await import("./check.ts")).registerCheckCommand,
   stat: async () => (await import("./stat.ts")).registerStatCommand,
+  authz: async () => (await import("./authz.ts")).registerAuthzCommand,
   proxy: async () => (await import("./proxy.ts")).registerProxyCommand,
   store: async () => (await import("./store.ts")).registerStoreCommand,
   version: async () => (await import("./version.ts")).registerVersionCommand,

@@ -55,6 +55,8 @@ export const ALLOWED_FILES: Readonly<Record<string, readonly string[]>> = {
   "src/resources/traffic-policy-requests.ts": ["src/time/wall-time.ts"],
   // The failure table is data; `weft check` explains its codes.
   "src/cli/check/traffic-checks.ts": ["src/proxy/failures.ts"],
+  // Access is decided in one place: `weft authz` asks the filter itself.
+  "src/cli/authz/access-world.ts": ["src/proxy/filters/judge-request.ts"],
 };
 
 /** Modules that open sockets, and who in a proxy process may. */

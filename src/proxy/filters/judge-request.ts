@@ -1,3 +1,7 @@
+import { envoy } from "#gen/protos.js";
+import { TCP_ALPN } from "../../xds/names.ts";
+import { decodeListener } from "../config/decode-listener.ts";
+import { findInboundHandler } from "../listener/find-inbound-handler.ts";
 import type { AccessPolicy, AccessRule } from "../snapshot.ts";
 import { Exchange, type DownstreamStream } from "../exchange.ts";
 import type { Head } from "../head.ts";
@@ -8,6 +12,8 @@ import { normaliseAuthority } from "../route/find-route.ts";
 import { acceptsRequest } from "./accepts-request.ts";
 import { isConnectionAllowed } from "./access-filter.ts";
 import { explainDenial } from "./explain-denial.ts";
+
+export type { AccessPolicy };
 
 // What the access filter would say of a request that nobody has sent: for tools and tests, by the filter's own code.
 
@@ -27,6 +33,16 @@ export interface Judgement {
   readonly rule: string | null;
   /** What the caller would be told; null when it is allowed. */
   readonly denial: string | null;
+}
+
+/** What an inbound port asks of requests, or of connections of opaque bytes; null = it does not take such. */
+export function decodeInboundAccess(
+  listener: Uint8Array,
+  self: string,
+  what: "requests" | "bytes",
+): AccessPolicy | null {
+  const decoded = decodeListener(envoy.config.listener.v3.Listener.decode(listener), self);
+  return findInboundHandler(decoded, what === "bytes" ? TCP_ALPN : "h2")?.access ?? null;
 }
 
 /** The request as an exchange has it when access is decided, or why no proxy would take it: one sentence. */
