@@ -19,6 +19,8 @@ interface ZodJson {
   readonly items?: ZodJson;
   readonly properties?: Readonly<Record<string, ZodJson>>;
   readonly required?: readonly string[];
+  /** Added here, beside what zod writes. */
+  readonly nullableFields?: readonly string[];
   readonly additionalProperties?: ZodJson | boolean;
   readonly not?: unknown;
 }
@@ -34,7 +36,9 @@ export function fromZod(schema: z.ZodType): JsonSchema {
     reused: "inline",
     override: ({ zodSchema, jsonSchema }) => {
       const { def } = zodSchema._zod;
-      if (def.type === "object") jsonSchema.required = listRequired(def.shape);
+      if (def.type !== "object") return;
+      jsonSchema.required = listRequired(def.shape);
+      jsonSchema["nullableFields"] = listNullable(def.shape);
     },
   });
   return convert(json as ZodJson);
@@ -47,6 +51,13 @@ function listRequired(shape: z.core.$ZodShape): string[] {
       if (field._zod.traits.has("$ZodExactOptional")) return false;
       return !z.safeParse(field, undefined).success;
     })
+    .map(([name]) => name);
+}
+
+/** Of the fields, those that may be written as null: again the schema is asked, as it may read null as something. */
+function listNullable(shape: z.core.$ZodShape): string[] {
+  return Object.entries(shape)
+    .filter(([, field]) => z.safeParse(field, null).success)
     .map(([name]) => name);
 }
 
@@ -105,9 +116,15 @@ function convertObject(json: ZodJson): JsonSchema {
     type: "object",
     ...(properties.length === 0
       ? {}
-      : { properties: Object.fromEntries(properties.map(([name, child]) => [name, convert(child)])) }),
+      : { properties: Object.fromEntries(properties.map(([name, child]) => [name, convertField(json, name, child)])) }),
     ...(required.length === 0 ? {} : { required }),
   };
+}
+
+function convertField({ nullableFields = [] }: ZodJson, name: string, child: ZodJson): JsonSchema {
+  const schema = convert(child);
+  // What has no type takes null anyway.
+  return nullableFields.includes(name) && schema.type !== undefined ? { ...schema, nullable: true } : schema;
 }
 
 /**

@@ -113,5 +113,12 @@ export const NAMESPACE_DOCS: KindDocs<Namespace> = {
       "Settings of the namespace: none that weft uses.",
       { finalizers: "Kept for Kubernetes' clients: weft always empties a namespace before it goes." },
     ],
+    status: [
+      "How the namespace is. Not written by users.",
+      {
+        phase: "Active; Terminating while its resources are being deleted, and no new ones are taken.",
+        conditions: "What keeps it from going, where something does.",
+      },
+    ],
   },
 };

@@ -25,13 +25,19 @@ export interface AnyKindDocs {
   readonly fields: AnyFieldDocs;
 }
 
-/** What every kind has is told apart from the kinds: apiVersion, kind, metadata, status. */
-type SharedField = "apiVersion" | "kind" | "metadata" | "status";
+/** What every kind has is told apart from the kinds; so is a status of no form of its own. */
+type SharedField = "apiVersion" | "kind" | "metadata";
 
 type KnownField<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] } & string;
 
 type OwnField<T> = {
-  [K in KnownField<T>]: [Exclude<T[K], undefined>] extends [never] ? never : K;
+  [K in KnownField<T>]: [Exclude<T[K], undefined>] extends [never]
+    ? never
+    : K extends "status"
+      ? unknown extends T[K]
+        ? never
+        : K
+      : K;
 }[KnownField<T>] extends infer Field
   ? Exclude<Field & string, SharedField>
   : never;
