@@ -5,6 +5,7 @@ import { WeftError } from "../lib/weft-error.ts";
 import type { CliContext } from "./context.ts";
 import { addOutputOption, type OutputFormat, writeLines, writeValue } from "./output/format.ts";
 import { paint } from "./output/style.ts";
+import { writeSilentReplicas } from "./silent-replicas.ts";
 import { createUsageError } from "./usage-error.ts";
 
 const LIST_EXAMPLES = `
@@ -55,6 +56,7 @@ async function listProxies(context: CliContext, format: OutputFormat): Promise<v
   const client = await context.openApi();
   try {
     const proxies = (await client.proxies()).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    await writeSilentReplicas(context, client, "proxies");
     if (format !== "table") await writeValue(context.stdout, format, { items: proxies });
     else if (proxies.length === 0) context.stderr.write(`${paint(context.stderr, "dim", "No proxies yet")}\n`);
     else await writeProxies(context, proxies);

@@ -5,6 +5,7 @@ import { parseDurationMs } from "../lib/duration.ts";
 import type { CliContext } from "./context.ts";
 import { addOutputOption, type OutputFormat, writeLines, writeValue } from "./output/format.ts";
 import { paint } from "./output/style.ts";
+import { writeSilentReplicas } from "./silent-replicas.ts";
 import { createUsageError } from "./usage-error.ts";
 
 const EXAMPLES = `
@@ -58,7 +59,11 @@ async function stat(context: CliContext, options: StatOptions): Promise<void> {
   const client = await context.openApi();
   try {
     if (options.watch === true) await watch(context, client, { ...options, windowMs });
-    else await print(context, options, await read(client, options, windowMs));
+    else {
+      const rows = await read(client, options, windowMs);
+      await writeSilentReplicas(context, client, "traffic");
+      await print(context, options, rows);
+    }
   } finally {
     client.close();
   }

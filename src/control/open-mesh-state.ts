@@ -102,6 +102,8 @@ async function openShared(
       });
       steps.add(() => session.close());
       await session.start();
+      // Whoever went may have had the jobs.
+      steps.add(directory.onChange(() => session.beat()));
       return { directory, jobs: session };
     },
   };

@@ -1,5 +1,6 @@
 import type { ApiClient } from "../apiserver/api-client.ts";
 import { WeftError } from "../lib/weft-error.ts";
+import type { ApiCertificateFiles } from "../control-bootstrap.ts";
 import type { BoundAddress, IngressPort } from "../proxy-node.ts";
 import type { Random } from "../random/random.ts";
 import type { ControlPlane } from "./control-plane.ts";
@@ -9,6 +10,7 @@ import { FreePorts, isPortFree } from "./free-port.ts";
 import type { Home } from "./home.ts";
 import type { Instance } from "./instance.ts";
 import type { Sidecar } from "./sidecar.ts";
+import { prepareStore, readStore } from "./read-store.ts";
 import { removeOldEndpoints, syncResources } from "./sync-resources.ts";
 import { waitUntilSynced } from "./wait-until-synced.ts";
 import type { VersionEntry } from "./weft-yaml.ts";
@@ -20,6 +22,8 @@ export interface MeshRunnerOptions extends WorkloadSettings {
   readonly home: Home;
   readonly random: Random;
   readonly api: BoundAddress;
+  readonly apiNames: readonly string[];
+  readonly apiCertificate: ApiCertificateFiles | null;
   readonly xds: BoundAddress;
   readonly onNotice: (message: string) => void;
 }
@@ -37,6 +41,8 @@ export class MeshRunner {
   readonly #ingress: Sidecar | null;
   /** Sidecars may join once the endpoints of the last run are gone. */
   readonly #canJoin: Promise<void>;
+  /** Other control planes, and other runners, may be of the same mesh. */
+  readonly #isShared: boolean;
   #isStopping = false;
   /** The control plane could not start: that is said once, and not again for each proxy that waited for it. */
   #hasFailed = false;
@@ -72,7 +78,13 @@ export class MeshRunner {
     control.started.catch(() => {
       this.#hasFailed = true;
     });
-    this.#canJoin = this.#control.started.then(() => removeOldEndpoints(this.#control.api()));
+    const workloads = loaded.config.services.flatMap((service) =>
+      service.versions.flatMap((version) => listWorkloads(service, version)),
+    );
+    // Others may run parts of the same mesh: what is theirs is left alone.
+    this.#isShared = readStore(loaded, options.home.path).kind === "etcd";
+    const own = this.#isShared ? new Set(workloads) : null;
+    this.#canJoin = this.#control.started.then(() => removeOldEndpoints(this.#control.api(), own));
     this.#canJoin.catch(() => undefined);
     this.#publisher = new EndpointPublisher({
       clock,
@@ -114,11 +126,16 @@ export class MeshRunner {
       };
     });
     const { access, certificateLifetime, egress, mesh, trustDomain } = this.#options.loaded.config;
-    const { api, xds } = this.#options;
+    const { api, apiCertificate, apiNames, xds } = this.#options;
+    const store = readStore(this.#options.loaded, this.#options.home.path);
+    await prepareStore(store, this.#options.home.path, this.#options.random);
     this.#control.configure({
+      store,
       mesh,
       trustDomain,
       api,
+      apiNames,
+      apiCertificate,
       xds,
       defaults: { access, egress, certificateLifetime },
       logLevel: "info",
@@ -128,7 +145,7 @@ export class MeshRunner {
     const address = await this.#control.started;
     this.#options.home.publish(address);
     await this.#canJoin;
-    await syncResources(this.#control.api(), this.#options.loaded.resources);
+    await syncResources(this.#control.api(), this.#options.loaded.resources, { removesOthers: !this.#isShared });
     this.#onProgress();
     await ready;
     await waitUntilSynced({

@@ -76,6 +76,7 @@ test("parseWeftYaml() reads the example of the design with every default", () =>
         versions: [{ name: "", source: { kind: "address", host: "127.0.0.1", port: 5432 }, zone: "" }],
       },
     ],
+    store: null,
     resources: ["policies/*.yaml"],
   } satisfies WeftYaml);
 });
@@ -246,4 +247,15 @@ services:
   const { config } = parseWeftYaml(text, "weft.yaml");
   const zones = config?.services.flatMap(({ versions }) => versions.map(({ zone }) => zone));
   assert.deepEqual([config?.zone, zones], ["a", ["a", "b", "c"]]);
+});
+
+test("parseWeftYaml() reads a store, alone or with its files, and refuses what is none", () => {
+  assert.deepEqual(parse("mesh: m\nstore: etcd://h1:2379,h2:2379").store, { url: "etcd://h1:2379,h2:2379", files: {} });
+  const text = "mesh: m\nstore: { url: 'etcds://h:2379', ca: ca.pem, user: weft, passwordFile: pw }";
+  const files = { ca: "ca.pem", user: "weft", passwordFile: "pw" };
+  assert.deepEqual(parse(text).store, { url: "etcds://h:2379", files });
+  assert.equal(parse("mesh: m").store, null);
+  for (const bad of ["etcd://", "etcd://h", "http://h:2379", "etcd://weft:secret@h:2379", "{ ca: ca.pem }", "5"]) {
+    assert.match(problemsOf(`mesh: m\nstore: ${bad}`).join(), /expected .*etcd:\/\/host:port/, bad);
+  }
 });

@@ -10,6 +10,7 @@ import {
   INGRESS_ACCOUNT,
   type IngressEntry,
   type ServiceEntry,
+  type StoreEntry,
   type VersionEntry,
   type WeftYaml,
 } from "./weft-yaml.ts";
@@ -18,6 +19,7 @@ import {
   type WrittenIngress,
   type WrittenInstances,
   type WrittenService,
+  type WrittenStore,
   type WrittenWeftYaml,
 } from "./weft-yaml-schema.ts";
 
@@ -92,9 +94,16 @@ function toConfig(written: WrittenWeftYaml, problems: Problems): WeftYaml {
     ingress: written.ingress.map((entry) => toIngress(entry, services)),
     ingressWorkers: written.ingressWorkers ?? 1,
     zone: written.zone ?? "",
+    store: written.store === undefined ? null : toStore(written.store),
     services,
     resources: written.resources,
   };
+}
+
+function toStore(written: string | WrittenStore): StoreEntry {
+  if (typeof written === "string") return { url: written, files: {} };
+  const { url, ...files } = written;
+  return { url, files };
 }
 
 function toIngress(written: WrittenIngress, services: readonly ServiceEntry[]): IngressEntry {

@@ -2,18 +2,21 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { CliContext } from "../cli/context.ts";
 import { printProblems } from "../cli/output/problem-printer.ts";
+import { toApiUrls } from "../apiserver/api-urls.ts";
 import type { MeshDefaults, StoreSettings } from "../control-bootstrap.ts";
-import { ensureSealingKey } from "../control/secrets/sealing-key.ts";
 import { isTrustDomain } from "../identity/spiffe-id.ts";
 import { JsonLog } from "../lib/log.ts";
 import { WeftError } from "../lib/weft-error.ts";
 import type { BoundAddress } from "../proxy-node.ts";
 import { isDnsLabel } from "../resources/name-schema.ts";
 import { formatWallTime } from "../time/wall-time.ts";
+import { formatAuditPath } from "./audit-path.ts";
 import { openHome } from "./home.ts";
-import { InvalidWeftYamlError, loadWeftYaml } from "./load-weft-yaml.ts";
-import { formatSecretsKeyPath, parseStore, type StoreFiles } from "./parse-store.ts";
-import type { WeftYaml } from "./weft-yaml.ts";
+import { InvalidWeftYamlError, type LoadedWeftYaml, loadWeftYaml } from "./load-weft-yaml.ts";
+import { resolveCertificate } from "./resolve-certificate.ts";
+import type { ApiSettings } from "./up.ts";
+import { parseStore, type StoreFiles } from "./parse-store.ts";
+import { LOCAL_STORE, prepareStore, readStore } from "./read-store.ts";
 
 export interface RunControlPlaneOptions {
   /** weft.yaml or its folder. */
@@ -25,7 +28,7 @@ export interface RunControlPlaneOptions {
   readonly store: string | null;
   /** Relative to the working folder. */
   readonly storeFiles: StoreFiles;
-  readonly api: BoundAddress;
+  readonly api: ApiSettings;
   readonly xds: BoundAddress;
   readonly advertise: { readonly host: string; readonly port: number } | null;
 }
@@ -46,10 +49,7 @@ export async function runControlPlane(context: CliContext, options: RunControlPl
   try {
     const settings = readSettings(context, options, home.path);
     const { store } = settings;
-    // A file that was named is never made: a typing error would make a key that nobody else has.
-    if (store.kind === "etcd" && store.secretsKeyFile === formatSecretsKeyPath(home.path)) {
-      await ensureSealingKey(store.secretsKeyFile, random);
-    }
+    await prepareStore(store, home.path, random);
     const log = new JsonLog({
       level: "info",
       timestamp: () => formatWallTime(clock.wallMs()),
@@ -66,7 +66,10 @@ export async function runControlPlane(context: CliContext, options: RunControlPl
       trustDomain: settings.trustDomain,
       store,
       advertise: options.advertise,
-      api: options.api,
+      api: { address: options.api.address, port: options.api.port },
+      apiNames: options.api.names,
+      apiCertificate: resolveCertificate(context.cwd, options.api.certificate),
+      auditFile: formatAuditPath(home.path),
       xds: options.xds,
       apiToken: home.token,
       defaults: settings.defaults,
@@ -75,11 +78,18 @@ export async function runControlPlane(context: CliContext, options: RunControlPl
       log,
     });
     try {
-      const api = formatAddress({ ...options.api, port: plane.apiPort });
+      const urls = toApiUrls({ ...options.api, port: plane.apiPort });
       const xds = formatAddress({ ...options.xds, port: plane.xdsPort });
-      home.publish({ api: `http://${api}`, xds });
+      home.publish({
+        api: urls.local,
+        xds,
+        urls,
+        caPem: plane.trustBundlePem,
+        serverCertificate: options.api.certificate === null ? "mesh" : "given",
+        mesh: settings.mesh,
+      });
       stdout.write(`weft control plane of mesh ${settings.mesh} is ready\n`);
-      stdout.write(`  API: http://${api} (state and token: ${home.path})\n`);
+      stdout.write(`  API: ${urls.local} (state and token: ${home.path})\n`);
       stdout.write(`  proxies: ${xds}\n`);
       stdout.write(`  store: ${formatStore(store, home.path)}\n`);
       await interrupted;
@@ -94,21 +104,23 @@ export async function runControlPlane(context: CliContext, options: RunControlPl
 
 function readSettings(context: CliContext, options: RunControlPlaneOptions, home: string): MeshSettings {
   const given = readMesh(context, options);
-  const chosen = options.store ?? "lmdb:";
-  const place = { folder: context.cwd, home };
-  const store: StoreSettings =
-    options.store === null ? { kind: "lmdb", path: null } : parseStore(chosen, options.storeFiles, place);
-  if ("services" in given) {
-    const { mesh, trustDomain, access, egress, certificateLifetime } = given;
+  const own = { folder: context.cwd, home };
+  const chosen = options.store === null ? null : parseStore(options.store, options.storeFiles, own);
+  if ("config" in given) {
+    const { mesh, trustDomain, access, egress, certificateLifetime } = given.config;
+    const store = chosen ?? readStore(given, home);
     return { mesh, trustDomain, store, defaults: { access, egress, certificateLifetime } };
   }
   const trustDomain = options.trustDomain ?? `${given.mesh}.mesh`;
   if (!isTrustDomain(trustDomain))
     throw createUsageProblem(`the trust domain "${trustDomain}"`, "a-z, 0-9, -, . and _");
-  return { mesh: given.mesh, trustDomain, store, defaults: DEFAULTS };
+  return { mesh: given.mesh, trustDomain, store: chosen ?? LOCAL_STORE, defaults: DEFAULTS };
 }
 
-function readMesh(context: CliContext, { file, mesh }: RunControlPlaneOptions): WeftYaml | { readonly mesh: string } {
+function readMesh(
+  context: CliContext,
+  { file, mesh }: RunControlPlaneOptions,
+): LoadedWeftYaml | { readonly mesh: string } {
   if (file === null) {
     if (mesh !== null && isDnsLabel(mesh)) return { mesh };
     throw createUsageProblem(mesh === null ? "neither --mesh nor a file" : `the mesh "${mesh}"`, "a mesh's name");
@@ -117,7 +129,7 @@ function readMesh(context: CliContext, { file, mesh }: RunControlPlaneOptions): 
   const path = resolve(context.cwd, file);
   const inside = join(path, "weft.yaml");
   try {
-    return loadWeftYaml(existsSync(inside) ? inside : path, context.cwd).config;
+    return loadWeftYaml(existsSync(inside) ? inside : path, context.cwd);
   } catch (error) {
     if (error instanceof InvalidWeftYamlError) printProblems(context.stderr, error.problems);
     throw error;

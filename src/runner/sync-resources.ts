@@ -1,4 +1,5 @@
 import type { ApiClient } from "../apiserver/api-client.ts";
+import { WORKLOAD_LABEL } from "../control/stale-workloads.ts";
 import { runLimited } from "./run-limited.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { GroupKind, ResourceKey } from "../store/store.ts";
@@ -18,20 +19,34 @@ const SYNCED_KINDS: readonly GroupKind[] = [
 
 const CONCURRENT_CALLS = 8;
 
+export interface SyncOptions {
+  /** False where other runners write resources of their own into the same mesh. Default true. */
+  readonly removesOthers?: boolean;
+}
+
 type Api = Pick<ApiClient, "apply" | "delete" | "list">;
 
-/** Removes the endpoints that an earlier run of this mesh left in the store: nobody listens there now. */
-export async function removeOldEndpoints(api: Api): Promise<void> {
+/**
+ * Removes the endpoints that an earlier run of this mesh left in the store: nobody listens there now. `workloads` are those
+ * of this run; null: all are.
+ */
+export async function removeOldEndpoints(api: Api, workloads: ReadonlySet<string> | null = null): Promise<void> {
   const { items } = await api.list(ENDPOINT_SLICE, { labelSelector: `${MANAGED_BY_LABEL}=weft` });
-  await runLimited(items, CONCURRENT_CALLS, (slice) => api.delete(keyOf(slice, ENDPOINT_SLICE)));
+  const old = items.filter((slice) => workloads?.has(slice.metadata.labels?.[WORKLOAD_LABEL] ?? "") !== false);
+  await runLimited(old, CONCURRENT_CALLS, (slice) => api.delete(keyOf(slice, ENDPOINT_SLICE)));
 }
 
 /**
  * Applies the wanted resources and removes those that an earlier weft.yaml put there. Resources written by hand
  * (`weft apply`) do not have the label and stay.
  */
-export async function syncResources(api: Api, wanted: readonly Resource[]): Promise<void> {
+export async function syncResources(
+  api: Api,
+  wanted: readonly Resource[],
+  { removesOthers = true }: SyncOptions = {},
+): Promise<void> {
   await runLimited(wanted, CONCURRENT_CALLS, (resource) => api.apply(resource));
+  if (!removesOthers) return;
   const names = new Set(
     wanted.map((resource) => `${resource.kind} ${resource.metadata.namespace}/${resource.metadata.name}`),
   );

@@ -5,6 +5,7 @@ import { APP_PROTOCOLS, type AppProtocol, MAX_WORKERS } from "../proxy-node.ts";
 import { dnsLabel, isDnsSubdomain } from "../resources/name-schema.ts";
 import { portNumber } from "../resources/port-schema.ts";
 import { strictObject } from "../resources/strict-object.ts";
+import { isStore, STORE_RULE } from "./parse-store.ts";
 
 /** weft.yaml as written. Defaults that depend on other fields are applied in `parse-weft-yaml.ts`. */
 export interface WrittenWeftYaml {
@@ -16,8 +17,20 @@ export interface WrittenWeftYaml {
   readonly ingress: readonly WrittenIngress[];
   readonly ingressWorkers?: number | "auto";
   readonly zone?: string;
+  readonly store?: string | WrittenStore;
   readonly services: Readonly<Record<string, WrittenService>>;
   readonly resources: readonly string[];
+}
+
+/** A store that needs files. */
+export interface WrittenStore {
+  readonly url: string;
+  readonly ca?: string;
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
+  readonly secretsKey?: string;
 }
 
 export interface WrittenIngress {
@@ -133,6 +146,25 @@ const lifetime: z.ZodType<string> = z.string(LIFETIME_RULE).refine((text) => {
   return ms !== null && ms >= MIN_CERTIFICATE_LIFETIME_MS && ms <= MAX_CERTIFICATE_LIFETIME_MS;
 }, LIFETIME_RULE);
 
+const storeUrl: z.ZodType<string> = z.string(STORE_RULE).refine(isStore, STORE_RULE);
+const storeFile = z.string("a path").min(1, "a path").exactOptional();
+
+const store: z.ZodType<string | WrittenStore> = z.union(
+  [
+    storeUrl,
+    strictObject<WrittenStore>({
+      url: storeUrl,
+      ca: storeFile,
+      certificate: storeFile,
+      key: storeFile,
+      user: z.string("a user of etcd").min(1, "a user of etcd").exactOptional(),
+      passwordFile: storeFile,
+      secretsKey: storeFile,
+    }),
+  ],
+  `${STORE_RULE}; or an object with such a url, and ca, certificate, key, user, passwordFile, secretsKey`,
+);
+
 /** Every message says what is expected; give it to `checkSchema`. */
 export const weftYamlSchema: z.ZodType<WrittenWeftYaml> = strictObject<WrittenWeftYaml>({
   mesh: dnsLabel,
@@ -146,6 +178,7 @@ export const weftYamlSchema: z.ZodType<WrittenWeftYaml> = strictObject<WrittenWe
   ingress: z.array(ingress, "a list of ingress listeners").default([]),
   ingressWorkers: workers.exactOptional(),
   zone: dnsLabel.exactOptional(),
+  store: store.exactOptional(),
   services: z.preprocess((value) => value ?? {}, z.record(dnsLabel, service, "services by name")),
   resources: z.array(z.string("a path or glob").min(1, "a path or glob"), "a list of paths and globs").default([]),
 });

@@ -1,4 +1,5 @@
 import type { AppProtocol } from "../proxy-node.ts";
+import type { StoreFiles } from "./parse-store.ts";
 
 /**
  * What `weft up` runs, after defaults: see docs/weft-yaml.md. Made by `parseWeftYaml`; turned into resources by
@@ -20,9 +21,17 @@ export interface WeftYaml {
   readonly ingressWorkers: number | "auto";
   /** Where everything runs that does not say otherwise; default "" (unknown). */
   readonly zone: string;
+  /** Where resources are kept, with paths relative to the folder of the file; null: LMDB in the state folder. */
+  readonly store: StoreEntry | null;
   readonly services: readonly ServiceEntry[];
   /** Paths and globs of resource files, relative to the folder of the file. */
   readonly resources: readonly string[];
+}
+
+export interface StoreEntry {
+  /** As `parseStore` reads it. */
+  readonly url: string;
+  readonly files: StoreFiles;
 }
 
 /** One north–south listener. */

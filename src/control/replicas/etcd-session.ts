@@ -19,6 +19,8 @@ export interface EtcdSessionOptions {
 /** A control plane that died is forgotten after this long; its jobs then go to another. */
 export const SESSION_SECONDS = 15;
 const RENEW_MS = 4_000;
+/** Closing waits no longer for etcd. */
+const CLOSE_MS = 1_000;
 /** A write begun while the lease was held may still be carried out this much later: etcd's request timeout and some. */
 const JOB_MARGIN_MS = 6_000;
 
@@ -63,9 +65,13 @@ export class EtcdSession implements JobLease {
     if (this.#closed) return;
     this.#closed = true;
     this.#timer?.clear();
-    await this.#beating;
+    const { client, clock } = this.#options;
+    const revoked = this.#beating.then(async () => {
+      if (this.#leaseId !== 0) await client.revokeLease(this.#leaseId).catch(() => undefined);
+    });
     // Without an answer it ends by itself.
-    if (this.#leaseId !== 0) await this.#options.client.revokeLease(this.#leaseId).catch(() => undefined);
+    const limit = new Promise<void>((resolve) => clock.after(CLOSE_MS, resolve, undefined));
+    await Promise.race([revoked, limit]);
   }
 
   async #tryToBeat(): Promise<void> {

@@ -15,8 +15,8 @@ import { AUTHENTICATE, type MessageCodec } from "./etcd-messages.ts";
 
 const REQUEST_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 2_000;
-/** An election takes one to three seconds; who asks meanwhile waits instead of failing. */
-const GIVE_UP_MS = 10_000;
+/** An election takes one to three seconds; who asks meanwhile waits instead of failing. Clients of the API wait 10 s. */
+const GIVE_UP_MS = 6_000;
 const FIRST_PAUSE_MS = 50;
 const LAST_PAUSE_MS = 1_000;
 
