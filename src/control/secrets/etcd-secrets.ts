@@ -48,7 +48,9 @@ export class EtcdSecrets implements SharedSecrets {
     throw new WeftError(
       "WEFT_SECRETS_KEY",
       `Cannot open the mesh's secret ${this.describe(name)}: found it sealed with another key; expected the key that this control plane was given`,
-      { hint: "Every control plane of a mesh needs the same key file: copy secrets.key from the home of one that runs, or name it with --secrets-key" },
+      {
+        hint: "Every control plane of a mesh needs the same key file: copy secrets.key from the home of one that runs, or name it with --secrets-key",
+      },
     );
   }
 
