@@ -234,7 +234,7 @@ test(
       .api()
       .get({ ...SERVICE, name: "echo" })
       .catch((error: unknown) => error as WeftError);
-    assert.match(String(service instanceof Error ? service.message : "no error"), /Cannot reach etcd/);
+    assert.match(service instanceof Error ? service.message : "no error", /Cannot reach etcd/);
     const write = {
       apiVersion: "v1",
       kind: "Service",

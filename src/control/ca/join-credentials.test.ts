@@ -45,7 +45,7 @@ test("JoinCredentials.redeem() admits exactly one of many concurrent calls at se
   const options = createOptions();
   const planes = [new JoinCredentials(options), new JoinCredentials(options), new JoinCredentials(options)] as const;
   const { credential } = await planes[0].grant(BINDING);
-  const calls = Array.from({ length: 51 }, (_, i) => planes[i % 3]?.redeem(credential, BINDING.workload));
+  const calls = Array.from({ length: 51 }, (_, i) => (planes[i % 3] ?? planes[0]).redeem(credential, BINDING.workload));
   const results = await Promise.allSettled(calls);
   assert.equal(results.filter((result) => result.status === "fulfilled").length, 1);
   for (const result of results) {
