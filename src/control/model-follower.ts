@@ -7,7 +7,7 @@ import { validateResource } from "../resources/validate.ts";
 import { encodeKey, toResourceKey } from "../store/store-key.ts";
 import type { Store, WatchEvent } from "../store/store.ts";
 import type { Clock, Timer } from "../time/clock.ts";
-import { compileModel } from "./model/compile-model.ts";
+import { ModelCompiler } from "./model/model-compiler.ts";
 import type { MeshModel } from "./model/mesh-model.ts";
 
 export interface ModelFollowerOptions {
@@ -16,7 +16,7 @@ export interface ModelFollowerOptions {
   readonly log: Log;
   /** Called with each model that differs from the one before. When it throws, the model before stays in force. */
   readonly onModel: (model: MeshModel) => void;
-  /** Default `compileModel`. */
+  /** Default: a ModelCompiler's. */
   readonly compile?: (resources: readonly Resource[], previous: MeshModel | null) => MeshModel;
 }
 
@@ -32,6 +32,7 @@ const RELIST_MS = 1_000;
 export class ModelFollower {
   readonly #options: ModelFollowerOptions;
   readonly #resources: Map<string, Resource> = new Map();
+  readonly #compiler: ModelCompiler = new ModelCompiler();
   #model: MeshModel | null = null;
   #stopWatch: (() => void) | null = null;
   #timer: Timer | null = null;
@@ -86,7 +87,7 @@ export class ModelFollower {
     const { items, resourceVersion } = await store.listAll();
     if (this.#closed) return;
     const keys = new Set(items.map((resource) => encodeKey(toResourceKey(resource))));
-    for (const key of this.#resources.keys()) if (!keys.has(key)) this.#resources.delete(key);
+    for (const [key, resource] of this.#resources) if (!keys.has(key)) this.#remove(key, resource);
     for (const resource of items) this.#admit(resource);
     this.#stopWatch = store.watch({
       fromVersion: resourceVersion,
@@ -96,9 +97,14 @@ export class ModelFollower {
   }
 
   #onEvent({ type, resource }: WatchEvent): void {
-    if (type === "DELETED") this.#resources.delete(encodeKey(toResourceKey(resource)));
+    if (type === "DELETED") this.#remove(encodeKey(toResourceKey(resource)), resource);
     else this.#admit(resource);
     this.#compileSoon();
+  }
+
+  #remove(key: string, resource: Resource): void {
+    this.#resources.delete(key);
+    this.#compiler.delete(resource);
   }
 
   #admit(stored: Resource): void {
@@ -108,6 +114,7 @@ export class ModelFollower {
     const { resource, problems } = validateResource(stored, { file: "store" });
     if (resource !== null) {
       this.#resources.set(key, resource);
+      this.#compiler.put(resource);
       return;
     }
     const inForce = this.#resources.has(key) ? "its last valid state stays in force" : "it is left out";
@@ -145,9 +152,10 @@ export class ModelFollower {
 
   #compile(): void {
     if (this.#closed) return;
-    const { compile = compileModel, onModel, log } = this.#options;
+    const { compile, onModel, log } = this.#options;
     try {
-      const model = compile([...this.#resources.values()], this.#model);
+      const model =
+        compile === undefined ? this.#compiler.compile() : compile([...this.#resources.values()], this.#model);
       if (model === this.#model) return;
       onModel(model);
       this.#model = model;

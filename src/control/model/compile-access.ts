@@ -10,13 +10,22 @@ import { keyOf, type ResourceIndex } from "./resource-index.ts";
  * group or match allows nothing, and a target without rules or sources opens nothing.
  */
 export function compileAccess(index: ResourceIndex, conditions: ConditionLog): Map<string, AccessModel> {
+  return joinTargets(index.targets, (target) => compileTarget(target, index, conditions));
+}
+
+/** `compile` gives null for a target that opens nothing. */
+export function joinTargets(
+  targets: readonly TrafficTarget[],
+  compile: (target: TrafficTarget) => TargetModel | null,
+): Map<string, AccessModel> {
   const drafts = new Map<string, { namespace: string; serviceAccount: string; targets: TargetModel[] }>();
-  for (const target of index.targets) {
-    if (!isAcceptable(target, conditions)) continue;
+  for (const target of targets) {
+    const compiled = compile(target);
+    if (compiled === null) continue;
     const { namespace, name: serviceAccount } = target.spec.destination;
     const key = `${namespace}/${serviceAccount}`;
     const draft = drafts.get(key) ?? { namespace, serviceAccount, targets: [] };
-    draft.targets.push(compileTarget(target, index, conditions));
+    draft.targets.push(compiled);
     drafts.set(key, draft);
   }
   for (const draft of drafts.values()) draft.targets.sort((one, other) => compareText(one.key, other.key));
@@ -47,7 +56,13 @@ function isAcceptable(target: TrafficTarget, conditions: ConditionLog): boolean 
   return true;
 }
 
-function compileTarget(target: TrafficTarget, index: ResourceIndex, conditions: ConditionLog): TargetModel {
+/** Null for a target that must not be in force. */
+export function compileTarget(
+  target: TrafficTarget,
+  index: ResourceIndex,
+  conditions: ConditionLog,
+): TargetModel | null {
+  if (!isAcceptable(target, conditions)) return null;
   const sources = new Set<string>();
   for (const source of target.spec.sources) {
     if (source.kind === "ServiceAccount") sources.add(`${source.namespace}/${source.name}`);

@@ -138,6 +138,7 @@ function compareEndpoints(one: EndpointModel, other: EndpointModel): number {
     compareText(one.address, other.address) ||
     one.port - other.port ||
     compareText(one.version, other.version) ||
-    compareText(one.workload, other.workload)
+    compareText(one.workload, other.workload) ||
+    compareText(one.zone, other.zone)
   );
 }

@@ -22,7 +22,7 @@ export function compileModel(resources: readonly Resource[], previous: MeshModel
   const { services, workloads } = compileServices(index, conditions);
   const access = compileAccess(index, conditions);
   const model: MeshModel = {
-    settings: index.mesh === null ? DEFAULT_SETTINGS : compileSettings(index.mesh),
+    settings: compileSettings(index.mesh),
     services,
     access,
     workloads,
@@ -31,7 +31,9 @@ export function compileModel(resources: readonly Resource[], previous: MeshModel
   return shareStructure(previous, model);
 }
 
-function compileSettings(mesh: Mesh): MeshSettings {
+/** `mesh` null: there is no such resource. */
+export function compileSettings(mesh: Mesh | null): MeshSettings {
+  if (mesh === null) return DEFAULT_SETTINGS;
   const { access, egress, certificateLifetime } = mesh.spec;
   return {
     access,

@@ -22,24 +22,18 @@ export interface CompiledServices {
 
 export function compileServices(index: ResourceIndex, conditions: ConditionLog): CompiledServices {
   const splits = compileSplits(index, conditions);
-  const byService = groupPolicies({ index, conditions });
+  const policies = compileAllPolicies(index, splits, conditions);
   const workloads = new Map<string, WorkloadDraft>();
   const models: [string, ServiceModel][] = [];
   for (const [key, service] of index.services) {
     const slices = index.slices.get(key) ?? [];
-    const table = splits.get(key) ?? null;
-    const policies = compilePolicies(service, byService.get(key) ?? [], { index, conditions, splits: table });
-    models.push([key, compileService(service, slices, { splits: table, policies })]);
+    models.push([key, compileService(service, slices, { splits: splits.get(key), policies: policies.get(key) })]);
     for (const port of tcpPorts(service)) collectWorkloads(slices, port, workloads);
   }
   for (const [key, table] of splits) {
     if (!index.services.has(key)) models.push([key, compileBareRoot(key, table)]);
   }
-  for (const [key, slices] of index.slices) {
-    const service = index.services.get(key);
-    const portNames = service === undefined ? null : new Set(tcpPorts(service).map((port) => port.name));
-    reportSlices(slices, portNames, conditions);
-  }
+  for (const [key, slices] of index.slices) reportServiceSlices(index.services.get(key), slices, conditions);
   return {
     services: new Map(models.sort(([one], [other]) => compareText(one, other))),
     workloads: new Map(
@@ -50,12 +44,39 @@ export function compileServices(index: ResourceIndex, conditions: ConditionLog):
   };
 }
 
-interface ServiceRules {
-  readonly splits: SplitTable | null;
-  readonly policies: ReadonlyMap<number, PortPolicies>;
+/** By key of the Service, those that have any. */
+export function compileAllPolicies(
+  index: ResourceIndex,
+  splits: ReadonlyMap<string, SplitTable>,
+  conditions: ConditionLog,
+): Map<string, ReadonlyMap<number, PortPolicies>> {
+  const compiled = new Map<string, ReadonlyMap<number, PortPolicies>>();
+  for (const [key, policies] of groupPolicies({ index, conditions })) {
+    const service = index.services.get(key);
+    if (service === undefined) continue;
+    const table = splits.get(key) ?? null;
+    compiled.set(key, compilePolicies(service, policies, { index, conditions, splits: table }));
+  }
+  return compiled;
 }
 
-function compileService(service: Service, slices: readonly EndpointSlice[], rules: ServiceRules): ServiceModel {
+/** `service` undefined: there is none of that name. */
+export function reportServiceSlices(
+  service: Service | undefined,
+  slices: readonly EndpointSlice[],
+  conditions: ConditionLog,
+): void {
+  const portNames = service === undefined ? null : new Set(tcpPorts(service).map((port) => port.name));
+  reportSlices(slices, portNames, conditions);
+}
+
+/** What others say of one Service; undefined = nothing. */
+export interface ServiceRules {
+  readonly splits: SplitTable | undefined;
+  readonly policies: ReadonlyMap<number, PortPolicies> | undefined;
+}
+
+export function compileService(service: Service, slices: readonly EndpointSlice[], rules: ServiceRules): ServiceModel {
   const { splits, policies } = rules;
   const { namespace, name } = service.metadata;
   const ports = tcpPorts(service).map((port): ServicePortModel => ({
@@ -63,13 +84,13 @@ function compileService(service: Service, slices: readonly EndpointSlice[], rule
     protocol: portProtocol(port),
     ...compilePortEndpoints(slices, port.name),
     splits: splits?.get(port.port)?.splits ?? [],
-    ...(policies.get(port.port) ?? NO_POLICIES),
+    ...(policies?.get(port.port) ?? NO_POLICIES),
   }));
   return { namespace, name, exists: true, ports };
 }
 
 /** The root of a TrafficSplit that is no Service: callers can use the name, and the split says where they get to. */
-function compileBareRoot(key: string, table: SplitTable): ServiceModel {
+export function compileBareRoot(key: string, table: SplitTable): ServiceModel {
   const slash = key.indexOf("/");
   const ports = [...table.entries()]
     .sort(([one], [other]) => one - other)

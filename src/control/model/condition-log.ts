@@ -9,8 +9,15 @@ export class ConditionLog {
   add(resource: Resource, type: Condition["type"], finding: Finding): void {
     const { kind, metadata } = resource;
     const { reason, message } = finding;
-    const key = [kind, metadata.namespace, metadata.name, type, reason, message].join("\0");
-    this.#found.set(key, { kind, namespace: metadata.namespace, name: metadata.name, type, reason, message });
+    this.addAll([{ kind, namespace: metadata.namespace, name: metadata.name, type, reason, message }]);
+  }
+
+  /** What another log gathered. */
+  addAll(conditions: readonly Condition[]): void {
+    for (const condition of conditions) {
+      const { kind, namespace, name, type, reason, message } = condition;
+      this.#found.set([kind, namespace, name, type, reason, message].join("\0"), condition);
+    }
   }
 
   list(): Condition[] {
