@@ -18,7 +18,7 @@ const ON = {
   retryBudget: { ratio: 0.2, minPerSecond: 10 },
   overload: { concurrency: "adaptive" },
   timeouts: { request: "10s", response: "5s", perTry: "4s", streamIdle: "60s" },
-  retries: { attempts: 3, on: ["connect", "reset", "timeout", "gateway-error"] },
+  retries: { attempts: 3, conditions: ["connect", "reset", "timeout", "gateway-error"] },
   rateLimits: [
     { name: "all", requests: 1_000_000, period: "1s" },
     { name: "each", requests: 1_000_000, period: "1s", by: "caller" },

@@ -20,7 +20,7 @@ export interface Timeouts {
 
 export interface Retries {
   readonly attempts?: number;
-  readonly on?: readonly (RetryWord | number)[];
+  readonly conditions?: readonly (RetryWord | number)[];
   readonly anyMethod?: boolean;
   readonly backoff?: { readonly base?: string; readonly max?: string };
   readonly maxRetryAfter?: string;
@@ -105,7 +105,7 @@ export const timeouts: z.ZodType<Timeouts> = strictObject<Timeouts>({
 
 export const retries: z.ZodType<Retries> = strictObject<Retries>({
   attempts: wholeBetween(0, 20).exactOptional(),
-  on: z
+  conditions: z
     .array(
       z.union([z.enum(RETRY_WORDS), wholeBetween(400, 599)], `${RETRY_WORDS.join(", ")}, or a status of 400 to 599`),
       "a list of conditions",

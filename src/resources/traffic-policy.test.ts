@@ -97,7 +97,7 @@ describe("a TrafficPolicy", () => {
         "retryBudget: { ratio: 0.1 }",
         "overload: { priorities: [high, low] }",
         "timeouts: { connect: 1s, request: 10s, perTry: 2s }",
-        "retries: { attempts: 3, on: [connect, 5xx, 429, grpc-unavailable], backoff: { base: 10ms } }",
+        "retries: { attempts: 3, conditions: [connect, 5xx, 429, grpc-unavailable], backoff: { base: 10ms } }",
         "sticky: { header: X-User }",
         "rateLimits: [{ name: all, requests: 100, by: caller, overrides: [{ caller: default/web, requests: 5 }] }]",
         `faults: [{ name: late, until: '${LATER}', delay: { min: 1s, max: 2s }, percentage: 0.5 }]`,

@@ -92,7 +92,7 @@ services:
   });
   await applyPolicy("tuned", {
     timeouts: { perTry: "500ms" },
-    retries: { on: ["connect", "reset", "timeout", "5xx"] },
+    retries: { conditions: ["connect", "reset", "timeout", "5xx"] },
     // Short, so that the next failure finds both instances in use again.
     outlierDetection: { consecutive5xx: 3, consecutiveGatewayErrors: 3, baseEjection: "1s", maxEjection: "2s" },
   });

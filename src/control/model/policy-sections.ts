@@ -217,7 +217,7 @@ function toRetries(written: Retries): RetriesModel {
   const on = new Set<RetryCondition>();
   const statuses: number[] = [];
   const grpcStatuses: number[] = [];
-  for (const condition of written.on ?? (["connect", "reset"] as const)) {
+  for (const condition of written.conditions ?? (["connect", "reset"] as const)) {
     if (typeof condition === "number") statuses.push(condition);
     else if (condition in GRPC_STATUSES) grpcStatuses.push(GRPC_STATUSES[condition as keyof typeof GRPC_STATUSES]);
     else on.add(CONDITIONS[condition as keyof typeof CONDITIONS]);
