@@ -213,7 +213,9 @@ test(
     assert.equal(await outboundPort(a, id), port);
     const load = new Load({ port, host: "echo", path: "/who", connections: 8, requestsPerSecond: 200 });
     await load.more(200);
-    assert.ok((await a.api().stat(60_000)).some((row) => row.destination === "default/echo" && row.requests > 0));
+    await waitUntil("its traffic is seen", async () =>
+      (await a.api().stat(60_000)).some((row) => row.destination === "default/echo" && row.requests > 0),
+    );
 
     // The client's control plane dies: its proxy is at the other one soon after.
     const self = (await a.api().replicas()).find(({ isSelf }) => isSelf);
