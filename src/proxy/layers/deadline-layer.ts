@@ -1,4 +1,3 @@
-import { toFieldLines } from "../http1/field-line.ts";
 import { DEADLINE_PASSED, STREAM_IDLE, TIMEOUT } from "../failures.ts";
 import { ANSWERED, CONTINUE } from "../filters/filter.ts";
 import { isEventStream } from "../event-stream.ts";
@@ -6,6 +5,7 @@ import { readGrpcTimeoutMs } from "../grpc-head.ts";
 import { BODY_NONE, FIELD_GRPC_TIMEOUT, FIELD_REQUEST_TIMEOUT, type Head, NO_LINES } from "../head.ts";
 import type { Exchange } from "../exchange.ts";
 import type { ProxyRuntime } from "../runtime.ts";
+import { DeadlineLines } from "./deadline-lines.ts";
 
 /** A quiet stream is looked at so often within its limit, so that bytes need not touch a timer. */
 const QUIET_CHECKS = 4;
@@ -22,6 +22,8 @@ const ZERO = 0x30;
  */
 export class DeadlineLayer {
   readonly #runtime: ProxyRuntime;
+  readonly #httpLines: DeadlineLines = new DeadlineLines((leftMs) => `x-request-timeout-ms: ${leftMs}\r\n`);
+  readonly #grpcLines: DeadlineLines = new DeadlineLines((leftMs) => `grpc-timeout: ${formatGrpcTimeout(leftMs)}\r\n`);
 
   constructor(runtime: ProxyRuntime) {
     this.#runtime = runtime;
@@ -67,12 +69,11 @@ export class DeadlineLayer {
     // What came is as good as ever when less than a millisecond went by.
     if (index >= 0 && x.deadlineIsCallers && nowMs - x.startedMs < 1) return;
     if (index >= 0) request.drop(index);
-    const line = x.grpc ? `grpc-timeout: ${formatGrpcTimeout(left)}\r\n` : `x-request-timeout-ms: ${left}\r\n`;
     if (x.deadlineLines < 0) {
       x.deadlineLines = request.additionCount;
       request.add(NO_LINES);
     }
-    request.additions[x.deadlineLines] = toFieldLines(Buffer.from(line, "latin1"));
+    request.additions[x.deadlineLines] = (x.grpc ? this.#grpcLines : this.#httpLines).find(left);
   }
 
   /** The response has begun: events are sent for as long as anybody listens. */
