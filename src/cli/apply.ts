@@ -4,6 +4,8 @@ import { WeftError } from "../lib/weft-error.ts";
 import type { KnownResource } from "../resources/known-resource.ts";
 import type { Problem } from "../resources/problem.ts";
 import type { Resource } from "../resources/resource.ts";
+import type { SchemaSource } from "../resources/schema-problems.ts";
+import { noteSource } from "../resources/source-annotation.ts";
 import type { CliContext } from "./context.ts";
 import { printError } from "./output/error-printer.ts";
 import { addOutputOption, type OutputFormat, writeValue } from "./output/format.ts";
@@ -46,10 +48,16 @@ async function apply(context: CliContext, paths: readonly string[], format: Outp
   try {
     const warnings = await findWarnings(context, client, read);
     printProblems(context.stderr, [...read.problems, ...warnings]);
-    await applyAll(context, client, await inDependencyOrder(read.resources), format);
+    const resources = read.resources.map((resource) => noteFile(resource, read.sources.get(resource)));
+    await applyAll(context, client, await inDependencyOrder(resources), format);
   } finally {
     client.close();
   }
+}
+
+/** Standard input is no place to go back to. */
+function noteFile(resource: KnownResource, source: SchemaSource | undefined): KnownResource {
+  return source === undefined || source.file === "stdin" ? resource : noteSource(resource, source);
 }
 
 function refuse(context: CliContext, problems: readonly Problem[]): void {

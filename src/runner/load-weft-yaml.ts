@@ -7,6 +7,7 @@ import { parseResourceFile } from "../resources/parse-file.ts";
 import type { Problem } from "../resources/problem.ts";
 import type { Resource } from "../resources/resource.ts";
 import { createProblem, type SchemaSource } from "../resources/schema-problems.ts";
+import { noteSource } from "../resources/source-annotation.ts";
 import { globPaths } from "./glob-paths.ts";
 import { parseWeftYaml } from "./parse-weft-yaml.ts";
 import type { WeftYaml } from "./weft-yaml.ts";
@@ -43,7 +44,7 @@ export function loadWeftYaml(path: string, cwd: string, wallMs?: number): Loaded
   const { config, problems, source } = parseWeftYaml(readText(path, file), file);
   if (config === null) throw new InvalidWeftYamlError(file, problems);
   const folder = dirname(path);
-  const own = weftYamlToResources(config);
+  const own = weftYamlToResources(config).map((resource) => noteOwnSource(resource, source));
   const written = readResourceFiles(config, { folder, cwd, source });
   const clashes = findClashes(own, written.sources, file);
   const all = [...problems, ...written.problems, ...clashes];
@@ -55,9 +56,15 @@ export function loadWeftYaml(path: string, cwd: string, wallMs?: number): Loaded
   return {
     config,
     folder,
-    resources: [...own, ...[...written.sources.keys()].map(markManaged)],
+    resources: [...own, ...[...written.sources].map(([resource, place]) => markManaged(noteSource(resource, place)))],
     warnings: [...all, ...references],
   };
+}
+
+/** Who may call whom is asked about: the line of weft.yaml that says so. */
+function noteOwnSource(resource: Resource, source: SchemaSource): Resource {
+  if (resource.kind !== "TrafficTarget") return resource;
+  return noteSource(resource, { ...source, basePath: ["services", resource.metadata.name, "allow"] });
 }
 
 interface Place {

@@ -1,3 +1,4 @@
+import { addRows } from "../../control/telemetry/would-deny-log.ts";
 import type { WouldDenyRow } from "../../control/views.ts";
 import { formatAge } from "../../lib/format-age.ts";
 import type { Resource } from "../../resources/resource.ts";
@@ -74,7 +75,7 @@ export async function suggest(context: CliContext, options: SuggestOptions): Pro
   const head =
     proposed.length === 0
       ? "Nothing to allow: strict access would deny nothing that was seen"
-      : `Allows ${known.length} kinds of call that were seen`;
+      : `What was seen and no rule allows yet (kinds of call: ${known.length})`;
   context.stdout.write([`${head}, to ${formatNow(context)}.`, ...notes].map((note) => `# ${note}\n`).join(""));
   context.stdout.write(formatDocuments(proposed));
 }
@@ -83,13 +84,25 @@ async function observe(context: CliContext, { since, namespace }: ObservedOption
   const client = await context.openApi();
   try {
     const [world, all, mesh] = await Promise.all([openWorld(client), client.wouldDeny(since), client.mesh()]);
-    const rows = all
+    const rows = mergePorts(world, all)
       .filter((row) => namespace === undefined || split(row.destination).namespace === namespace)
       .filter((row) => !isAllowed(world, row));
     return { world, access: world.model.settings.access, rows, watchedMs: context.clock.wallMs() - mesh.startedWallMs };
   } finally {
     client.close();
   }
+}
+
+/** Instances listen on ports of their own: where the same Service ports lead there, a call is the same. */
+function mergePorts(world: AccessWorld, rows: readonly WouldDenyRow[]): readonly WouldDenyRow[] {
+  const merged = new Map<string, WouldDenyRow>();
+  for (const row of rows) {
+    const { source, destination, protocol, method, path, port } = row;
+    const key = JSON.stringify([source, destination, protocol, method, path, findPlace(world, row)?.services ?? port]);
+    const known = merged.get(key);
+    merged.set(key, known === undefined ? row : addRows(known, row));
+  }
+  return [...merged.values()];
 }
 
 /** By the rules of now; they may have changed since the call. */
@@ -145,11 +158,13 @@ function listUnknowns(world: AccessWorld, rows: readonly WouldDenyRow[]): readon
   const notes = ["What is called seldom may not have been seen; headers were not looked at, so no rule asks for any."];
   const general = rows.filter((row) => row.path.includes(IDENTIFIER_SEGMENT)).length;
   if (general > 0)
-    notes.push(`${general} paths had segments that look like identifiers: any one segment is allowed there.`);
+    notes.push(
+      `Segments of paths that look like identifiers were taken for any one segment (kinds of call: ${general}).`,
+    );
   for (const row of rows) {
     if (row.source === "")
       notes.push(
-        `${row.count} calls of ${row.destination} came from callers without an identity: no rule can allow those.`,
+        `Calls of ${row.destination} came from callers without an identity (${row.count}): no rule can allow those.`,
       );
     else if (row.method === "?")
       notes.push(`${row.source} sent ${row.destination} too many kinds of request to keep: all requests are allowed.`);
