@@ -9,6 +9,7 @@ import type {
   WouldDenyRow,
 } from "../control/views.ts";
 import type { Resource } from "../resources/resource.ts";
+import { SOURCE_ANNOTATION } from "../resources/source-annotation.ts";
 import type { GroupKind, ListResult, ResourceKey } from "../store/store.ts";
 import { toResourceKey } from "../store/store-key.ts";
 import { createApiRequester } from "./api-requester.ts";
@@ -179,13 +180,23 @@ function withLiveMetadata(resource: Resource, { metadata: live }: Resource): Res
   };
   const version = resourceVersion === undefined ? {} : { resourceVersion };
   const written = withoutServerMetadata(resource);
-  return { ...written, metadata: { ...kept, ...written.metadata, ...version } };
+  return { ...written, metadata: { ...kept, ...written.metadata, ...keepSource(written.metadata, live), ...version } };
 }
 
 /** What a file says of these is of another store, or of another time: it may be a copy of what somebody read. */
 function withoutServerMetadata(resource: Resource): Resource {
   const { uid: _uid, resourceVersion: _version, managedFields: _managers, ...metadata } = resource.metadata;
   return { ...resource, metadata };
+}
+
+/** Where it was written stays known when it is applied from nowhere, so that the same resource is unchanged. */
+function keepSource(
+  metadata: Resource["metadata"],
+  live: Resource["metadata"],
+): Pick<Resource["metadata"], "annotations"> {
+  const source = live.annotations?.[SOURCE_ANNOTATION];
+  if (source === undefined || metadata.annotations?.[SOURCE_ANNOTATION] !== undefined) return {};
+  return { annotations: { ...metadata.annotations, [SOURCE_ANNOTATION]: source } };
 }
 
 function listFinalizers(answer: unknown): readonly string[] {
