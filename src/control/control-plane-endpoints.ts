@@ -9,7 +9,7 @@ import {
   type ProxyView,
   type ResourcesByName,
 } from "./config-source.ts";
-import { LayeredResources, NO_RESOURCES } from "./layered-resources.ts";
+import { layOver, NO_RESOURCES } from "./layered-resources.ts";
 import type { HostPort } from "./replicas/replica-directory.ts";
 import { encodeResource } from "./translate/encode-resource.ts";
 
@@ -55,7 +55,10 @@ class ControlPlaneSource implements SourceWithControlPlanes {
     if (this.#resource === null) return view;
     const known = this.#views.get(view);
     if (known !== undefined) return known;
-    const made = new Map([...view, [ENDPOINT_TYPE, this.#addTo(view.get(ENDPOINT_TYPE) ?? NO_RESOURCES, this.#resource)]]);
+    const made = new Map([
+      ...view,
+      [ENDPOINT_TYPE, this.#addTo(view.get(ENDPOINT_TYPE) ?? NO_RESOURCES, this.#resource)],
+    ]);
     this.#views.set(view, made);
     return made;
   }
@@ -74,7 +77,7 @@ class ControlPlaneSource implements SourceWithControlPlanes {
     const known = this.#endpoints.get(endpoints);
     if (known !== undefined) return known;
     this.#own ??= new Map([[resource.name, resource]]);
-    const made = new LayeredResources(endpoints, this.#own);
+    const made = layOver(endpoints, this.#own);
     this.#endpoints.set(endpoints, made);
     return made;
   }

@@ -49,6 +49,12 @@ export class LayeredResources implements ReadonlyMap<string, EncodedResource> {
   }
 }
 
+/** Lays `own` over all of `resources`; what is laid over something already stays one layer. */
+export function layOver(resources: ResourcesByName, own: ResourcesByName): LayeredResources {
+  if (!(resources instanceof LayeredResources)) return new LayeredResources(resources, own);
+  return new LayeredResources(resources.shared, new Map([...resources.own, ...own]));
+}
+
 /** Lays `own` over `shared` where there is something to lay; the same two give the same object again. */
 export class LayerCache {
   #last: LayeredResources | null = null;

@@ -23,7 +23,8 @@ export class FakeAdsCall extends EventEmitter {
     });
   }
 
-  write(bytes: Uint8Array): boolean {
+  write(bytes: Uint8Array, onSent: () => void = () => undefined): boolean {
+    onSent();
     this.written.push(envoy.service.discovery.v3.DeltaDiscoveryResponse.decode(bytes));
     this.room -= 1;
     return this.room > 0;

@@ -16,6 +16,7 @@ import { ProxyRegistry } from "./proxy-registry.ts";
 import { ResourceReferences } from "./resource-references.ts";
 import { StreamSession } from "./stream-session.ts";
 import { createSubscriptionPool } from "./subscription.ts";
+import { WriteBudget } from "./write-budget.ts";
 
 export interface AdsServiceOptions {
   readonly source: ConfigSource;
@@ -61,6 +62,11 @@ const PATIENCE_MS = 15_000;
 const MAX_RESPONSE_BYTES = 2 * 1024 * 1024;
 const KEEP_LEFT_MS = 3_600_000;
 const MAX_LEFT = 256;
+/** Of large responses to all proxies: first configurations, mostly. */
+const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
+/** A change of endpoints is smaller and never waits. */
+const SMALL_BYTES = 64 * 1024;
+const STALL_MS = 1_000;
 /** Streams that one turn of the event loop serves after a change; the rest wait for the next turn. */
 const PUSH_BATCH = 64;
 /** How our own proxy calls itself in node.user_agent_name. */
@@ -97,6 +103,7 @@ class AdsServer {
   readonly #options: AdsServiceOptions;
   readonly #references = new ResourceReferences();
   readonly #pool = createSubscriptionPool();
+  readonly #budget: WriteBudget;
   readonly #streams = new Set<AdsStream>();
   readonly #streamsById = new Map<string, AdsStream>();
   #accepted = 0;
@@ -108,6 +115,12 @@ class AdsServer {
 
   constructor(options: AdsServiceOptions) {
     this.#options = options;
+    this.#budget = new WriteBudget({
+      clock: options.clock,
+      maxBytes: MAX_UNSENT_BYTES,
+      smallBytes: SMALL_BYTES,
+      stallMs: STALL_MS,
+    });
     this.registry = new ProxyRegistry({
       clock: options.clock,
       keepLeftMs: options.keepLeftMs ?? KEEP_LEFT_MS,
@@ -152,6 +165,7 @@ class AdsServer {
     const stream: AdsStream = new AdsStream(call, {
       clock,
       log,
+      budget: this.#budget,
       patienceMs: this.#options.patienceMs ?? PATIENCE_MS,
       open: (nodeMessage) => {
         const decoded = decodeProxyNode(nodeMessage, peer);

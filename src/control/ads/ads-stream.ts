@@ -1,4 +1,4 @@
-import { envoy } from "#gen/protos.js";
+import type { envoy } from "#gen/protos.js";
 import type { Log } from "../../lib/log.ts";
 import type { Clock, Timer } from "../../time/clock.ts";
 import {
@@ -9,12 +9,15 @@ import {
   formatGrpcStatus,
   type GrpcStatus,
 } from "../../xds/grpc-status.ts";
-import { encodeDeltaResponse } from "./delta-response.ts";
+import { countBytes, type DeltaResponse, encodeDeltaResponse } from "./delta-response.ts";
+import { type DeltaRequest, readDeltaRequest } from "./read-delta-request.ts";
 import type { StreamSession } from "./stream-session.ts";
+import type { WriteBudget } from "./write-budget.ts";
 
 /** The part of a grpc-js ServerDuplexStream that a stream needs. */
 export interface AdsCall {
-  write(message: Buffer): boolean;
+  /** `onSent` is called when the message has left the process, or never when the stream ends first. */
+  write(message: Buffer, onSent: () => void): boolean;
   end(): void;
   emit(event: "error", status: { readonly code: number; readonly details: string }): boolean;
   on(event: "data", listener: (message: Buffer) => void): unknown;
@@ -31,6 +34,8 @@ export interface AdsStreamOptions {
   ) => { readonly session: StreamSession } | { readonly failure: GrpcStatus };
   /** Called once, after the last use of the session. */
   readonly onClose: () => void;
+  /** Shared by all streams. */
+  readonly budget: WriteBudget;
   /** How long the first request may take, and how long a subscription is waited for before delivery goes on. */
   readonly patienceMs: number;
 }
@@ -45,6 +50,8 @@ export class AdsStream {
   #session: StreamSession | null = null;
   #timer: Timer | null;
   #isFull = false;
+  /** Calls a response off that waits for its turn. */
+  #callOff: (() => void) | null = null;
   #isClosed = false;
 
   constructor(call: AdsCall, options: AdsStreamOptions) {
@@ -71,10 +78,10 @@ export class AdsStream {
     const session = this.#session;
     if (session === null || this.#isClosed) return;
     try {
-      while (!this.#isFull) {
+      while (!this.#isFull && this.#callOff === null) {
         const response = session.nextResponse();
         if (response === null) break;
-        this.#isFull = !this.#call.write(encodeDeltaResponse(response));
+        this.#write(response);
         this.#options.log.debug("ads response", {
           proxy: session.node.id,
           type: response.typeUrl,
@@ -89,6 +96,17 @@ export class AdsStream {
     this.#watchHolds(session);
   }
 
+  /** A large response may have to wait for others; until then nothing else is made. */
+  #write(response: DeltaResponse): void {
+    let isLater = false;
+    this.#callOff = this.#options.budget.admit(countBytes(response), (done) => {
+      this.#callOff = null;
+      this.#isFull = !this.#call.write(encodeDeltaResponse(response), done);
+      if (isLater) this.push();
+    });
+    isLater = true;
+  }
+
   close(status: GrpcStatus): void {
     if (this.#isClosed) return;
     this.#dispose();
@@ -98,9 +116,9 @@ export class AdsStream {
 
   #onMessage(message: Buffer): void {
     if (this.#isClosed) return;
-    let request: envoy.service.discovery.v3.DeltaDiscoveryRequest;
+    let request: DeltaRequest;
     try {
-      request = envoy.service.discovery.v3.DeltaDiscoveryRequest.decode(message);
+      request = readDeltaRequest(message);
     } catch (error) {
       this.close({ code: GRPC_INVALID_ARGUMENT, message: `Cannot decode a DeltaDiscoveryRequest: ${String(error)}` });
       return;
@@ -112,7 +130,7 @@ export class AdsStream {
     }
   }
 
-  #onRequest(request: envoy.service.discovery.v3.DeltaDiscoveryRequest): void {
+  #onRequest(request: DeltaRequest): void {
     const session = this.#session ?? this.#open(request.node ?? {});
     if (session === null) return;
     const { outcome, failure } = session.onRequest(request);
@@ -176,6 +194,7 @@ export class AdsStream {
   #dispose(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#callOff?.();
     this.#timer?.clear();
     this.#timer = null;
     this.#options.onClose();

@@ -1,5 +1,6 @@
 import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from "../../xds/names.ts";
 import type { EncodedResource, ProxyView } from "../config-source.ts";
+import { NO_RESOURCES } from "../layered-resources.ts";
 import type { ResourceReferences } from "./resource-references.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -50,6 +51,7 @@ export class DeliveryGates {
 
   maySend(resource: EncodedResource): boolean {
     if (resource.typeUrl !== LISTENER_TYPE && resource.typeUrl !== ROUTE_TYPE) return true;
+    if (this.#runsAll(resource)) return true;
     // No short cut: each cluster that is missing must have the chance to be noted as waited for.
     return this.#references.of(resource).clusters.filter((name) => !this.#isUsable(name)).length === 0;
   }
@@ -67,6 +69,16 @@ export class DeliveryGates {
       default:
         return true;
     }
+  }
+
+  /** The usual case, and cheap: the proxy runs all clusters and all endpoints there are, and has asked for all of these. */
+  #runsAll(resource: EncodedResource): boolean {
+    const clusters = this.#subscriptions.get(CLUSTER_TYPE);
+    const endpoints = this.#subscriptions.get(ENDPOINT_TYPE);
+    const view = this.#view.get(CLUSTER_TYPE);
+    if (clusters === undefined || endpoints === undefined || view === undefined || !clusters.isWildcard()) return false;
+    if (!clusters.runsAllOf(view) || !endpoints.runsAllOf(this.#view.get(ENDPOINT_TYPE) ?? NO_RESOURCES)) return false;
+    return this.#references.areCovered(resource, view, endpoints.names());
   }
 
   /** The proxy has the cluster and its endpoints, or will never get them: it did not ask, or there is no such cluster. */

@@ -32,6 +32,13 @@ export function encodeDeltaResponse(response: DeltaResponse): Buffer {
   return out;
 }
 
+/** Of all resources. */
+export function countBytes({ upserts }: DeltaResponse): number {
+  let total = 0;
+  for (const { bytes } of upserts) total += bytes.length;
+  return total;
+}
+
 /** What a field with this content takes in the response: tag, length, content. */
 export function countFieldBytes(content: Uint8Array): number {
   let bytes = 2;

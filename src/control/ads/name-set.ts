@@ -1,3 +1,5 @@
+import type { ResourcesByName } from "../config-source.ts";
+
 /** More steps from one set than this, and those that lead nowhere any more are dropped. */
 const MAX_STEPS = 256;
 
@@ -9,6 +11,7 @@ const MAX_STEPS = 256;
 export class NameSet {
   readonly #names: ReadonlySet<string>;
   readonly #steps: Map<string, WeakRef<NameSet>> = new Map();
+  readonly #counts: WeakMap<ResourcesByName, number> = new WeakMap();
 
   /** The root of a family of sets; to be shared by all that may meet. */
   constructor(names: ReadonlySet<string> = new Set()) {
@@ -23,6 +26,17 @@ export class NameSet {
     return this.#names.has(name);
   }
 
+  /** How many of the names are in `resources`; found once for both. */
+  countIn(resources: ResourcesByName): number {
+    let count = this.#counts.get(resources);
+    if (count === undefined) {
+      count = 0;
+      for (const name of this.#names) if (resources.has(name)) count += 1;
+      this.#counts.set(resources, count);
+    }
+    return count;
+  }
+
   [Symbol.iterator](): IterableIterator<string> {
     return this.#names.values();
   }
@@ -33,7 +47,8 @@ export class NameSet {
     const kept = removed.length === 0 ? null : new Set(added);
     const gone = removed.filter((name) => this.#names.has(name) && kept?.has(name) !== true).toSorted();
     if (news.length + gone.length === 0) return this;
-    const step = `${news.join("\n")}\n\n${gone.join("\n")}`;
+    // Names are whatever a proxy sends: what separates them must not be in them.
+    const step = JSON.stringify([news, gone]);
     const known = this.#steps.get(step)?.deref();
     if (known !== undefined) return known;
     const names = new Set(this.#names);

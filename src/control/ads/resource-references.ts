@@ -1,6 +1,8 @@
 import { envoy } from "#gen/protos.js";
 import { CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE } from "../../xds/names.ts";
-import type { EncodedResource } from "../config-source.ts";
+import type { EncodedResource, ResourcesByName } from "../config-source.ts";
+import { LayeredResources } from "../layered-resources.ts";
+import type { NameSet } from "./name-set.ts";
 
 /** What a resource names of other types, as far as the order of delivery depends on it. */
 export interface References {
@@ -25,12 +27,34 @@ const EDS_DISCOVERY = 3;
  */
 export class ResourceReferences {
   readonly #known = new WeakMap<EncodedResource, References>();
+  /** By what refers, who asked, and where it is looked up: what many proxies share is found once. */
+  readonly #covered = new WeakMap<EncodedResource, WeakMap<NameSet, WeakMap<ResourcesByName, boolean>>>();
 
   of(resource: EncodedResource): References {
     const known = this.#known.get(resource);
     if (known !== undefined) return known;
     const found = readReferences(resource);
     this.#known.set(resource, found);
+    return found;
+  }
+
+  /** Whether `names` has the endpoints of every cluster of `clusters` that `resource` sends to. */
+  areCovered(resource: EncodedResource, clusters: ResourcesByName, names: NameSet): boolean {
+    // What is laid over is of one proxy alone, the app beside it, and no route of many leads there.
+    const shared = clusters instanceof LayeredResources ? clusters.shared : clusters;
+    const byNames = this.#covered.get(resource) ?? new WeakMap<NameSet, WeakMap<ResourcesByName, boolean>>();
+    const byClusters = byNames.get(names) ?? new WeakMap<ResourcesByName, boolean>();
+    let found = byClusters.get(shared);
+    if (found === undefined) {
+      found = this.of(resource).clusters.every((name) => {
+        const cluster = clusters.get(name);
+        const endpoints = cluster === undefined ? null : this.of(cluster).endpoints;
+        return endpoints === null || names.has(endpoints);
+      });
+      byClusters.set(shared, found);
+      byNames.set(names, byClusters);
+      this.#covered.set(resource, byNames);
+    }
     return found;
   }
 }

@@ -1,4 +1,3 @@
-import type { envoy } from "#gen/protos.js";
 import {
   CLUSTER_TYPE,
   DELIVERY_ORDER,
@@ -13,6 +12,7 @@ import type { ProxyTypeStatus } from "../views.ts";
 import { countFieldBytes, type DeltaResponse } from "./delta-response.ts";
 import { DeliveryGates } from "./delivery-gates.ts";
 import { NO_RESOURCES } from "../layered-resources.ts";
+import type { DeltaRequest } from "./read-delta-request.ts";
 import type { ResourceReferences } from "./resource-references.ts";
 import {
   type InForce,
@@ -91,17 +91,22 @@ export class StreamSession {
     this.#gates = new DeliveryGates(this.#subscriptions, options.references);
   }
 
-  onRequest(request: envoy.service.discovery.v3.DeltaDiscoveryRequest): SessionAnswer {
+  onRequest(request: DeltaRequest): SessionAnswer {
     const typeUrl = request.typeUrl ?? "";
-    const failure = this.#findFault(typeUrl, request);
+    const initialVersions = toMap(request.initialResourceVersions ?? {});
+    const failure = this.#findFault(typeUrl, request, initialVersions.size);
     if (failure !== null) return { outcome: "none", failure };
-    const outcome = this.#subscription(typeUrl).onRequest({
-      subscribe: request.resourceNamesSubscribe ?? [],
-      unsubscribe: request.resourceNamesUnsubscribe ?? [],
-      initialVersions: new Map(Object.entries(request.initialResourceVersions ?? {})),
-      nonce: request.responseNonce ?? "",
-      error: request.errorDetail ?? null,
-    });
+    this.#readView();
+    const outcome = this.#subscription(typeUrl).onRequest(
+      {
+        subscribe: request.resourceNamesSubscribe ?? [],
+        unsubscribe: request.resourceNamesUnsubscribe ?? [],
+        initialVersions,
+        nonce: request.responseNonce ?? "",
+        error: request.errorDetail ?? null,
+      },
+      this.#view.get(typeUrl),
+    );
     this.#settled.delete(typeUrl);
     return { outcome, failure: null };
   }
@@ -163,14 +168,13 @@ export class StreamSession {
     return new Map(known);
   }
 
-  #findFault(typeUrl: string, request: envoy.service.discovery.v3.DeltaDiscoveryRequest): GrpcStatus | null {
+  #findFault(typeUrl: string, request: DeltaRequest, versions: number): GrpcStatus | null {
     if (typeUrl === "") return { code: GRPC_INVALID_ARGUMENT, message: "Cannot read the request: it has no type_url" };
     const subscription = this.#subscriptions.get(typeUrl);
     if (subscription === undefined && this.#subscriptions.size >= MAX_TYPES) {
       return { code: GRPC_RESOURCE_EXHAUSTED, message: `Cannot subscribe to more than ${MAX_TYPES} types on a stream` };
     }
     const names = (subscription?.subscribedCount() ?? 0) + (request.resourceNamesSubscribe?.length ?? 0);
-    const versions = Object.keys(request.initialResourceVersions ?? {}).length;
     if (Math.max(names, versions) <= MAX_NAMES_PER_TYPE) return null;
     return {
       code: GRPC_RESOURCE_EXHAUSTED,
@@ -265,6 +269,10 @@ export class StreamSession {
       if (endpoints !== null && this.#warming.size < MAX_NAMES_PER_TYPE) this.#warming.add(endpoints);
     }
   }
+}
+
+function toMap(versions: NonNullable<DeltaRequest["initialResourceVersions"]>): ReadonlyMap<string, string> {
+  return versions instanceof Map ? versions : new Map(Object.entries(versions));
 }
 
 function cutToSize(resources: readonly EncodedResource[], maxBytes: number): readonly EncodedResource[] {

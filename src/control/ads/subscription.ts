@@ -1,9 +1,10 @@
 import type { google } from "#gen/protos.js";
 import { decodeRejections, type Rejection } from "../../xds/rejections.ts";
 import type { EncodedResource, ResourcesByName } from "../config-source.ts";
+import { NO_RESOURCES } from "../layered-resources.ts";
 import { ResourceChanges } from "../resource-changes.ts";
 import { NameSet } from "./name-set.ts";
-import { ABSENT, type Told, ToldVersions } from "./told-versions.ts";
+import { ABSENT, type Covered, type Told, ToldVersions } from "./told-versions.ts";
 
 /** What a DeltaDiscoveryRequest says about one type, with the defaults of absent fields. */
 export interface SubscriptionRequest {
@@ -96,11 +97,12 @@ export class Subscription {
     this.#names = names;
   }
 
-  onRequest(request: SubscriptionRequest): RequestOutcome {
+  /** `view`: the latest; it only makes the first request cheaper, of which most proxies hold most. */
+  onRequest(request: SubscriptionRequest, view: ResourcesByName = NO_RESOURCES): RequestOutcome {
     const outcome = this.#settle(request);
     if (this.#isFirst) {
       this.#isFirst = false;
-      this.#start(request);
+      this.#start(request, view);
     } else {
       this.#change(request);
     }
@@ -165,6 +167,19 @@ export class Subscription {
     return this.covers(name) && this.#running.get(name) !== undefined && this.holds(name);
   }
 
+  /** Every name of `view` that it covers is running in the version there. */
+  runsAllOf(view: ResourcesByName): boolean {
+    return this.#running.whole() === view && this.#sent.whole() === view;
+  }
+
+  names(): NameSet {
+    return this.#names;
+  }
+
+  isWildcard(): boolean {
+    return this.#wildcard;
+  }
+
   isInFlight(): boolean {
     return this.#inFlight !== null;
   }
@@ -183,8 +198,8 @@ export class Subscription {
   }
 
   inForceCount(): number {
-    const known = this.#running.countIfAll(this.#wildcard);
-    if (known !== null) return known;
+    const whole = this.#running.whole();
+    if (whole !== null) return this.#wildcard ? whole.size : this.#names.countIn(whole);
     let count = 0;
     for (const _ of this.#running.entries((name) => this.covers(name))) count += 1;
     return count;
@@ -219,7 +234,7 @@ export class Subscription {
     this.#running.rebase(view, this.#changes, covers);
   }
 
-  #start(request: SubscriptionRequest): void {
+  #start(request: SubscriptionRequest, view: ResourcesByName): void {
     const { subscribe } = request;
     this.#wildcard = subscribe.includes(WILDCARD) || (this.#allowsLegacyWildcard && subscribe.length === 0);
     this.#names = this.#names.change(
@@ -228,12 +243,15 @@ export class Subscription {
     );
     this.#hasNewNames = this.#names.size > 0;
     this.#owesFirst = this.#wildcard;
-    for (const [name, version] of request.initialVersions) {
-      if (version === ABSENT.version || !this.covers(name)) continue;
-      const told: Told = { version };
-      this.#sent.set(name, told);
-      this.#running.set(name, told);
-    }
+    const { initialVersions } = request;
+    if (initialVersions.size === 0) return;
+    const covered: Covered = {
+      has: (name) => this.covers(name),
+      countIn: (resources) => (this.#wildcard ? resources.size : this.#names.countIn(resources)),
+      listIn: (resources) => (this.#wildcard ? resources.keys() : this.#names),
+    };
+    this.#sent.begin(initialVersions, view, covered);
+    this.#running.begin(initialVersions, view, covered);
   }
 
   #change({ subscribe, unsubscribe }: SubscriptionRequest): void {

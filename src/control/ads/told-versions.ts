@@ -11,6 +11,15 @@ export type Told = EncodedResource | { readonly version: string };
 /** The proxy knows that there is none. Versions are hashes, so never empty. */
 export const ABSENT: Told = { version: "" };
 
+/** Which names a proxy asked for. */
+export interface Covered {
+  has(name: string): boolean;
+  /** How many of them are in a map. */
+  countIn(view: ResourcesByName): number;
+  /** All of them that are in a map, and others. */
+  listIn(view: ResourcesByName): Iterable<string>;
+}
+
 /**
  * Name to what a proxy was told, or runs, kept as the difference from a map that all proxies share. Once a proxy has all of
  * a map, it costs nothing per resource. Whoever asks must know that the name is subscribed: about others it says nothing.
@@ -64,6 +73,19 @@ export class ToldVersions {
     }
   }
 
+  /** Sets what a proxy brought along, when nothing was told yet. */
+  begin(brought: ReadonlyMap<string, string>, view: ResourcesByName, covered: Covered): void {
+    this.#base = view;
+    let matching = 0;
+    for (const [name, version] of brought) {
+      if (version === ABSENT.version || !covered.has(name)) continue;
+      if (view.get(name)?.version === version) matching += 1;
+      else this.#own.set(name, { version });
+    }
+    if (matching === covered.countIn(view)) return;
+    for (const name of covered.listIn(view)) if (view.has(name) && !brought.get(name)) this.#own.set(name, null);
+  }
+
   /** All of `view`, but for the names in `except`, which keep what they have. */
   adopt(view: ResourcesByName, except: Iterable<string>): void {
     const kept = [...except].map((name) => [name, this.get(name)] as const);
@@ -83,8 +105,8 @@ export class ToldVersions {
     for (const [name, told] of this.#own) if (told !== null && covers(name)) yield [name, told];
   }
 
-  /** How many `entries` there are, where that is known without counting; else null. */
-  countIfAll(isWildcard: boolean): number | null {
-    return isWildcard && this.#own.size === 0 ? this.#base.size : null;
+  /** The map that all of it is from; null when something is its own. */
+  whole(): ResourcesByName | null {
+    return this.#own.size === 0 ? this.#base : null;
   }
 }
