@@ -10,8 +10,14 @@ export interface ControlPlaneBootstrap {
   /** The mesh's name. */
   readonly mesh: string;
   readonly trustDomain: string;
-  /** Loopback: the API is plain HTTP. Port 0 = any free. */
+  /** Loopback: plain HTTP, and TLS on the same port; anywhere else TLS alone. Port 0 = any free. */
   readonly api: BoundAddress;
+  /** Further DNS names and addresses for the certificate that the mesh makes for the API. Default none. */
+  readonly apiNames?: readonly string[];
+  /** The user's own certificate for the API; left out or null: only the mesh's. */
+  readonly apiCertificate?: ApiCertificateFiles | null;
+  /** Where writes are logged; left out or null: nowhere. */
+  readonly auditFile?: string | null;
   /** Mutual TLS. Port 0 = any free. */
   readonly xds: BoundAddress;
   /** What API callers have to present. */
@@ -25,6 +31,13 @@ export interface ControlPlaneBootstrap {
   readonly logLevel: "error" | "warn" | "info" | "debug";
   /** File descriptor for status lines, null for none; default 3. */
   readonly statusFd?: number | null;
+}
+
+/** PEM files; a change of them is followed. */
+export interface ApiCertificateFiles {
+  /** The chain, leaf first. */
+  readonly certificateFile: string;
+  readonly keyFile: string;
 }
 
 /** Where resources are, and with etcd all else that the control planes of a mesh share. */
@@ -64,6 +77,12 @@ export const DEFAULT_XDS_ADDRESS: BoundAddress = { address: "127.0.0.1", port: 9
 /** JSON lines the process writes to `statusFd`. */
 export type ControlPlaneStatusLine =
   /** Resources can be written, workloads can join and proxies get their configuration. */
-  | { readonly event: "ready"; readonly apiPort: number; readonly xdsPort: number }
+  | {
+      readonly event: "ready";
+      readonly apiPort: number;
+      readonly xdsPort: number;
+      /** Who signed the API's certificate. */
+      readonly trustBundlePem: string;
+    }
   /** The process exits next. */
   | { readonly event: "failed"; readonly code: string; readonly message: string; readonly hint: string | null };

@@ -4,8 +4,14 @@ import { WeftError } from "../lib/weft-error.ts";
 
 /** What `weft up` writes for everybody else on this machine who wants to reach its control plane. */
 export interface MeshEndpoints {
-  /** Base URL, e.g. `http://127.0.0.1:9338`. */
+  /** Base URL, e.g. `http://127.0.0.1:9338`; over TLS where the API is not bound to loopback. */
   readonly api: string;
+  /** How others reach it, for their kubeconfigs, e.g. `https://10.0.0.5:9338`; left out: as `api`. */
+  readonly server?: string;
+  /** Whose certificate is shown there: the mesh's own (default), or the user's. */
+  readonly serverCertificate?: "mesh" | "given";
+  /** Name of the mesh; left out: unknown. */
+  readonly mesh?: string;
   /** `host:port` of xDS and identity, e.g. `127.0.0.1:9339`. */
   readonly xds: string;
   /** Of the `weft up` that started them. */
@@ -16,6 +22,8 @@ export interface ApiAccess {
   readonly home: string;
   readonly endpoints: MeshEndpoints;
   readonly token: string;
+  /** PEM; who signed the API's certificate. Left out: unknown, and the API is reached in plain HTTP. */
+  readonly caPem?: string;
 }
 
 export interface FindHomeOptions {
@@ -44,10 +52,20 @@ export function formatEndpointsPath(home: string): string {
   return join(home, "endpoints.json");
 }
 
-/** Writes both files, 0600, each replaced in one step so that a reader never sees half of one. */
+/** Holds the mesh's root certificate. */
+export function formatApiCaPath(home: string): string {
+  return join(home, "api-ca.pem");
+}
+
+export function formatKubeconfigPath(home: string): string {
+  return join(home, "kubeconfig");
+}
+
+/** Writes the files, 0600, each replaced in one step so that a reader never sees half of one. */
 export function writeApiAccess(access: ApiAccess): void {
   mkdirSync(access.home, { recursive: true, mode: 0o700 });
   replaceFile(formatTokenPath(access.home), `${access.token}\n`);
+  if (access.caPem !== undefined) replaceFile(formatApiCaPath(access.home), access.caPem);
   replaceFile(formatEndpointsPath(access.home), `${JSON.stringify(access.endpoints)}\n`);
 }
 
@@ -56,7 +74,10 @@ export function readApiAccess(home: string): ApiAccess {
   const endpoints = parseEndpoints(home, readAccessFile(home, formatEndpointsPath(home)));
   const token = readAccessFile(home, formatTokenPath(home)).trim();
   if (token === "") throw refuse(formatTokenPath(home), "an empty file", "the API token");
-  return { home, endpoints, token };
+  const caPath = formatApiCaPath(home);
+  const isNeeded = endpoints.api.startsWith("https:");
+  if (!isNeeded && !existsSync(caPath)) return { home, endpoints, token };
+  return { home, endpoints, token, caPem: readAccessFile(home, caPath) };
 }
 
 function readAccessFile(home: string, path: string): string {
@@ -87,10 +108,19 @@ function parseEndpoints(home: string, text: string): MeshEndpoints {
   } catch (error) {
     throw refuse(path, "text that is not JSON", expected, error);
   }
-  const { api, xds, pid } = (parsed ?? {}) as Partial<Record<keyof MeshEndpoints, unknown>>;
+  const { api, xds, pid, server, serverCertificate, mesh } = (parsed ?? {}) as Partial<
+    Record<keyof MeshEndpoints, unknown>
+  >;
   if (typeof api !== "string" || !URL.canParse(api)) throw refuse(path, `api ${JSON.stringify(api)}`, expected);
   if (typeof xds !== "string" || typeof pid !== "number") throw refuse(path, "no xds or pid", expected);
-  return { api, xds, pid };
+  return {
+    api,
+    xds,
+    pid,
+    ...(typeof server === "string" && URL.canParse(server) ? { server } : {}),
+    ...(serverCertificate === "mesh" || serverCertificate === "given" ? { serverCertificate } : {}),
+    ...(typeof mesh === "string" ? { mesh } : {}),
+  };
 }
 
 function refuse(path: string, found: string, expected: string, cause?: unknown): WeftError {
@@ -100,7 +130,8 @@ function refuse(path: string, found: string, expected: string, cause?: unknown):
   });
 }
 
-function replaceFile(path: string, content: string): void {
+/** 0600; replaced in one step. */
+export function replaceFile(path: string, content: string): void {
   const next = `${path}.next`;
   writeFileSync(next, content, { mode: 0o600, flush: true });
   renameSync(next, path);

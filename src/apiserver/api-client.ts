@@ -12,6 +12,7 @@ import type { Resource } from "../resources/resource.ts";
 import { SOURCE_ANNOTATION } from "../resources/source-annotation.ts";
 import type { GroupKind, ListResult, ResourceKey } from "../store/store.ts";
 import { toResourceKey } from "../store/store-key.ts";
+import type { ApiAccess } from "./api-access.ts";
 import { createApiRequester } from "./api-requester.ts";
 import { formatCollectionPath, formatObjectPath } from "./resource-paths.ts";
 import { fromWire, toWire } from "./wire-resource.ts";
@@ -24,6 +25,8 @@ export interface ApiClientOptions {
   readonly baseUrl: string;
   /** Sent as `authorization: Bearer`; never shown in an error. */
   readonly token: string;
+  /** PEM; who signed the certificate of an `https:` API, which is looked at as that of `localhost`. Needed for one. */
+  readonly caPem?: string;
   /** Longest wait for one answer; default 10 s. */
   readonly timeoutMs?: number;
 }
@@ -76,6 +79,11 @@ export interface ApiClient {
   health(): Promise<boolean>;
   /** Ends idle connections. */
   close(): void;
+}
+
+/** For the mesh of a home. */
+export function createHomeClient({ endpoints, token, caPem }: ApiAccess): ApiClient {
+  return createApiClient({ baseUrl: endpoints.api, token, ...(caPem === undefined ? {} : { caPem }) });
 }
 
 export function createApiClient(options: ApiClientOptions): ApiClient {

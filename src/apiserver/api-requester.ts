@@ -1,4 +1,5 @@
-import { Agent, type IncomingMessage, request } from "node:http";
+import { Agent, type IncomingMessage, request as requestPlain } from "node:http";
+import { Agent as TlsAgent, request as requestTls } from "node:https";
 import { WeftError } from "../lib/weft-error.ts";
 import type { ApiClientOptions } from "./api-client.ts";
 import { isStatus, type Status } from "./status.ts";
@@ -29,10 +30,11 @@ const CODE_BY_REASON: Readonly<Record<string, string>> = {
   Invalid: "WEFT_API_INVALID",
   BadRequest: "WEFT_API_INVALID",
   Unauthorized: "WEFT_API_UNAUTHORIZED",
+  Forbidden: "WEFT_API_FORBIDDEN",
 };
 
 export function createApiRequester(options: ApiClientOptions): ApiRequester {
-  const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS });
+  const agent = createAgent(options);
 
   async function send(method: string, path: string, body?: unknown): Promise<unknown> {
     const answer = await exchange(options, agent, {
@@ -64,6 +66,13 @@ export function createApiRequester(options: ApiClientOptions): ApiRequester {
   };
 }
 
+/** The certificate that every API of weft has is for `localhost`, whatever address leads there. */
+function createAgent({ baseUrl, caPem }: ApiClientOptions): Agent {
+  const keeping = { keepAlive: true, maxSockets: MAX_CONNECTIONS };
+  if (!baseUrl.startsWith("https:")) return new Agent(keeping);
+  return new TlsAgent({ ...keeping, servername: "localhost", ...(caPem === undefined ? {} : { ca: caPem }) });
+}
+
 interface Call {
   readonly method: string;
   readonly path: string;
@@ -83,11 +92,12 @@ function exchange(options: ApiClientOptions, agent: Agent, call: Call, isSecondT
     headers["content-length"] = Buffer.byteLength(call.body);
   }
   return new Promise((resolve, reject) => {
-    const outgoing = request({
+    const isTls = url.protocol === "https:";
+    const outgoing = (isTls ? requestTls : requestPlain)({
       agent,
       method: call.method,
       hostname: url.hostname.replace(/^\[|\]$/g, ""),
-      port: url.port === "" ? 80 : Number(url.port),
+      port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
       path: call.path,
       headers,
     });

@@ -3,7 +3,6 @@ import type { AddressInfo } from "node:net";
 import type { ControlPlaneViews } from "../control/views.ts";
 import type { Log } from "../lib/log.ts";
 import { WeftError } from "../lib/weft-error.ts";
-import { isLoopbackAddress } from "../net/loopback-address.ts";
 import type { Random } from "../random/random.ts";
 import type { Store } from "../store/store.ts";
 import type { Clock } from "../time/clock.ts";
@@ -11,14 +10,15 @@ import { AccessGuard } from "./access/access-guard.ts";
 import { type AuditSink, NO_AUDIT } from "./access/audit-log.ts";
 import { Authenticator } from "./access/authenticator.ts";
 import { createReviewRoutes } from "./access/review-routes.ts";
+import type { ReadUserCertificate } from "./access/user-certificate.ts";
 import { createUserCertificateRoutes, type UserCertificateIssuer } from "./access/user-certificate-routes.ts";
 import { UserDirectory } from "./access/user-directory.ts";
-import type { MeshTrust } from "./access/verify-user-certificate.ts";
 import { type ApiTls, createApiListener } from "./api-listener.ts";
 import { type ApiRoute, createRouter, type Router } from "./api-route.ts";
 import { createDiscoveryRoutes } from "./discovery-routes.ts";
 import { createHealthRoutes } from "./health-routes.ts";
 import { LifeCycle } from "./life-cycle/life-cycle.ts";
+import { isLoopbackAddress } from "./loopback-address.ts";
 import { createOpenApiRoutes } from "./openapi/openapi-routes.ts";
 import { createResourceRoutes } from "./resource-routes.ts";
 import { type Serving, serveRequest } from "./serve-request.ts";
@@ -40,8 +40,8 @@ export interface ApiServerOptions {
   readonly weftVersion: string;
   /** Left out or null: no TLS. */
   readonly tls?: ApiTls | null;
-  /** Whose client certificates are taken; left out or null: nobody's. */
-  readonly trust?: MeshTrust | null;
+  /** Left out: client certificates are not looked at. */
+  readonly readCertificate?: ReadUserCertificate;
   /** Makes certificates for users; left out: none can be had. */
   readonly issuer?: UserCertificateIssuer;
   /** Closed with the server. Default: none is kept. */
@@ -69,7 +69,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const routes = listRoutes(options, watches, () => router);
   const router = createRouter(routes);
   const users = new UserDirectory({ store, clock, log, onChange: () => guard.checkOpen() });
-  const guard = new AccessGuard(new Authenticator({ token, users, trust: options.trust ?? null, clock }), clock);
+  const guard = new AccessGuard(
+    new Authenticator({ token, users, readCertificate: options.readCertificate ?? null, clock }),
+    clock,
+  );
   await users.start();
   const serving: Serving = { router, guard, audit: options.audit ?? NO_AUDIT, tls, log };
   const server = createApiListener({ tls, takesPlain, clock });

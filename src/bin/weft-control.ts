@@ -67,6 +67,9 @@ async function start(bootstrap: ControlPlaneBootstrap): Promise<ControlPlane> {
   return startControlPlane({
     ...(store === undefined ? {} : { store }),
     advertise: bootstrap.advertise ?? null,
+    apiNames: bootstrap.apiNames ?? [],
+    apiCertificate: bootstrap.apiCertificate ?? null,
+    auditFile: bootstrap.auditFile ?? null,
     stateDir,
     meshName: mesh,
     trustDomain,
@@ -80,9 +83,9 @@ async function start(bootstrap: ControlPlaneBootstrap): Promise<ControlPlane> {
   });
 }
 
-function announce({ apiPort, xdsPort }: ControlPlane): void {
+function announce({ apiPort, trustBundlePem, xdsPort }: ControlPlane): void {
   log.info("the control plane is ready", { apiPort, xdsPort, pid: process.pid });
-  writeStatus({ event: "ready", apiPort, xdsPort });
+  writeStatus({ event: "ready", apiPort, xdsPort, trustBundlePem });
 }
 
 async function stop(why: string): Promise<void> {

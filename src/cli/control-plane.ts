@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { BoundAddress } from "../proxy-node.ts";
+import { addApiOptions, type ApiFlags, readApiFlags } from "./api-options.ts";
 import type { CliContext } from "./context.ts";
 
 const EXAMPLES = `
@@ -12,7 +13,7 @@ Several control planes of one mesh share an etcd and the key that seals the mesh
 secrets.key in its state folder, the others need a copy of it there. See docs/control-planes.md.
 `;
 
-interface ControlPlaneFlags {
+interface ControlPlaneFlags extends ApiFlags {
   readonly mesh?: string;
   readonly trustDomain?: string;
   readonly store?: string;
@@ -28,7 +29,7 @@ interface ControlPlaneFlags {
 }
 
 export function registerControlPlaneCommand(program: Command, context: CliContext): void {
-  program
+  const command = program
     .command("control-plane")
     .summary("run one control plane by itself")
     .description(
@@ -54,27 +55,27 @@ export function registerControlPlaneCommand(program: Command, context: CliContex
         parseHost,
       ),
     )
-    .addHelpText("after", EXAMPLES)
-    .action(async (file: string | undefined, flags: ControlPlaneFlags) => {
-      const { runControlPlane } = await import("../runner/run-control-plane.ts");
-      await runControlPlane(context, {
-        file: file ?? null,
-        mesh: flags.mesh ?? null,
-        trustDomain: flags.trustDomain ?? null,
-        store: flags.store ?? null,
-        storeFiles: {
-          ca: flags.etcdCa,
-          certificate: flags.etcdCert,
-          key: flags.etcdKey,
-          user: flags.etcdUser,
-          passwordFile: flags.etcdPasswordFile,
-          secretsKey: flags.secretsKey,
-        },
-        api: flags.api,
-        xds: flags.xds,
-        advertise: flags.advertise ?? null,
-      });
+    .addHelpText("after", EXAMPLES);
+  addApiOptions(command).action(async (file: string | undefined, flags: ControlPlaneFlags) => {
+    const { runControlPlane } = await import("../runner/run-control-plane.ts");
+    await runControlPlane(context, {
+      file: file ?? null,
+      mesh: flags.mesh ?? null,
+      trustDomain: flags.trustDomain ?? null,
+      store: flags.store ?? null,
+      storeFiles: {
+        ca: flags.etcdCa,
+        certificate: flags.etcdCert,
+        key: flags.etcdKey,
+        user: flags.etcdUser,
+        passwordFile: flags.etcdPasswordFile,
+        secretsKey: flags.secretsKey,
+      },
+      api: { ...flags.api, ...readApiFlags(flags) },
+      xds: flags.xds,
+      advertise: flags.advertise ?? null,
     });
+  });
 }
 
 function addressOption(flags: string, description: string, byDefault: string): Option {

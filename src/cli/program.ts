@@ -127,7 +127,7 @@ function homeOf(program: Command, host: CliHost): string {
 }
 
 async function openApi(program: Command, host: CliHost): Promise<ApiClient> {
-  const { createApiClient } = await import("../apiserver/api-client.ts");
+  const { createHomeClient } = await import("../apiserver/api-client.ts");
   const access = readApiAccess(homeOf(program, host));
-  return createApiClient({ baseUrl: access.endpoints.api, token: access.token });
+  return createHomeClient(access);
 }

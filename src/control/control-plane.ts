@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
+import { AuditLog, NO_AUDIT } from "../apiserver/access/audit-log.ts";
+import type { UserCertificateIssuer } from "../apiserver/access/user-certificate-routes.ts";
 import { startApiServer } from "../apiserver/api-server.ts";
-import type { MeshDefaults, StoreSettings } from "../control-bootstrap.ts";
+import type { ApiCertificateFiles, MeshDefaults, StoreSettings } from "../control-bootstrap.ts";
 import type { Identity } from "../identity/identity-file.ts";
 import { formatWorkloadId } from "../identity/spiffe-id.ts";
 import type { Log } from "../lib/log.ts";
@@ -16,10 +18,13 @@ import { WEFT_VERSION } from "../version.ts";
 import type { GrpcCredentials } from "../xds/grpc-client.ts";
 import { ADS_CHANNEL_OPTIONS, createAdsService } from "./ads/ads-server.ts";
 import type { AdsService } from "./ads/ads-server.ts";
+import { ApiCertificate } from "./api-certificate.ts";
 import { openCertificateAuthority } from "./ca/certificate-authority.ts";
 import type { CertificateAuthority } from "./ca/certificate-authority.ts";
 import { addIdentityService } from "./ca/identity-service.ts";
 import { JoinCredentials } from "./ca/join-credentials.ts";
+import { readProvenKey } from "./ca/certificate-request.ts";
+import { verifyUserCertificate } from "./ca/verify-user-certificate.ts";
 import { CertificateExpiries } from "./ca/certificate-expiries.ts";
 import { PeerVerifier } from "./ca/peer-verifier.ts";
 import { CONTROL_PLANE_NAMESPACE, CONTROL_PLANE_SERVICE_ACCOUNT, SvidIssuer } from "./ca/svid-issuer.ts";
@@ -59,6 +64,10 @@ export interface ControlPlaneOptions {
   readonly api: BoundAddress;
   readonly xds: BoundAddress;
   readonly apiToken: string;
+  /** As in ControlPlaneBootstrap. */
+  readonly apiNames?: readonly string[];
+  readonly apiCertificate?: ApiCertificateFiles | null;
+  readonly auditFile?: string | null;
   /** For the Mesh resource, when the store has none. */
   readonly defaults: MeshDefaults;
   readonly clock: Clock;
@@ -204,12 +213,18 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     controlPlanes: () => (state.isShared ? listControlPlanes() : null),
   });
   const { address, port } = options.api;
+  const { auditFile = null } = options;
+  const trust = { trustDomain, roots: () => [authority.root] };
   const api = await startApiServer({
     store,
     views,
     token: options.apiToken,
     address,
     port,
+    tls: await openApiCertificate(options, authority, lifetimeMs, closing),
+    readCertificate: (certificate) => verifyUserCertificate(certificate, trust),
+    issuer: createUserCertificateIssuer(authority),
+    audit: auditFile === null ? NO_AUDIT : new AuditLog({ path: auditFile, clock, log }),
     clock,
     random,
     log,
@@ -223,6 +238,37 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     views,
     store,
     close: () => closing.close(),
+  };
+}
+
+async function openApiCertificate(
+  options: ControlPlaneOptions,
+  authority: CertificateAuthority,
+  lifetimeMs: () => number,
+  closing: ClosingStack,
+): Promise<ApiCertificate> {
+  const { api, apiCertificate, apiNames, clock, log } = options;
+  const files = apiCertificate ?? null;
+  const certificate = new ApiCertificate({
+    authority,
+    address: api.address,
+    names: apiNames ?? [],
+    files,
+    lifetimeMs,
+    clock,
+    log,
+  });
+  closing.add(() => certificate.close());
+  await certificate.start();
+  return certificate;
+}
+
+function createUserCertificateIssuer(authority: CertificateAuthority): UserCertificateIssuer {
+  return {
+    async issue({ user, requestDer, lifetimeMs }) {
+      const publicKeyDer = await readProvenKey(requestDer);
+      return (await authority.issueUser({ user, publicKeyDer, lifetimeMs })).certificateChainPem;
+    },
   };
 }
 

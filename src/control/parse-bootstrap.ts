@@ -28,6 +28,12 @@ const schema: z.ZodType<ControlPlaneBootstrap> = z.strictObject({
   mesh: z.string().min(1),
   trustDomain: z.string().refine(isTrustDomain, 'expected a SPIFFE trust domain: a-z, 0-9, ".", "-", "_"'),
   api: address,
+  apiNames: z.array(z.string().min(1)).exactOptional(),
+  apiCertificate: z
+    .strictObject({ certificateFile: z.string().min(1), keyFile: z.string().min(1) })
+    .nullable()
+    .exactOptional(),
+  auditFile: path.exactOptional(),
   xds: address,
   apiToken: z.string().min(MIN_TOKEN_CHARACTERS),
   store: store.exactOptional(),

@@ -1,12 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { ApiClient } from "../apiserver/api-client.ts";
+import { type ApiUrls, toApiUrls } from "../apiserver/api-urls.ts";
 import type { ControlPlaneBootstrap, ControlPlaneStatusLine } from "../control-bootstrap.ts";
 import type { JoinGrant, JoinRequest } from "../control/views.ts";
 import { WeftError } from "../lib/weft-error.ts";
 import type { Clock } from "../time/clock.ts";
 import { type Child, type ChildExit, describeExit, type SpawnChild } from "./child.ts";
 import { resolveOwnScript } from "./proxy-runtime.ts";
+import { formatAuditPath } from "./audit-path.ts";
 import { OWN_BACKOFF } from "./restart-backoff.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -23,12 +25,16 @@ export interface ControlPlaneOptions {
 }
 
 /** All but what the home decides. Ports of 0 are kept once they are known. */
-export type ControlPlaneSettings = Omit<ControlPlaneBootstrap, "stateDir" | "apiToken">;
+export type ControlPlaneSettings = Omit<ControlPlaneBootstrap, "stateDir" | "apiToken" | "auditFile">;
 
 /** Where it serves. */
 export interface ControlPlaneAddress {
   readonly api: string;
   readonly xds: string;
+  readonly urls: ApiUrls;
+  readonly caPem: string;
+  readonly serverCertificate: "mesh" | "given";
+  readonly mesh: string;
 }
 
 /** A sidecar that restarts must not wait for a control plane that is away. */
@@ -152,6 +158,7 @@ export class ControlPlane {
       ...settings,
       stateDir: join(home, "control"),
       apiToken: token,
+      auditFile: formatAuditPath(home),
       api: { ...settings.api, port: this.#ports?.api ?? settings.api.port },
       xds: { ...settings.xds, port: this.#ports?.xds ?? settings.xds.port },
     };
@@ -174,13 +181,20 @@ export class ControlPlane {
       return;
     }
     const { createApiClient } = await import("../apiserver/api-client.ts");
-    const address = {
-      api: `http://${settings.api.address}:${status.apiPort}`,
+    const { address: host } = settings.api;
+    const urls = toApiUrls({ address: host, port: status.apiPort, names: settings.apiNames ?? [] });
+    const caPem = status.trustBundlePem;
+    const address: ControlPlaneAddress = {
+      api: urls.local,
       xds: `${settings.xds.address}:${status.xdsPort}`,
+      urls,
+      caPem,
+      serverCertificate: (settings.apiCertificate ?? null) === null ? "mesh" : "given",
+      mesh: settings.mesh,
     };
     const { token } = this.#options;
-    this.#client = createApiClient({ baseUrl: address.api, token });
-    this.#impatientClient = createApiClient({ baseUrl: address.api, token, timeoutMs: IMPATIENT_MS });
+    this.#client = createApiClient({ baseUrl: urls.local, token, caPem });
+    this.#impatientClient = createApiClient({ baseUrl: urls.local, token, caPem, timeoutMs: IMPATIENT_MS });
     this.#isUp = true;
     this.#resolveStarted(address);
   }

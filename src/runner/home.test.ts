@@ -48,13 +48,26 @@ test("lockHome() takes over the lock of a process that is gone, of an earlier on
 test("openHome() keeps the token and hides everything from others", () => {
   const path = join(createFolder(), "new", ".weft");
   const first = openHome(path);
-  first.publish({ api: "http://127.0.0.1:1", xds: "127.0.0.1:2" });
+  const urls = { local: "http://127.0.0.1:1", localTls: "https://127.0.0.1:1", server: "https://10.0.0.1:1" };
+  const published = { api: urls.local, xds: "127.0.0.1:2", urls, caPem: "PEM", mesh: "shop" } as const;
+  first.publish({ ...published, serverCertificate: "mesh" });
+  const kubeconfig = join(path, "kubeconfig");
+  assert.equal(statSync(kubeconfig).mode & 0o777, 0o600);
+  assert.match(readFileSync(kubeconfig, "utf8"), /server: https:\/\/127\.0\.0\.1:1\n/);
   assert.equal(statSync(path).mode & 0o777, 0o700);
   assert.equal(statSync(join(path, "token")).mode & 0o777, 0o600);
   assert.deepEqual(readApiAccess(path), {
     home: path,
     token: first.token,
-    endpoints: { api: "http://127.0.0.1:1", xds: "127.0.0.1:2", pid: process.pid },
+    caPem: "PEM",
+    endpoints: {
+      api: "http://127.0.0.1:1",
+      xds: "127.0.0.1:2",
+      pid: process.pid,
+      server: urls.server,
+      serverCertificate: "mesh",
+      mesh: "shop",
+    },
   });
   assert.match(first.token, /^[\w-]{43}$/);
   first.close();

@@ -1,8 +1,15 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { formatEndpointsPath, formatTokenPath, writeApiAccess } from "../apiserver/api-access.ts";
+import {
+  formatEndpointsPath,
+  formatKubeconfigPath,
+  formatTokenPath,
+  replaceFile,
+  writeApiAccess,
+} from "../apiserver/api-access.ts";
+import { formatKubeconfig } from "../apiserver/access/kubeconfig.ts";
 import { openPrivateFolder, readPrivateFile } from "../lib/private-files.ts";
-import { createApiToken } from "./control-plane.ts";
+import { type ControlPlaneAddress, createApiToken } from "./control-plane.ts";
 import { type HomeLock, lockHome } from "./home-lock.ts";
 import { ProcessJournal } from "./process-journal.ts";
 import { isProcessAlive } from "./process-stamp.ts";
@@ -16,7 +23,7 @@ export interface Home {
   /** What a killed runner left behind and what was ended now. */
   readonly leftovers: readonly string[];
   /** Tells the CLI where the control plane is. */
-  publish(address: { readonly api: string; readonly xds: string }): void;
+  publish(address: ControlPlaneAddress): void;
   close(): void;
 }
 
@@ -39,7 +46,7 @@ export function openHome(path: string): Home {
       token,
       journal,
       leftovers,
-      publish: ({ api, xds }) => writeApiAccess({ home: path, token, endpoints: { api, xds, pid: process.pid } }),
+      publish: (address) => publish(path, token, address),
       close() {
         rmSync(formatEndpointsPath(path), { force: true });
         journal.close();
@@ -50,6 +57,24 @@ export function openHome(path: string): Home {
     lock.release();
     throw error;
   }
+}
+
+/** Tells weft's commands, and Kubernetes' clients, where the API is and how to come in. */
+function publish(home: string, token: string, address: ControlPlaneAddress): void {
+  const { api, caPem, mesh, serverCertificate, urls, xds } = address;
+  const endpoints = { api, xds, pid: process.pid, server: urls.server, serverCertificate, mesh };
+  replaceFile(
+    formatKubeconfigPath(home),
+    formatKubeconfig({
+      mesh,
+      user: "home",
+      server: urls.localTls,
+      serverName: "localhost",
+      caPem,
+      credential: { token },
+    }),
+  );
+  writeApiAccess({ home, token, caPem, endpoints });
 }
 
 /** The folder of one `weft run`, named after its process; removed when it ends. */

@@ -1,5 +1,5 @@
-import { DEFAULT_API_ADDRESS, DEFAULT_XDS_ADDRESS } from "../control-bootstrap.ts";
-import { findHome } from "../apiserver/api-access.ts";
+import { DEFAULT_XDS_ADDRESS } from "../control-bootstrap.ts";
+import { findHome, formatKubeconfigPath } from "../apiserver/api-access.ts";
 import type { CliContext } from "../cli/context.ts";
 import { printProblems } from "../cli/output/problem-printer.ts";
 import type { StatRow } from "../control/views.ts";
@@ -10,6 +10,7 @@ import { InvalidWeftYamlError, type LoadedWeftYaml, loadWeftYaml } from "./load-
 import { MeshRunner } from "./mesh-runner.ts";
 import { createConnectOnce } from "./port-probe.ts";
 import { chooseProxyRuntime } from "./proxy-runtime.ts";
+import { resolveCertificate } from "./resolve-certificate.ts";
 import type { ControlPlaneListener, UpOptions } from "./up.ts";
 import { UpDisplay } from "./up-display.ts";
 
@@ -51,7 +52,9 @@ export async function runMesh(context: CliContext, run: MeshRun): Promise<void> 
     connect: createConnectOnce(clock),
     environment,
     runtimes: { current: runtime, fallback: chooseProxyRuntime("node") },
-    api: { ...DEFAULT_API_ADDRESS, port: options.apiPort },
+    api: { address: options.api.address, port: options.api.port },
+    apiNames: options.api.names,
+    apiCertificate: resolveCertificate(context.cwd, options.api.certificate),
     xds: { ...DEFAULT_XDS_ADDRESS, port: options.xdsPort },
     hasAccessLog: options.hasAccessLog,
     onAppLine: (workload, line) => display.appLine(workload, line),
@@ -168,6 +171,7 @@ function printReady(
   // Elsewhere the command line looks beside the nearest weft.yaml, and in the folder it is called in.
   if (findHome({ cwd: context.cwd }) !== home)
     display.line(`  in other terminals: export WEFT_HOME=${quoteForShell(home)}`);
+  display.line(`  kubectl: export KUBECONFIG=${quoteForShell(formatKubeconfigPath(home))}`);
   if (loaded.config.access === "permissive")
     display.line("  access is permissive: every call is allowed, and counted where strict would deny it");
 }

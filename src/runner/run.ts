@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { isatty } from "node:tty";
 import { readApiAccess } from "../apiserver/api-access.ts";
-import { type ApiClient, createApiClient } from "../apiserver/api-client.ts";
+import { type ApiClient, createHomeClient } from "../apiserver/api-client.ts";
 import type { CliContext } from "../cli/context.ts";
 import { paint } from "../cli/output/style.ts";
 import { WeftError } from "../lib/weft-error.ts";
@@ -57,7 +57,7 @@ const FAREWELL_MS = 2000;
 export async function runService(context: CliContext, options: RunOptions): Promise<void> {
   const home = context.findHome();
   const access = readApiAccess(home);
-  const client = createApiClient({ baseUrl: access.endpoints.api, token: access.token });
+  const client = createHomeClient(access);
   const folder = formatRunFolder(home, process.pid);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   try {

@@ -16,9 +16,20 @@ export interface UpOptions {
   readonly home: string | null;
   readonly isQuiet: boolean;
   readonly hasAccessLog: boolean;
+  readonly api: ApiSettings;
   /** 0 = any free. */
-  readonly apiPort: number;
   readonly xdsPort: number;
+}
+
+/** Where the API listens, and as whom. */
+export interface ApiSettings {
+  readonly address: string;
+  /** 0 = any free. */
+  readonly port: number;
+  /** Further names by which it is reached. */
+  readonly names: readonly string[];
+  /** The user's own certificate, relative to the working folder; null: the mesh's. */
+  readonly certificate: { readonly certificateFile: string; readonly keyFile: string } | null;
 }
 
 /** Set once there is somebody to tell. */

@@ -28,7 +28,12 @@ export const EVERY_SECTION: Readonly<Record<string, unknown>> = {
   retryBudget: { ratio: 0.1 },
   overload: { minConcurrency: 1, priorities: ["a", "b"] },
   timeouts: { connect: "1s", idle: "2s", request: "10s", response: "5s", perTry: "1500ms", streamIdle: "0s" },
-  retries: { attempts: 3, conditions: ["5xx", 503, "grpc-internal"], backoff: { base: "1ms", max: "1m" }, maxRetryAfter: "1s" },
+  retries: {
+    attempts: 3,
+    conditions: ["5xx", 503, "grpc-internal"],
+    backoff: { base: "1ms", max: "1m" },
+    maxRetryAfter: "1s",
+  },
   sticky: { header: "X-User" },
   rateLimits: [
     { name: "all", requests: 100 },

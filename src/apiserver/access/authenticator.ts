@@ -6,14 +6,14 @@ import { formatWallTime } from "../../time/wall-time.ts";
 import { StatusError } from "../status.ts";
 import { HOME_PRINCIPAL, type Principal } from "./principal.ts";
 import type { KnownCredential, UserDirectory } from "./user-directory.ts";
-import { type MeshTrust, type UserCertificate, verifyUserCertificate } from "./verify-user-certificate.ts";
+import type { ReadUserCertificate, UserCertificate } from "./user-certificate.ts";
 
 export interface AuthenticatorOptions {
   /** Of the mesh's home. */
   readonly token: string;
   readonly users: Pick<UserDirectory, "findToken" | "findCertificate">;
-  /** Null: the API has no TLS, so there are no client certificates. */
-  readonly trust: MeshTrust | null;
+  /** Null: client certificates are not looked at. */
+  readonly readCertificate: ReadUserCertificate | null;
   readonly clock: Clock;
 }
 
@@ -98,13 +98,13 @@ export class Authenticator {
   }
 
   #readCertificate({ socket }: IncomingMessage): UserCertificate | string | null {
-    const { trust } = this.#options;
-    if (trust === null || !(socket instanceof TLSSocket)) return null;
+    const { readCertificate } = this.#options;
+    if (readCertificate === null || !(socket instanceof TLSSocket)) return null;
     const known = this.#certificates.get(socket);
     if (known !== undefined) return known;
     const presented = socket.getPeerX509Certificate();
     if (presented === undefined) return null;
-    const read = verifyUserCertificate(presented, trust);
+    const read = readCertificate(presented);
     this.#certificates.set(socket, read);
     return read;
   }

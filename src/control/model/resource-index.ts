@@ -64,6 +64,9 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
       case "ServiceAccount":
         serviceAccounts.add(keyOf(resource));
         break;
+      // Of the API alone.
+      case "Namespace":
+      case "User":
       case undefined:
         break;
     }

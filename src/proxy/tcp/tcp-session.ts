@@ -184,6 +184,16 @@ export class TcpSession implements ConnectionHandler, Drainable {
     const runtime = this.#runtime;
     const cluster = this.#chooseCluster();
     if (cluster === null) return;
+    const withheld = cluster.config.withheld ?? null;
+    if (withheld !== null) {
+      this.#runtime.counters.accessWithheld += 1;
+      // No rule names this proxy's identity, whatever it looks at.
+      this.#fail(
+        ACCESS_DENIED,
+        describeDenial(withheld, { ...this.#origin, source: this.#runtime.self, peerId: null }),
+      );
+      return;
+    }
     this.#attempts += 1;
     const endpoint = cluster.config.kind === "dynamic" ? this.#findHost(cluster) : cluster.pick(0, avoided);
     if (endpoint === null) {

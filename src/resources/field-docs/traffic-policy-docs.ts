@@ -191,7 +191,8 @@ export const TRAFFIC_POLICY_DOCS: KindDocs<TrafficPolicy> = {
           "What is tried again, and how often.",
           {
             attempts: "So often after the first attempt; 0 = never. Default 2.",
-            conditions: "What is tried again: connect, reset, timeout, gateway-error, 5xx, grpc-cancelled, grpc-deadline-exceeded, grpc-resource-exhausted, grpc-internal, grpc-unavailable, or a status of 400 to 599. Default connect and reset.",
+            conditions:
+              "What is tried again: connect, reset, timeout, gateway-error, 5xx, grpc-cancelled, grpc-deadline-exceeded, grpc-resource-exhausted, grpc-internal, grpc-unavailable, or a status of 400 to 599. Default connect and reset.",
             anyMethod: "true says that every request here may be sent twice, POST too. Default false.",
             backoff: [
               "The wait before retry n is random, up to base * 2^(n-1).",

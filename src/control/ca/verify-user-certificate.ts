@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import type { UserCertificate } from "../../apiserver/access/user-certificate.ts";
 import { parseSpiffeSan } from "../../identity/spiffe-san.ts";
 import { parseUserId } from "../../identity/user-id.ts";
 import { parseWallTime } from "../../time/wall-time.ts";
@@ -8,14 +9,6 @@ export interface MeshTrust {
   readonly trustDomain: string;
   /** The roots as they are now. */
   readonly roots: () => readonly X509Certificate[];
-}
-
-/** A certificate of this mesh for a user; whether it is in force is for its times, and for the User, to say. */
-export interface UserCertificate {
-  readonly user: string;
-  readonly sha256: string;
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
 }
 
 const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
