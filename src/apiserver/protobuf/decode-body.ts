@@ -1,7 +1,8 @@
 import { StatusError } from "../status.ts";
 import { decodeMessage } from "./decode-message.ts";
 import { DELETE_OPTIONS_MESSAGE, KUBERNETES_MESSAGES } from "./kubernetes-messages.ts";
-import { defineMessage } from "./message-type.ts";
+import { defineMessage, type MessageType } from "./message-type.ts";
+import { REVIEW_MESSAGES } from "./review-messages.ts";
 
 export const PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf";
 
@@ -31,7 +32,7 @@ export function decodeProtobufBody(bytes: Uint8Array): unknown {
 function decode(bytes: Buffer): unknown {
   if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('no "k8s" at the start');
   const { apiVersion, kind, raw } = readEnvelope(bytes.subarray(MAGIC.length));
-  const message = kind === "DeleteOptions" ? DELETE_OPTIONS_MESSAGE : KUBERNETES_MESSAGES.get(`${apiVersion} ${kind}`);
+  const message = kind === "DeleteOptions" ? DELETE_OPTIONS_MESSAGE : findMessage(`${apiVersion} ${kind}`);
   if (message === undefined) {
     throw new StatusError(
       "UnsupportedMediaType",
@@ -47,6 +48,10 @@ function decode(bytes: Buffer): unknown {
     );
   }
   return { apiVersion, kind, ...object };
+}
+
+function findMessage(name: string): MessageType | undefined {
+  return KUBERNETES_MESSAGES.get(name) ?? REVIEW_MESSAGES.get(name);
 }
 
 interface Envelope {
