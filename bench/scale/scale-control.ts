@@ -4,7 +4,7 @@ import { type ApiClient, createApiClient } from "../../src/apiserver/api-client.
 import type { ControlPlaneBootstrap, ControlPlaneStatusLine } from "../../src/control-bootstrap.ts";
 import { createApiToken } from "../../src/runner/control-plane.ts";
 import { createOwnProcessEnvironment, readEnvironment } from "../../src/runner/environment.ts";
-import { resolveOwnScript } from "../../src/runner/proxy-runtime.ts";
+import { controlPlaneParameters } from "../../src/runner/proxy-runtime.ts";
 import { BenchProcess } from "../bench-process.ts";
 import { readCpuMicros, readMemory } from "../process-cost.ts";
 
@@ -41,7 +41,7 @@ export class ScaleControl {
     this.#process = new BenchProcess({
       title: "control plane",
       file: process.execPath,
-      parameters: [...parameters, resolveOwnScript("weft-control.js")],
+      parameters: [...parameters, ...controlPlaneParameters()],
       cwd: folder,
       environment: createOwnProcessEnvironment(readEnvironment(), join(folder, "compile-cache")),
       core: null,

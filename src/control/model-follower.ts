@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../lib/log.ts";
 import { WeftError } from "../lib/weft-error.ts";
 import { formatProblem } from "../resources/problem.ts";
@@ -113,8 +114,10 @@ export class ModelFollower {
     if (kindOf(stored) === null) return;
     const { resource, problems } = validateResource(stored, { file: "store" });
     if (resource !== null) {
-      this.#resources.set(key, resource);
-      this.#compiler.put(resource);
+      // What was validated before it was stored is kept once, not twice.
+      const kept = isDeepStrictEqual(resource, stored) ? stored : resource;
+      this.#resources.set(key, kept);
+      this.#compiler.put(kept);
       return;
     }
     const inForce = this.#resources.has(key) ? "its last valid state stays in force" : "it is left out";

@@ -16,7 +16,7 @@ import { ProxyRegistry } from "./proxy-registry.ts";
 import { ResourceReferences } from "./resource-references.ts";
 import { StreamSession } from "./stream-session.ts";
 import { createSubscriptionPool } from "./subscription.ts";
-import { WriteBudget } from "./write-budget.ts";
+import { Turns } from "./turns.ts";
 
 export interface AdsServiceOptions {
   readonly source: ConfigSource;
@@ -62,11 +62,10 @@ const PATIENCE_MS = 15_000;
 const MAX_RESPONSE_BYTES = 2 * 1024 * 1024;
 const KEEP_LEFT_MS = 3_600_000;
 const MAX_LEFT = 256;
-/** Of large responses to all proxies: first configurations, mostly. */
-const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
-/** A change of endpoints is smaller and never waits. */
-const SMALL_BYTES = 64 * 1024;
-const STALL_MS = 1_000;
+/** Proxies that get a first configuration, or another large one, at the same time. */
+const TURNS = 32;
+const STALL_MS = 500;
+const LINGER_MS = 50;
 /** Streams that one turn of the event loop serves after a change; the rest wait for the next turn. */
 const PUSH_BATCH = 64;
 /** How our own proxy calls itself in node.user_agent_name. */
@@ -103,7 +102,7 @@ class AdsServer {
   readonly #options: AdsServiceOptions;
   readonly #references = new ResourceReferences();
   readonly #pool = createSubscriptionPool();
-  readonly #budget: WriteBudget;
+  readonly #turns: Turns;
   readonly #streams = new Set<AdsStream>();
   readonly #streamsById = new Map<string, AdsStream>();
   #accepted = 0;
@@ -115,12 +114,7 @@ class AdsServer {
 
   constructor(options: AdsServiceOptions) {
     this.#options = options;
-    this.#budget = new WriteBudget({
-      clock: options.clock,
-      maxBytes: MAX_UNSENT_BYTES,
-      smallBytes: SMALL_BYTES,
-      stallMs: STALL_MS,
-    });
+    this.#turns = new Turns({ clock: options.clock, count: TURNS, stallMs: STALL_MS, lingerMs: LINGER_MS });
     this.registry = new ProxyRegistry({
       clock: options.clock,
       keepLeftMs: options.keepLeftMs ?? KEEP_LEFT_MS,
@@ -165,7 +159,7 @@ class AdsServer {
     const stream: AdsStream = new AdsStream(call, {
       clock,
       log,
-      budget: this.#budget,
+      turns: this.#turns,
       patienceMs: this.#options.patienceMs ?? PATIENCE_MS,
       open: (nodeMessage) => {
         const decoded = decodeProxyNode(nodeMessage, peer);

@@ -12,12 +12,11 @@ import {
 import { countBytes, type DeltaResponse, encodeDeltaResponse } from "./delta-response.ts";
 import { type DeltaRequest, readDeltaRequest } from "./read-delta-request.ts";
 import type { StreamSession } from "./stream-session.ts";
-import type { WriteBudget } from "./write-budget.ts";
+import type { Turn, Turns } from "./turns.ts";
 
 /** The part of a grpc-js ServerDuplexStream that a stream needs. */
 export interface AdsCall {
-  /** `onSent` is called when the message has left the process, or never when the stream ends first. */
-  write(message: Buffer, onSent: () => void): boolean;
+  write(message: Buffer): boolean;
   end(): void;
   emit(event: "error", status: { readonly code: number; readonly details: string }): boolean;
   on(event: "data", listener: (message: Buffer) => void): unknown;
@@ -35,10 +34,13 @@ export interface AdsStreamOptions {
   /** Called once, after the last use of the session. */
   readonly onClose: () => void;
   /** Shared by all streams. */
-  readonly budget: WriteBudget;
+  readonly turns: Turns;
   /** How long the first request may take, and how long a subscription is waited for before delivery goes on. */
   readonly patienceMs: number;
 }
+
+/** A change of endpoints is smaller, and never waits for anybody. */
+const SMALL_BYTES = 64 * 1024;
 
 /**
  * Carries one ADS stream: requests from the call to its session, responses from the session to the call as fast as the
@@ -50,8 +52,9 @@ export class AdsStream {
   #session: StreamSession | null = null;
   #timer: Timer | null;
   #isFull = false;
-  /** Calls a response off that waits for its turn. */
+  /** Calls a large response off that waits for the stream's turn. */
   #callOff: (() => void) | null = null;
+  #turn: Turn | null = null;
   #isClosed = false;
 
   constructor(call: AdsCall, options: AdsStreamOptions) {
@@ -93,18 +96,26 @@ export class AdsStream {
       this.#fail(error);
       return;
     }
+    this.#turn?.touch(session.awaitsAnswer());
     this.#watchHolds(session);
   }
 
-  /** A large response may have to wait for others; until then nothing else is made. */
+  /** A large response waits for the stream's turn; until then nothing else is made. */
   #write(response: DeltaResponse): void {
+    if (countBytes(response) < SMALL_BYTES || this.#turn?.isOver() === false) {
+      this.#isFull = !this.#call.write(encodeDeltaResponse(response));
+      return;
+    }
+    this.#turn = null;
     let isLater = false;
-    this.#callOff = this.#options.budget.admit(countBytes(response), (done) => {
+    const callOff = this.#options.turns.request((turn) => {
       this.#callOff = null;
-      this.#isFull = !this.#call.write(encodeDeltaResponse(response), done);
+      this.#turn = turn;
+      this.#isFull = !this.#call.write(encodeDeltaResponse(response));
       if (isLater) this.push();
     });
     isLater = true;
+    if (this.#turn === null) this.#callOff = callOff;
   }
 
   close(status: GrpcStatus): void {
@@ -195,6 +206,7 @@ export class AdsStream {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#callOff?.();
+    this.#turn?.end();
     this.#timer?.clear();
     this.#timer = null;
     this.#options.onClose();

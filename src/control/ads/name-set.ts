@@ -1,4 +1,5 @@
 import type { ResourcesByName } from "../config-source.ts";
+import { LayeredResources } from "../layered-resources.ts";
 
 /** More steps from one set than this, and those that lead nowhere any more are dropped. */
 const MAX_STEPS = 256;
@@ -28,6 +29,11 @@ export class NameSet {
 
   /** How many of the names are in `resources`; found once for both. */
   countIn(resources: ResourcesByName): number {
+    if (resources instanceof LayeredResources) {
+      let more = 0;
+      for (const name of resources.own.keys()) if (!resources.shared.has(name) && this.#names.has(name)) more += 1;
+      return this.countIn(resources.shared) + more;
+    }
     let count = this.#counts.get(resources);
     if (count === undefined) {
       count = 0;
@@ -43,21 +49,26 @@ export class NameSet {
 
   /** The set without `removed` and with `added`; names in both are in it. */
   change(added: readonly string[], removed: readonly string[]): NameSet {
-    const news = added.filter((name) => !this.#names.has(name)).toSorted();
-    const kept = removed.length === 0 ? null : new Set(added);
-    const gone = removed.filter((name) => this.#names.has(name) && kept?.has(name) !== true).toSorted();
-    if (news.length + gone.length === 0) return this;
     // Names are whatever a proxy sends: what separates them must not be in them.
+    const asked = JSON.stringify([added, removed]);
+    const before = this.#steps.get(asked)?.deref();
+    if (before !== undefined) return before;
+    const news = added.filter((name) => !this.#names.has(name)).toSorted();
+    const kept = new Set(added);
+    const gone = removed.filter((name) => this.#names.has(name) && !kept.has(name)).toSorted();
+    if (news.length + gone.length === 0) return this;
     const step = JSON.stringify([news, gone]);
-    const known = this.#steps.get(step)?.deref();
-    if (known !== undefined) return known;
-    const names = new Set(this.#names);
-    for (const name of news) names.add(name);
-    for (const name of gone) names.delete(name);
-    const next = new NameSet(names);
+    const next = this.#steps.get(step)?.deref() ?? this.#copy(news, gone);
     if (this.#steps.size >= MAX_STEPS) this.#prune();
-    this.#steps.set(step, new WeakRef(next));
+    for (const key of [asked, step]) this.#steps.set(key, new WeakRef(next));
     return next;
+  }
+
+  #copy(added: readonly string[], removed: readonly string[]): NameSet {
+    const names = new Set(this.#names);
+    for (const name of added) names.add(name);
+    for (const name of removed) names.delete(name);
+    return new NameSet(names);
   }
 
   /** What is left when none of them is dead is more than anyone needs: sharing begins anew. */

@@ -139,6 +139,12 @@ export class StreamSession {
     return this.#gates.waitsForProxy();
   }
 
+  /** The proxy has yet to answer a response. */
+  awaitsAnswer(): boolean {
+    for (const subscription of this.#subscriptions.values()) if (subscription.isInFlight()) return true;
+    return false;
+  }
+
   /** Gives up waiting for subscriptions on this stream: a proxy that never makes them still gets its configuration. */
   release(): void {
     this.#gates.release();

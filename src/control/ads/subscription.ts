@@ -241,7 +241,7 @@ export class Subscription {
       subscribe.filter((name) => name !== WILDCARD),
       [],
     );
-    this.#hasNewNames = this.#names.size > 0;
+    this.#hasNewNames = this.#names.countIn(view) < this.#names.size;
     this.#owesFirst = this.#wildcard;
     const { initialVersions } = request;
     if (initialVersions.size === 0) return;
@@ -251,7 +251,7 @@ export class Subscription {
       listIn: (resources) => (this.#wildcard ? resources.keys() : this.#names),
     };
     this.#sent.begin(initialVersions, view, covered);
-    this.#running.begin(initialVersions, view, covered);
+    this.#running.copy(this.#sent);
   }
 
   #change({ subscribe, unsubscribe }: SubscriptionRequest): void {

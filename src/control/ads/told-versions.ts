@@ -86,6 +86,13 @@ export class ToldVersions {
     for (const name of covered.listIn(view)) if (view.has(name) && !brought.get(name)) this.#own.set(name, null);
   }
 
+  /** The same as `other`, which goes its own way from here. */
+  copy(other: ToldVersions): void {
+    this.#base = other.#base;
+    this.#own.clear();
+    for (const [name, told] of other.#own) this.#own.set(name, told);
+  }
+
   /** All of `view`, but for the names in `except`, which keep what they have. */
   adopt(view: ResourcesByName, except: Iterable<string>): void {
     const kept = [...except].map((name) => [name, this.get(name)] as const);
