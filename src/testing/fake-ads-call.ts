@@ -23,8 +23,7 @@ export class FakeAdsCall extends EventEmitter {
     });
   }
 
-  write(bytes: Uint8Array, onSent: () => void = () => undefined): boolean {
-    onSent();
+  write(bytes: Uint8Array): boolean {
     this.written.push(envoy.service.discovery.v3.DeltaDiscoveryResponse.decode(bytes));
     this.room -= 1;
     return this.room > 0;
