@@ -57,12 +57,17 @@ export function layOver(resources: ResourcesByName, own: ResourcesByName): Layer
 
 /** Lays `own` over `shared` where there is something to lay; the same two give the same object again. */
 export class LayerCache {
-  #last: LayeredResources | null = null;
+  #shared: ResourcesByName = NO_RESOURCES;
+  #own: ResourcesByName = NO_RESOURCES;
+  #joined: ResourcesByName = NO_RESOURCES;
 
   join(shared: ResourcesByName, own: ResourcesByName): ResourcesByName {
     if (own.size === 0) return shared;
-    if (this.#last === null || this.#last.shared !== shared || this.#last.own !== own)
-      this.#last = new LayeredResources(shared, own);
-    return this.#last;
+    if (this.#shared !== shared || this.#own !== own) {
+      this.#shared = shared;
+      this.#own = own;
+      this.#joined = layOver(shared, own);
+    }
+    return this.#joined;
   }
 }

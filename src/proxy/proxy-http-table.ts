@@ -10,7 +10,7 @@ import {
   createMeshCluster,
   createOutboundListener,
   createRoutes,
-  createWithheldEndpoints,
+  createWithheldCluster,
 } from "../testing/xds-fixture.ts";
 import { systemClock } from "../time/system-clock.ts";
 import type { Clock } from "../time/clock.ts";
@@ -203,14 +203,14 @@ export function testProxyPair({ name, create }: ProxyTableOptions): void {
         const told = await call("GET /withheld?x=1");
         assert.match(told, /^HTTP\/1\.1 403 .*x-weft-failure: access_denied.*GET \/withheld.*default\/web/s);
         const name = "default/reviews:80";
-        applyOne(web.proxy, ENDPOINT_TYPE, name, createWithheldEndpoints(name, "default/reviews", rules));
+        applyOne(web.proxy, CLUSTER_TYPE, name, createWithheldCluster(name, REVIEWS, rules));
         const said = await call("GET /withheld?x=1");
         const explain = (text: string): string => text.slice(text.indexOf("\r\n\r\n"));
         assert.equal(explain(said), explain(told));
         assert.match(said, /^HTTP\/1\.1 403 .*x-weft-failure: access_denied/s);
         assert.equal(counters.accessWithheld, withheld + 1);
         assert.equal(reviews.proxy.runtime.counters.accessDenied, denied + 1);
-        endpoints(name, [reviews.inboundPort(app.port)]);
+        cluster(name, [REVIEWS], [reviews.inboundPort(app.port)]);
         allow({ "default/reviews": allowAny([WEB]) });
         assert.match(await call("GET /given"), /^HTTP\/1\.1 200 /);
       });

@@ -149,7 +149,7 @@ export interface ClusterConfig {
   readonly policy: ClusterPolicy;
   /** Ready endpoints only, in a stable order. */
   readonly endpoints: readonly EndpointConfig[];
-  /** The endpoints are kept from this proxy: the rules that do not let it call them. Left out or null: they are not. */
+  /** Its endpoints are kept from this proxy: the rules that do not let it call them. Left out or null: they are not. */
   readonly withheld?: AccessPolicy | null;
 }
 

@@ -60,10 +60,10 @@ export function createEndpoints(name: string, endpoints: readonly EndpointFixtur
   }).finish();
 }
 
-/** Endpoints that are kept from a proxy, with the rules of `destination` that do not let it call them. */
-export function createWithheldEndpoints(
+/** A cluster that is kept from a proxy, with the rules of `destinationId` that do not let it call it. */
+export function createWithheldCluster(
   name: string,
-  destination: string,
+  destinationId: string,
   policies: Readonly<Record<string, envoy.config.rbac.v3.Policy>>,
 ): Uint8Array {
   const rules = {
@@ -71,13 +71,10 @@ export function createWithheldEndpoints(
     value: envoy.config.rbac.v3.RBAC.encode({ policies }).finish(),
   };
   const metadata = {
-    filterMetadata: { "weft.dev": { fields: { withheld: { stringValue: destination } } } },
+    filterMetadata: { "weft.dev": { fields: { withheld: { stringValue: destinationId } } } },
     typedFilterMetadata: { "weft.dev": rules },
   };
-  return envoy.config.endpoint.v3.ClusterLoadAssignment.encode({
-    clusterName: name,
-    endpoints: [{ metadata }],
-  }).finish();
+  return envoy.config.cluster.v3.Cluster.encode({ name, metadata }).finish();
 }
 
 /** Routes by domain; a value is a cluster, or weights by cluster. */

@@ -32,8 +32,8 @@ export const EMPTY_CLUSTER = "none";
 export const WEFT_METADATA = "weft.dev";
 
 /**
- * In weft's metadata of a locality without endpoints: "<namespace>/<service account>" of the instances that are kept from a
- * proxy because no TrafficTarget lets it call them. Beside it, as typed metadata of weft's, their rules without principals.
+ * In weft's metadata of a cluster without endpoints: the SPIFFE ID of the instances that are kept from a proxy because no
+ * TrafficTarget lets it call them. Beside it, as typed metadata of weft's, their rules without principals.
  */
 export const WITHHELD_METADATA = "withheld";
 

@@ -91,7 +91,7 @@ test("a sidecar understands every resource that the control plane writes for it"
   assert.equal(cluster?.service, "default/reviews-v1");
 });
 
-test("endpoints that no target lets a sidecar call arrive as withheld, with the rules of their own proxy", () => {
+test("clusters that no target lets a sidecar call arrive as withheld, with the rules of their own proxy", () => {
   const snapshot = snapshotOf(RESOURCES, sampleNode({ serviceAccount: "cart" }));
   const cluster = snapshot.clusters.get("default/reviews-v1:80");
   assert.deepEqual(cluster?.endpoints, []);

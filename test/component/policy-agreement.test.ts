@@ -35,8 +35,12 @@ import { anyClusterPolicy, anyRedirect, anyRoutePolicy, overload, routePolicy } 
 
 const RUNS = { numRuns: 200, seed: 20_261_123 };
 const REVIEWS = "default/reviews:80";
+/** Every proxy gets every cluster. */
+const OPEN = sampleMesh({ access: "permissive" });
+
 const BASE: MeshModel = compileModel(
   [
+    OPEN,
     sampleService("reviews"),
     sampleService("reviews-v1"),
     sampleSlice("r", "reviews", { port: 9000, workload: "reviews-0" }),
@@ -166,7 +170,7 @@ test("policies with matches come first, each crossed with the splits, and the de
     routePolicy({ key: "default/two", redirect: REDIRECT }, [match("/r.*[0-9]$")]),
     routePolicy({ key: "default/three", timeouts: TIMEOUTS }, [match("/x.*[0-9]$", ["POST", "GET"])]),
   ];
-  const mesh = change(compileModel(resources, null), { routePolicies: policies });
+  const mesh = change(compileModel([...resources, OPEN], null), { routePolicies: policies });
   const routes = outboundRoutes(snapshotOf(mesh, CALLER));
   const text = routes.map(({ name, match: joint, clusters, policy }) => {
     const { path, methods, headers } = joint;
@@ -240,7 +244,7 @@ test("a TrafficPolicy with every section is taken by the proxies on both sides",
   const { resource, problems } = validateResource(policy, { file: "all.yaml" });
   assert.deepEqual(problems, []);
   assert.ok(resource !== null);
-  const model = compileModel([...resources, resource], null);
+  const model = compileModel([...resources, resource, OPEN], null);
   const caller = snapshotOf(model, CALLER);
   const policyThere = outboundRoutes(caller)[0]?.policy;
   assert.equal(policyThere?.name, "default/all");
@@ -259,7 +263,7 @@ test("the zone of an endpoint arrives with it", () => {
   const [endpoint] = slice["endpoints"] as readonly object[];
   const zoned = { ...slice, endpoints: [{ ...endpoint, zone: "west" }] };
   const more = sampleSlice("s", "reviews", { port: 9001 });
-  const model = compileModel([sampleService("reviews"), zoned, more, sampleMesh({ access: "permissive" })], null);
+  const model = compileModel([sampleService("reviews"), zoned, more, OPEN], null);
   const endpoints = snapshotOf(model, CALLER).clusters.get(REVIEWS)?.endpoints ?? [];
   assert.deepEqual(endpoints.map(({ port, zone, priority, weight }) => [port, zone, priority, weight]).sort(), [
     [9000, "west", 0, 1],

@@ -128,7 +128,9 @@ test("the trust bundle is a secret by its name", () => {
 
 function clusterOf(resources: readonly Resource[], name: string): envoy.config.cluster.v3.Cluster {
   return decodeFrom(
-    sampleSource(resources).viewFor(sampleNode({ inbound: [sampleInbound()] })),
+    sampleSource([sampleMesh({ access: "permissive" }), ...resources]).viewFor(
+      sampleNode({ inbound: [sampleInbound()] }),
+    ),
     CLUSTER_TYPE,
     name,
     Cluster,

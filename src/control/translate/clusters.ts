@@ -1,8 +1,23 @@
 import { envoy } from "#gen/protos.js";
 import { formatWorkloadId } from "../../identity/spiffe-id.ts";
 import type { AppProtocol, InboundPort } from "../../proxy-node.ts";
-import { EGRESS_CLUSTER, EMPTY_CLUSTER, formatLocalCluster, formatServiceCluster, TCP_ALPN } from "../../xds/names.ts";
-import type { MeshModel, MeshSettings, ServiceModel, ServicePortModel, WorkloadModel } from "../model/mesh-model.ts";
+import {
+  EGRESS_CLUSTER,
+  EMPTY_CLUSTER,
+  formatLocalCluster,
+  formatServiceCluster,
+  TCP_ALPN,
+  WEFT_METADATA,
+  WITHHELD_METADATA,
+} from "../../xds/names.ts";
+import type {
+  AccessModel,
+  MeshModel,
+  MeshSettings,
+  ServiceModel,
+  ServicePortModel,
+  WorkloadModel,
+} from "../model/mesh-model.ts";
 import type { OverloadModel } from "../model/policy-model.ts";
 import { ADS_SOURCE } from "./ads-source.ts";
 import { toDuration } from "./to-duration.ts";
@@ -12,12 +27,14 @@ import { createMetadata } from "./create-metadata.ts";
 import { createHttp2Options } from "./http2-options.ts";
 import { findOverload, listLedPorts } from "./inbound-policies.ts";
 import { packAny } from "./pack-any.ts";
+import { createAnonymousRules } from "./rbac.ts";
 import type { ResourceRecipe } from "./resource-set.ts";
 import { createUpstreamTls } from "./tls-sockets.ts";
 
 type Cluster = envoy.config.cluster.v3.Cluster;
 
 const { Cluster } = envoy.config.cluster.v3;
+const { RBAC } = envoy.config.rbac.v3;
 const { EDS, STATIC } = Cluster.DiscoveryType;
 const { CLUSTER_PROVIDED } = Cluster.LbPolicy;
 const { V4_PREFERRED } = Cluster.DnsLookupFamily;
@@ -33,13 +50,57 @@ export function listMeshClusters({ egress }: MeshSettings): ResourceRecipe[] {
   return recipes;
 }
 
-/** One for each port, for every proxy. */
-export function listServiceClusters(service: ServiceModel, trustDomain: string): ResourceRecipe[] {
-  return service.ports.map((port) => {
-    const name = formatServiceCluster(service.namespace, service.name, port.port);
-    const create = (): Cluster => createServiceCluster(name, service, port, trustDomain);
-    return recipe(name, [port.serviceAccounts, port.protocol, port.policy], create);
-  });
+/** One port of a Service, under its cluster's name. */
+export interface ClusterSource {
+  readonly name: string;
+  readonly service: ServiceModel;
+  readonly port: ServicePortModel;
+}
+
+export function listClusterSources(service: ServiceModel): readonly ClusterSource[] {
+  const { namespace, name, ports } = service;
+  return ports.map((port) => ({ name: formatServiceCluster(namespace, name, port.port), service, port }));
+}
+
+/** For those who may call the port. */
+export function clusterRecipe({ name, service, port }: ClusterSource, trustDomain: string): ResourceRecipe {
+  const create = (): Cluster => createServiceCluster(name, service, port, trustDomain);
+  return recipe(name, [port.serviceAccounts, port.protocol, port.policy], create);
+}
+
+/** Who would have refused a call, and by what rules: what its proxy would have said of it. */
+export interface Denial {
+  /** "<namespace>/<service account>" of the instances. */
+  readonly destination: string;
+  readonly access: AccessModel | null;
+}
+
+/**
+ * In place of the cluster, for proxies that no TrafficTarget lets call the port. Our proxy reads from the mark how to answer
+ * such a call; to another one it is a cluster without endpoints. The rules are there without those whom they allow, so that
+ * allowing one more caller changes nothing for the others.
+ */
+export function withheldRecipe(source: ClusterSource, denial: Denial, trustDomain: string): ResourceRecipe {
+  const { name, service, port } = source;
+  const { destination, access } = denial;
+  const targets = (access?.targets ?? []).flatMap(({ key, http, tcp, sources }) => [
+    key,
+    http,
+    tcp,
+    sources.length > 0,
+  ]);
+  const create = (): Cluster => {
+    const rules = createAnonymousRules(access, { ports: new Set([port.port]), protocol: "http" });
+    const slash = destination.indexOf("/");
+    const instance = { namespace: destination.slice(0, slash), serviceAccount: destination.slice(slash + 1) };
+    const metadata = createMetadata({
+      service: `${service.namespace}/${service.name}`,
+      [WITHHELD_METADATA]: formatWorkloadId({ trustDomain, ...instance }),
+    });
+    const typedFilterMetadata = { [WEFT_METADATA]: packAny("envoy.config.rbac.v3.RBAC", RBAC, rules) };
+    return { name, type: STATIC, metadata: { ...metadata, typedFilterMetadata } };
+  };
+  return recipe(name, [port.port, destination, ...targets], create);
 }
 
 /** The app beside one proxy, a cluster for each of its ports: plain TCP that never leaves the host. */

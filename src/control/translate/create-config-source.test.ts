@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { Resource } from "../../resources/resource.ts";
 import { CLUSTER_TYPE, DELIVERY_ORDER, ENDPOINT_TYPE, ROUTE_TYPE, SECRET_TYPE } from "../../xds/names.ts";
 import type { EncodedResource, ProxyView } from "../config-source.ts";
+import { LayeredResources } from "../layered-resources.ts";
 import { compileModel } from "../model/compile-model.ts";
 import {
   sampleGroup,
@@ -49,14 +50,20 @@ test("a config source has empty views before the first model", () => {
   assert.equal(listAll(view).length, 0);
 });
 
-test("proxies of one identity share maps, and all share clusters and secrets", () => {
+test("proxies of one identity share maps, and all share secrets", () => {
   const source = sampleSource(RESOURCES);
   const one = source.viewFor(sampleNode({ workload: "a" }));
   const two = source.viewFor(sampleNode({ workload: "b" }));
   const foreign = source.viewFor(sampleNode({ workload: "c", namespace: "other" }));
-  for (const type of [CLUSTER_TYPE, ENDPOINT_TYPE, SECRET_TYPE, ROUTE_TYPE])
-    assert.equal(one.get(type), two.get(type), type);
-  for (const type of [CLUSTER_TYPE, SECRET_TYPE]) assert.equal(one.get(type), foreign.get(type), type);
+  for (const type of [ENDPOINT_TYPE, SECRET_TYPE, ROUTE_TYPE]) assert.equal(one.get(type), two.get(type), type);
+  // Clusters of their own are laid over those that they share.
+  const shared = (view: ProxyView): unknown => {
+    const clusters = view.get(CLUSTER_TYPE);
+    return clusters instanceof LayeredResources ? clusters.shared : clusters;
+  };
+  assert.equal(shared(one), shared(two));
+  assert.equal(shared(one), shared(foreign));
+  assert.equal(one.get(SECRET_TYPE), foreign.get(SECRET_TYPE));
   assert.notEqual(one.get(ROUTE_TYPE), foreign.get(ROUTE_TYPE));
 });
 
@@ -86,8 +93,8 @@ const changes: readonly (readonly [what: string, added: readonly Resource[], rep
     ["outbound/default", "ingress/8080"],
   ],
   ["an access rule", [sampleTarget("u", "web", { sources: ["c"], rules: ["TCPRoute/tcp"] })], ["inbound/8000"]],
-  // Nobody may call web, so its endpoints were withheld so far.
-  ["the access mode", [sampleMesh({ access: "permissive" })], ["inbound/8000", "default/web:80"]],
+  // Nobody may call web, so its cluster and its endpoints were withheld so far.
+  ["the access mode", [sampleMesh({ access: "permissive" })], ["inbound/8000", "default/web:80", "default/web:80"]],
   ["the lifetime of certificates", [sampleMesh({ certificateLifetime: "1h" })], []],
 ];
 for (const [what, added, replaced] of changes) {

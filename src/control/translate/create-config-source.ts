@@ -9,13 +9,13 @@ import {
 } from "../config-source.ts";
 import { LayerCache, NO_RESOURCES } from "../layered-resources.ts";
 import type { MeshModel, ServiceModel } from "../model/mesh-model.ts";
-import { listLocalClusters, listMeshClusters, listServiceClusters } from "./clusters.ts";
-import { type ChangedCallers, EndpointViews } from "./endpoint-views.ts";
+import { listLocalClusters, listMeshClusters } from "./clusters.ts";
 import { listOwnListeners } from "./listeners.ts";
 import { OutboundResources, type SharedListener } from "./outbound-resources.ts";
 import { ResourceSet } from "./resource-set.ts";
 import { listIngressRoutes } from "./routes.ts";
 import { listSecrets } from "./secrets.ts";
+import { type ChangedCallers, ServiceViews } from "./service-views.ts";
 
 /** A config source that is told of each new model. Before the first, every view is empty. */
 export interface MeshConfigSource extends ConfigSource {
@@ -37,8 +37,7 @@ export function createConfigSource(options: ConfigSourceOptions): MeshConfigSour
 
 class MeshTranslator implements MeshConfigSource {
   readonly #trustDomain: string;
-  #clusters: ResourceSet = new ResourceSet(CLUSTER_TYPE);
-  #endpoints: EndpointViews = new EndpointViews();
+  #services: ServiceViews;
   readonly #secrets: ResourceSet = new ResourceSet(SECRET_TYPE);
   readonly #outbound: OutboundResources = new OutboundResources();
   readonly #nodes: WeakMap<ProxyNode, NodeState> = new WeakMap();
@@ -52,6 +51,7 @@ class MeshTranslator implements MeshConfigSource {
 
   constructor(trustDomain: string) {
     this.#trustDomain = trustDomain;
+    this.#services = new ServiceViews(trustDomain);
   }
 
   update(model: MeshModel, trustBundlePem: string): void {
@@ -84,12 +84,16 @@ class MeshTranslator implements MeshConfigSource {
     const state = this.#stateOf(node);
     if (state.generation === this.#generation) return state.view;
     const workload = model.workloads.get(`${node.namespace}/${node.workload}`) ?? null;
-    const localClusters = state.localClusters.update(listLocalClusters(node.metadata.inbound, workload, model));
+    const ownClusters = state.ownClusters.update([
+      ...listMeshClusters(model.settings),
+      ...listLocalClusters(node.metadata.inbound, workload, model),
+    ]);
+    const caller = `${node.namespace}/${node.serviceAccount}`;
     const listeners = state.ownListeners.update(listOwnListeners(model, node, this.#trustDomain));
     const outbound = state.outbound?.read(model, this.#routing) ?? NO_RESOURCES;
     const view = new Map<string, ResourcesByName>([
-      [CLUSTER_TYPE, state.clusters.join(this.#clusters.resources, localClusters)],
-      [ENDPOINT_TYPE, this.#endpoints.viewFor(`${node.namespace}/${node.serviceAccount}`)],
+      [CLUSTER_TYPE, state.clusters.join(this.#services.clustersFor(caller), ownClusters)],
+      [ENDPOINT_TYPE, this.#services.endpointsFor(caller)],
       [SECRET_TYPE, this.#secrets.resources],
       [LISTENER_TYPE, state.listeners.join(outbound, listeners)],
       [ROUTE_TYPE, this.#routesFor(model, node, state)],
@@ -105,8 +109,9 @@ class MeshTranslator implements MeshConfigSource {
       access: listChanged(previous?.access ?? NO_ENTRIES, model.access),
     };
     this.#generation += 1;
-    const isNewRouting = this.#updateShared(previous, model, changes.services);
-    const callers = this.#endpoints.update(previous, model, changes);
+    const isNewRouting = !isSameRouting(previous, model, changes.services);
+    if (isNewRouting) this.#routing = {};
+    const callers = this.#services.update(previous, model, changes);
     this.#secrets.update(listSecrets(trustBundlePem));
     this.#model = model;
     if (previous === null || isNewRouting || trustBundlePem !== this.#trustBundlePem) return CONCERNS_ALL;
@@ -116,32 +121,10 @@ class MeshTranslator implements MeshConfigSource {
 
   /** Half of a model that cannot be translated may be in force: what was before is made anew. */
   #restore(previous: MeshModel | null, trustBundlePem: string): void {
-    this.#clusters = new ResourceSet(CLUSTER_TYPE);
-    this.#endpoints = new EndpointViews();
+    this.#services = new ServiceViews(this.#trustDomain);
     this.#routing = {};
     this.#model = null;
     if (previous !== null) this.#apply(null, previous, trustBundlePem);
-  }
-
-  /** Clusters, and whether routes and listeners may be others. True when every proxy may be concerned. */
-  #updateShared(previous: MeshModel | null, model: MeshModel, services: readonly string[]): boolean {
-    const { egress } = model.settings;
-    const isNewEgress = previous?.settings.egress !== egress;
-    const gone = new Set<string>(
-      isNewEgress ? listMeshClusters({ ...model.settings, egress: "allow" }).map(nameOf) : [],
-    );
-    const recipes = isNewEgress ? listMeshClusters(model.settings) : [];
-    let isSame = !isNewEgress;
-    for (const key of services) {
-      const [before, after] = [previous?.services.get(key), model.services.get(key)];
-      if (!isSameButEndpoints(before, after)) isSame = false;
-      if (before !== undefined) for (const { name } of listServiceClusters(before, this.#trustDomain)) gone.add(name);
-      if (after !== undefined) recipes.push(...listServiceClusters(after, this.#trustDomain));
-    }
-    for (const { name } of recipes) gone.delete(name);
-    this.#clusters.change(recipes, gone);
-    if (!isSame) this.#routing = {};
-    return !isSame;
   }
 
   #routesFor(model: MeshModel, node: ProxyNode, state: NodeState): ResourcesByName {
@@ -162,7 +145,7 @@ class MeshTranslator implements MeshConfigSource {
 
 /** What was last made for one proxy. */
 class NodeState {
-  readonly localClusters: ResourceSet = new ResourceSet(CLUSTER_TYPE);
+  readonly ownClusters: ResourceSet = new ResourceSet(CLUSTER_TYPE);
   readonly clusters: LayerCache = new LayerCache();
   readonly outbound: SharedListener | null;
   readonly ownListeners: ResourceSet = new ResourceSet(LISTENER_TYPE);
@@ -201,8 +184,13 @@ function listChanged(before: ReadonlyMap<string, unknown>, after: ReadonlyMap<st
   return keys;
 }
 
-/** Endpoints are in EDS alone. */
-function isSameButEndpoints(one: ServiceModel | undefined, other: ServiceModel | undefined): boolean {
+/** Routes and outbound listeners are of all Services, and local clusters of policies; who has which cluster is told apart. */
+function isSameRouting(before: MeshModel | null, after: MeshModel, changed: readonly string[]): boolean {
+  if (before?.settings.egress !== after.settings.egress) return false;
+  return changed.every((key) => isSameButInstances(before.services.get(key), after.services.get(key)));
+}
+
+function isSameButInstances(one: ServiceModel | undefined, other: ServiceModel | undefined): boolean {
   if (one === undefined || other === undefined) return one === other;
   if (one.exists !== other.exists || one.ports.length !== other.ports.length) return false;
   return one.ports.every((port, at) => {
@@ -211,16 +199,11 @@ function isSameButEndpoints(one: ServiceModel | undefined, other: ServiceModel |
       next !== undefined &&
       port.port === next.port &&
       port.protocol === next.protocol &&
-      port.serviceAccounts === next.serviceAccounts &&
       port.splits === next.splits &&
       port.policy === next.policy &&
       port.routePolicies === next.routePolicies
     );
   });
-}
-
-function nameOf({ name }: { readonly name: string }): string {
-  return name;
 }
 
 /** Conditions and the lifetime of certificates are in no xDS resource. */

@@ -207,7 +207,7 @@ const badClusters: readonly (readonly [title: string, cluster: Cluster, message:
   [
     "an unknown key beside service",
     { metadata: weftMetadata({ zone: {} }) },
-    /metadata\["weft.dev"\]: found key "zone"; expected only service, policy/,
+    /metadata\["weft.dev"\]: found key "zone"; expected only service, withheld, policy/,
   ],
 ];
 for (const [title, cluster, message] of badClusters) {

@@ -12,6 +12,7 @@ import { decodeBalancing } from "./decode-balancing.ts";
 import { decodeHealthCheck, decodeOwnHealthCheck } from "./decode-health-check.ts";
 import { decodeOutliers } from "./decode-outliers.ts";
 import type { PolicyPool } from "./policy-pool.ts";
+import { WITHHELD_METADATA } from "../../xds/names.ts";
 import { readPolicyMetadata } from "./read-metadata.ts";
 import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
 import {
@@ -49,7 +50,7 @@ export interface ClusterPolicyOptions {
  */
 export function decodeClusterPolicy(wire: Cluster, base: ClusterPolicy, options: ClusterPolicyOptions): ClusterPolicy {
   const { idleMs, pool } = options;
-  const reader = readPolicyMetadata(wire.metadata ?? null, ["service"], "");
+  const reader = readPolicyMetadata(wire.metadata ?? null, ["service", WITHHELD_METADATA], "");
   const budget = reader?.object("retryBudget") ?? null;
   const balancing = reader?.object("balancing") ?? null;
   const native = decodeBalancing(wire);

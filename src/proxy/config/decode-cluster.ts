@@ -5,6 +5,7 @@ import { IDENTITY_SECRET, TRUST_BUNDLE_SECRET } from "../../xds/names.ts";
 import { DEFAULT_CLUSTER_POLICY, LOCAL_CLUSTER_POLICY } from "../policy/cluster-policy.ts";
 import { decodeClusterPolicy } from "./decode-cluster-policy.ts";
 import { decodeEndpoints } from "./decode-endpoints.ts";
+import { decodeWithheld } from "./decode-withheld.ts";
 import { PolicyPool } from "./policy-pool.ts";
 import { readMetadata } from "./read-metadata.ts";
 import { ConfigRefusal, refuseUnknownFields } from "./refuse.ts";
@@ -59,12 +60,15 @@ export function decodeCluster(
   const kind = decodeKind(wire);
   const { appProtocol, idleMs } = decodeProtocolOptions(wire.typedExtensionProtocolOptions ?? {});
   const { connectTimeout } = wire;
-  const base = kind === "static" ? LOCAL_CLUSTER_POLICY : DEFAULT_CLUSTER_POLICY;
+  const withheld = decodeWithheld(wire.metadata ?? null);
+  if (withheld !== null && kind !== "static") throw new ConfigRefusal("type", "a withheld cluster", "STATIC");
+  const base = kind === "static" && withheld === null ? LOCAL_CLUSTER_POLICY : DEFAULT_CLUSTER_POLICY;
   return {
     config: {
       name,
       kind,
-      peerIdentities: decodeTransportSocket(wire.transportSocket ?? null),
+      peerIdentities:
+        withheld === null ? decodeTransportSocket(wire.transportSocket ?? null) : new Set([withheld.destinationId]),
       appProtocol,
       service: readMetadata(wire.metadata ?? null, "service") ?? "",
       connectTimeoutMs:
@@ -72,7 +76,11 @@ export function decodeCluster(
           ? DEFAULT_CONNECT_TIMEOUT_MS
           : requireDuration(connectTimeout, SOME_DURATION, "connect_timeout"),
       policy: decodeClusterPolicy(wire, base, { idleMs, pool }),
-      endpoints: kind === "static" && wire.loadAssignment != null ? decodeEndpoints(wire.loadAssignment) : [],
+      endpoints:
+        kind === "static" && wire.loadAssignment != null && withheld === null
+          ? decodeEndpoints(wire.loadAssignment)
+          : [],
+      withheld: withheld?.policy ?? null,
     },
     edsName: kind === "eds" ? wire.edsClusterConfig?.serviceName || name : null,
   };

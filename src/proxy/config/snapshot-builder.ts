@@ -1,5 +1,5 @@
 import { envoy } from "#gen/protos.js";
-import type { ClusterConfig, ListenerConfig, RouteTable, Snapshot } from "../snapshot.ts";
+import type { ClusterConfig, EndpointConfig, ListenerConfig, RouteTable, Snapshot } from "../snapshot.ts";
 import type { DecodedCluster } from "./decode-cluster.ts";
 import {
   CLUSTER_TYPE,
@@ -9,8 +9,8 @@ import {
   SECRET_TYPE,
   TRUST_BUNDLE_SECRET,
 } from "../../xds/names.ts";
-import { type Assignment, decodeAssignment } from "./decode-assignment.ts";
 import { decodeCluster } from "./decode-cluster.ts";
+import { decodeEndpoints } from "./decode-endpoints.ts";
 import { decodeListener, namedRoutes } from "./decode-listener.ts";
 import { decodeRouteTable } from "./decode-routes.ts";
 import { PolicyPool } from "./policy-pool.ts";
@@ -25,7 +25,7 @@ export class SnapshotBuilder {
   readonly #listeners: Map<string, ListenerConfig> = new Map();
   readonly #routes: Map<string, RouteTable> = new Map();
   readonly #clusters: Map<string, DecodedCluster> = new Map();
-  readonly #endpoints: Map<string, Assignment> = new Map();
+  readonly #endpoints: Map<string, readonly EndpointConfig[]> = new Map();
   /** Clusters joined with their endpoints, and what they were joined from. */
   readonly #joined: Map<string, JoinedCluster> = new Map();
   /** The policies of each resource, by type and name. */
@@ -112,11 +112,11 @@ export class SnapshotBuilder {
   }
 
   #join(name: string, decoded: DecodedCluster): ClusterConfig {
-    const assignment = decoded.edsName === null ? null : (this.#endpoints.get(decoded.edsName) ?? NO_ENDPOINTS);
+    const endpoints = decoded.edsName === null ? null : (this.#endpoints.get(decoded.edsName) ?? NO_ENDPOINTS);
     const known = this.#joined.get(name);
-    if (known !== undefined && known.decoded === decoded && known.assignment === assignment) return known.config;
-    const config = assignment === null ? decoded.config : { ...decoded.config, ...assignment };
-    this.#joined.set(name, { decoded, assignment, config });
+    if (known !== undefined && known.decoded === decoded && known.endpoints === endpoints) return known.config;
+    const config = endpoints === null ? decoded.config : { ...decoded.config, endpoints };
+    this.#joined.set(name, { decoded, endpoints, config });
     return config;
   }
 
@@ -132,7 +132,7 @@ export class SnapshotBuilder {
         this.#clusters.set(name, decodeCluster(envoy.config.cluster.v3.Cluster.decode(bytes), pool));
         return;
       case ENDPOINT_TYPE:
-        this.#endpoints.set(name, decodeAssignment(envoy.config.endpoint.v3.ClusterLoadAssignment.decode(bytes)));
+        this.#endpoints.set(name, decodeEndpoints(envoy.config.endpoint.v3.ClusterLoadAssignment.decode(bytes)));
         return;
       case SECRET_TYPE:
         this.#decodeSecret(name, envoy.extensions.transport_sockets.tls.v3.Secret.decode(bytes));
@@ -155,8 +155,8 @@ export class SnapshotBuilder {
 
 interface JoinedCluster {
   readonly decoded: DecodedCluster;
-  readonly assignment: Assignment | null;
+  readonly endpoints: readonly EndpointConfig[] | null;
   readonly config: ClusterConfig;
 }
 
-const NO_ENDPOINTS: Assignment = { endpoints: [], withheld: null };
+const NO_ENDPOINTS: readonly EndpointConfig[] = [];

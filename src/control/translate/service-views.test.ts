@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { envoy } from "#gen/protos.js";
 import type { Resource } from "../../resources/resource.ts";
-import { ENDPOINT_TYPE } from "../../xds/names.ts";
+import { CLUSTER_TYPE, ENDPOINT_TYPE } from "../../xds/names.ts";
 import type { ChangeScope, ProxyNode, ProxyView } from "../config-source.ts";
 import { compileModel } from "../model/compile-model.ts";
 import type { MeshModel } from "../model/mesh-model.ts";
@@ -66,13 +66,18 @@ function createMesh(...initial: readonly Resource[]): Mesh {
   };
 }
 
-/** "127.0.0.1:9001", or "withheld: <destination>", or "none". */
+/** "127.0.0.1:9001", or "withheld: <SPIFFE ID>", or "none". */
 function describe(view: ProxyView, name: string): string {
+  const cluster = decodeFrom(view, CLUSTER_TYPE, name, envoy.config.cluster.v3.Cluster);
+  const withheld = cluster.metadata?.filterMetadata?.["weft.dev"]?.fields?.["withheld"]?.stringValue;
+  if (withheld) {
+    assert.equal(cluster.type, envoy.config.cluster.v3.Cluster.DiscoveryType.STATIC);
+    assert.equal(view.get(ENDPOINT_TYPE)?.has(name), false);
+    return `withheld: ${withheld.replace("spiffe://shop.mesh/ns/", "").replace("/sa/", "/")}`;
+  }
+  assert.equal(cluster.type, envoy.config.cluster.v3.Cluster.DiscoveryType.EDS);
   const assignment = decodeFrom(view, ENDPOINT_TYPE, name, envoy.config.endpoint.v3.ClusterLoadAssignment);
-  const localities = assignment.endpoints ?? [];
-  const withheld = localities[0]?.metadata?.filterMetadata?.["weft.dev"]?.fields?.["withheld"]?.stringValue;
-  if (withheld) return `withheld: ${withheld}`;
-  const addresses = localities.flatMap((locality) =>
+  const addresses = (assignment.endpoints ?? []).flatMap((locality) =>
     (locality.lbEndpoints ?? []).map((one) => one.endpoint?.address?.socketAddress),
   );
   return addresses.map((address) => `${address?.address}:${address?.portValue}`).join(" ") || "none";
@@ -93,15 +98,8 @@ test("under permissive access every proxy gets all endpoints", () => {
 
 test("the mark carries the rules of the instances without those whom they allow", () => {
   const { view } = createMesh(...ORDERS);
-  const assignment = decodeFrom(
-    view(JOBS),
-    ENDPOINT_TYPE,
-    "default/orders:80",
-    envoy.config.endpoint.v3.ClusterLoadAssignment,
-  );
-  assert.equal(assignment.endpoints?.length, 1);
-  assert.equal(assignment.endpoints?.[0]?.lbEndpoints?.length ?? 0, 0);
-  const any = assignment.endpoints?.[0]?.metadata?.typedFilterMetadata?.["weft.dev"];
+  const cluster = decodeFrom(view(JOBS), CLUSTER_TYPE, "default/orders:80", envoy.config.cluster.v3.Cluster);
+  const any = cluster.metadata?.typedFilterMetadata?.["weft.dev"];
   assert.equal(any?.typeUrl, "type.googleapis.com/envoy.config.rbac.v3.RBAC");
   const { policies } = envoy.config.rbac.v3.RBAC.decode(any?.value ?? new Uint8Array());
   assert.deepEqual(Object.keys(policies ?? {}), ["default/orders"]);
@@ -171,9 +169,17 @@ test("a port without a known instance has nothing to withhold", () => {
   assert.equal(describe(view(JOBS), "default/orders:80"), "withheld: default/orders");
 });
 
+test("an identity that an instance gets concerns the callers of its Service, and nobody else", () => {
+  const { apply } = createMesh(...ORDERS);
+  const concerns = apply(sampleSlice("o-2", "orders", { port: 9003, serviceAccount: "orders-canary" }));
+  assert.equal(concerns?.(WEB), true);
+  assert.equal(concerns?.(JOBS), false);
+});
+
 test("a Service that is gone is gone from every view", () => {
   const { view, remove } = createMesh(...ORDERS);
   remove("Service", "orders");
+  assert.equal(view(JOBS).get(CLUSTER_TYPE)?.has("default/orders:80"), false);
   assert.equal(view(WEB).get(ENDPOINT_TYPE)?.has("default/orders:80"), false);
   assert.equal(view(JOBS).get(ENDPOINT_TYPE)?.has("default/orders:80"), false);
 });
