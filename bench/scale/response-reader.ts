@@ -7,16 +7,20 @@ export interface ReadResponse {
   nonce: string;
   /** Names and versions in turn. */
   readonly upserts: string[];
+  /** Of clusters: those that get their endpoints by EDS. */
+  readonly discovered: string[];
   readonly removals: string[];
 }
 
 const LENGTH_DELIMITED = 2;
+const TYPE_TAG = (2 << 3) | 0;
+const TYPE_EDS = 3;
 
 export function readResponse(bytes: Uint8Array): ReadResponse {
-  const response: ReadResponse = { typeUrl: "", nonce: "", upserts: [], removals: [] };
+  const response: ReadResponse = { typeUrl: "", nonce: "", upserts: [], discovered: [], removals: [] };
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   readFields(buffer, { at: 0, end: buffer.length }, (field, at, end) => {
-    if (field === 2) readResource(buffer, { at, end }, response.upserts);
+    if (field === 2) readResource(buffer, { at, end }, response);
     else if (field === 4) response.typeUrl = buffer.toString("latin1", at, end);
     else if (field === 5) response.nonce = buffer.toString("latin1", at, end);
     else if (field === 6) response.removals.push(buffer.toString("latin1", at, end));
@@ -29,14 +33,21 @@ interface Span {
   readonly end: number;
 }
 
-function readResource(buffer: Buffer, span: Span, into: string[]): void {
+function readResource(buffer: Buffer, span: Span, { upserts, discovered }: ReadResponse): void {
   let name = "";
   let version = "";
+  let content: Span = { at: 0, end: 0 };
   readFields(buffer, span, (field, at, end) => {
     if (field === 3) name = buffer.toString("latin1", at, end);
     else if (field === 1) version = buffer.toString("latin1", at, end);
+    else if (field === 2) content = { at, end };
   });
-  into.push(name, version);
+  upserts.push(name, version);
+  readFields(buffer, content, (field, at, end) => {
+    // The value of the Any, a Cluster if this is of clusters: its name comes first, then its type.
+    const type = field === 2 ? at + 2 + (buffer[at + 1] ?? 0) : end;
+    if (type + 1 < end && buffer[type] === TYPE_TAG && buffer[type + 1] === TYPE_EDS) discovered.push(name);
+  });
 }
 
 /** All fields of a response and of its resources that the control plane writes have a length. */

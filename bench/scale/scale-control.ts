@@ -4,7 +4,7 @@ import { type ApiClient, createApiClient } from "../../src/apiserver/api-client.
 import type { ControlPlaneBootstrap, ControlPlaneStatusLine } from "../../src/control-bootstrap.ts";
 import { createApiToken } from "../../src/runner/control-plane.ts";
 import { createOwnProcessEnvironment, readEnvironment } from "../../src/runner/environment.ts";
-import { controlPlaneParameters } from "../../src/runner/proxy-runtime.ts";
+import { CONTROL_PLANE_ENVIRONMENT, controlPlaneParameters } from "../../src/runner/proxy-runtime.ts";
 import { BenchProcess } from "../bench-process.ts";
 import { readCpuMicros, readMemory } from "../process-cost.ts";
 
@@ -43,7 +43,10 @@ export class ScaleControl {
       file: process.execPath,
       parameters: [...parameters, ...controlPlaneParameters()],
       cwd: folder,
-      environment: createOwnProcessEnvironment(readEnvironment(), join(folder, "compile-cache")),
+      environment: {
+        ...createOwnProcessEnvironment(readEnvironment(), join(folder, "compile-cache")),
+        ...CONTROL_PLANE_ENVIRONMENT,
+      },
       core: null,
     });
     const bootstrap: ControlPlaneBootstrap = {

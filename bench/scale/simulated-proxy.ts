@@ -6,8 +6,6 @@ import { GrpcClient } from "../../src/xds/grpc-client.ts";
 import {
   CLUSTER_TYPE,
   DELIVERY_ORDER,
-  EGRESS_CLUSTER,
-  EMPTY_CLUSTER,
   ENDPOINT_TYPE,
   formatOutboundRoutes,
   LISTENER_TYPE,
@@ -19,7 +17,7 @@ import { ReconnectBackoff } from "../../src/xds/reconnect-backoff.ts";
 import { toStruct } from "../../src/xds/struct-json.ts";
 import { encodeSubscribe, HeldResources } from "./held-resources.ts";
 import { type AckRow, type LoadOrder, type LoadProxy, readMonotonicMs } from "./load-orders.ts";
-import { readResponse } from "./response-reader.ts";
+import { type ReadResponse, readResponse } from "./response-reader.ts";
 import type { ServerGate } from "./server-gate.ts";
 
 const METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
@@ -48,6 +46,8 @@ export class SimulatedProxy {
   );
   /** Types answered on this stream. */
   readonly #answered = new Set<string>();
+  /** Clusters that get their endpoints by EDS. */
+  readonly #discovered = new Set<string>();
   /** Endpoints asked for on this stream. */
   readonly #asked = new Set<string>();
   #wasComplete = false;
@@ -86,7 +86,7 @@ export class SimulatedProxy {
     this.#asked.clear();
     this.#wasComplete = false;
     this.#sendFirst(CLUSTER_TYPE, []);
-    const services = this.#of(CLUSTER_TYPE).names().filter(hasEndpoints);
+    const services = [...this.#discovered];
     if (services.length > 0) this.#subscribeEndpoints(services);
     this.#sendFirst(SECRET_TYPE, [TRUST_BUNDLE_SECRET]);
     this.#sendFirst(LISTENER_TYPE, []);
@@ -115,7 +115,7 @@ export class SimulatedProxy {
     const isFirst = !this.#answered.has(typeUrl);
     this.#answered.add(typeUrl);
     this.#stream?.write(DeltaDiscoveryRequest.encode({ typeUrl, responseNonce: nonce }).finish());
-    if (typeUrl === CLUSTER_TYPE) this.#subscribeNew(upserts);
+    if (typeUrl === CLUSTER_TYPE) this.#followClusters(response);
     if (typeUrl === LISTENER_TYPE && isFirst && upserts.length > 0) this.#sendFirst(ROUTE_TYPE, this.#routeNames());
     this.#onAck({
       proxy: this.#proxy.index,
@@ -139,10 +139,21 @@ export class SimulatedProxy {
     return true;
   }
 
-  /** Of clusters that this stream has brought and that need endpoints. */
-  #subscribeNew(upserts: readonly string[]): void {
-    const names = upserts.filter((name, at) => at % 2 === 0 && hasEndpoints(name) && !this.#asked.has(name));
-    if (names.length > 0) this.#subscribeEndpoints(names);
+  /** Asks for the endpoints of new clusters, and no longer for those of clusters that have none any more. */
+  #followClusters({ upserts, discovered, removals }: ReadResponse): void {
+    const now = new Set(discovered);
+    const gone = [...upserts.filter((name, at) => at % 2 === 0 && !now.has(name)), ...removals];
+    const news = discovered.filter((name) => !this.#asked.has(name));
+    for (const name of discovered) this.#discovered.add(name);
+    for (const name of gone) {
+      if (!this.#discovered.delete(name)) continue;
+      this.#asked.delete(name);
+      this.#of(ENDPOINT_TYPE).remove(name);
+      this.#stream?.write(
+        DeltaDiscoveryRequest.encode({ typeUrl: ENDPOINT_TYPE, resourceNamesUnsubscribe: [name] }).finish(),
+      );
+    }
+    if (news.length > 0) this.#subscribeEndpoints(news);
   }
 
   #subscribeEndpoints(names: readonly string[]): void {
@@ -166,10 +177,6 @@ export class SimulatedProxy {
     if (held === undefined) throw new Error(`Found a response of type ${typeUrl}, which nobody asked for`);
     return held;
   }
-}
-
-function hasEndpoints(cluster: string): boolean {
-  return cluster !== EMPTY_CLUSTER && cluster !== EGRESS_CLUSTER && !cluster.startsWith("local:");
 }
 
 function encodeType(typeUrl: string): Uint8Array {

@@ -49,8 +49,9 @@ export class LayeredResources implements ReadonlyMap<string, EncodedResource> {
   }
 }
 
-/** Lays `own` over all of `resources`; what is laid over something already stays one layer. */
+/** Lays `own` over all of `resources`; there is never more than one layer. */
 export function layOver(resources: ResourcesByName, own: ResourcesByName): LayeredResources {
+  if (own instanceof LayeredResources) return layOver(resources, new Map(own));
   if (!(resources instanceof LayeredResources)) return new LayeredResources(resources, own);
   return new LayeredResources(resources.shared, new Map([...resources.own, ...own]));
 }

@@ -7,7 +7,7 @@ import type { JoinGrant, JoinRequest } from "../control/views.ts";
 import { WeftError } from "../lib/weft-error.ts";
 import type { Clock } from "../time/clock.ts";
 import { type Child, type ChildExit, describeExit, type SpawnChild } from "./child.ts";
-import { resolveOwnScript } from "./proxy-runtime.ts";
+import { CONTROL_PLANE_ENVIRONMENT, controlPlaneParameters } from "./proxy-runtime.ts";
 import { formatAuditPath } from "./audit-path.ts";
 import { OWN_BACKOFF } from "./restart-backoff.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -77,9 +77,9 @@ export class ControlPlane {
       backoff: OWN_BACKOFF,
       createSpec: () => ({
         title: "control plane",
-        command: { kind: "program", file: process.execPath, parameters: [resolveOwnScript("weft-control.js")] },
+        command: { kind: "program", file: process.execPath, parameters: controlPlaneParameters() },
         cwd: options.home,
-        environment: options.environment,
+        environment: { ...options.environment, ...CONTROL_PLANE_ENVIRONMENT },
         stdin: "pipe",
         output: { file: options.logFile },
         hasStatus: true,

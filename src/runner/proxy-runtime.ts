@@ -69,6 +69,15 @@ export function controlPlaneParameters(): readonly string[] {
   return ["--max-semi-space-size=4", resolveOwnScript("weft-control.js")];
 }
 
+/**
+ * What is added to the control plane's environment. glibc keeps large blocks that were freed for blocks to come, more of them
+ * the larger they were; what is written to a thousand proxies would stay for ever, some 100 MB. Nobody else reads these names.
+ */
+export const CONTROL_PLANE_ENVIRONMENT: Readonly<Record<string, string>> = {
+  MALLOC_MMAP_THRESHOLD_: "131072",
+  MALLOC_TRIM_THRESHOLD_: "131072",
+};
+
 /** The script of one of weft's own processes, beside this one in the build. */
 export function resolveOwnScript(name: "weft-control.js" | "weft-proxy.js"): string {
   return fileURLToPath(new URL(`../bin/${name}`, import.meta.url));

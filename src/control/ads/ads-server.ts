@@ -63,9 +63,9 @@ const MAX_RESPONSE_BYTES = 2 * 1024 * 1024;
 const KEEP_LEFT_MS = 3_600_000;
 const MAX_LEFT = 256;
 /** Proxies that get a first configuration, or another large one, at the same time. */
-const TURNS = 32;
-const STALL_MS = 500;
-const LINGER_MS = 50;
+const TURNS = 8;
+const STALL_MS = 250;
+const LINGER_MS = 10;
 /** Streams that one turn of the event loop serves after a change; the rest wait for the next turn. */
 const PUSH_BATCH = 64;
 /** How our own proxy calls itself in node.user_agent_name. */

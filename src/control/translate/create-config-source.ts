@@ -38,6 +38,7 @@ export function createConfigSource(options: ConfigSourceOptions): MeshConfigSour
 class MeshTranslator implements MeshConfigSource {
   readonly #trustDomain: string;
   #services: ServiceViews;
+  readonly #meshClusters: ResourceSet = new ResourceSet(CLUSTER_TYPE);
   readonly #secrets: ResourceSet = new ResourceSet(SECRET_TYPE);
   readonly #outbound: OutboundResources = new OutboundResources();
   readonly #nodes: WeakMap<ProxyNode, NodeState> = new WeakMap();
@@ -84,10 +85,8 @@ class MeshTranslator implements MeshConfigSource {
     const state = this.#stateOf(node);
     if (state.generation === this.#generation) return state.view;
     const workload = model.workloads.get(`${node.namespace}/${node.workload}`) ?? null;
-    const ownClusters = state.ownClusters.update([
-      ...listMeshClusters(model.settings),
-      ...listLocalClusters(node.metadata.inbound, workload, model),
-    ]);
+    const localClusters = state.localClusters.update(listLocalClusters(node.metadata.inbound, workload, model));
+    const ownClusters = state.ownClusters.join(this.#meshClusters.resources, localClusters);
     const caller = `${node.namespace}/${node.serviceAccount}`;
     const listeners = state.ownListeners.update(listOwnListeners(model, node, this.#trustDomain));
     const outbound = state.outbound?.read(model, this.#routing) ?? NO_RESOURCES;
@@ -112,6 +111,7 @@ class MeshTranslator implements MeshConfigSource {
     const isNewRouting = !isSameRouting(previous, model, changes.services);
     if (isNewRouting) this.#routing = {};
     const callers = this.#services.update(previous, model, changes);
+    this.#meshClusters.update(listMeshClusters(model.settings));
     this.#secrets.update(listSecrets(trustBundlePem));
     this.#model = model;
     if (previous === null || isNewRouting || trustBundlePem !== this.#trustBundlePem) return CONCERNS_ALL;
@@ -145,7 +145,8 @@ class MeshTranslator implements MeshConfigSource {
 
 /** What was last made for one proxy. */
 class NodeState {
-  readonly ownClusters: ResourceSet = new ResourceSet(CLUSTER_TYPE);
+  readonly localClusters: ResourceSet = new ResourceSet(CLUSTER_TYPE);
+  readonly ownClusters: LayerCache = new LayerCache();
   readonly clusters: LayerCache = new LayerCache();
   readonly outbound: SharedListener | null;
   readonly ownListeners: ResourceSet = new ResourceSet(LISTENER_TYPE);

@@ -9,5 +9,12 @@ const VERSION_CHARACTERS = 16;
 export function encodeResource(typeUrl: string, name: string, bytes: Uint8Array): EncodedResource {
   const version = createHash("sha256").update(bytes).digest("base64url").slice(0, VERSION_CHARACTERS);
   const resource = { name, version, resource: { typeUrl, value: bytes } };
-  return { typeUrl, name, version, bytes: envoy.service.discovery.v3.Resource.encode(resource).finish() };
+  return { typeUrl, name, version, bytes: copyOut(envoy.service.discovery.v3.Resource.encode(resource).finish()) };
+}
+
+/** Encoders cut what they give from blocks of 8 kB; a resource lives for long and would keep a whole block for itself. */
+function copyOut(bytes: Uint8Array): Uint8Array {
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  own.set(bytes);
+  return own;
 }
