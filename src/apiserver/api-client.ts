@@ -12,6 +12,7 @@ import type { Resource } from "../resources/resource.ts";
 import { SOURCE_ANNOTATION } from "../resources/source-annotation.ts";
 import type { GroupKind, ListResult, ResourceKey } from "../store/store.ts";
 import { toResourceKey } from "../store/store-key.ts";
+import type { UserCertificateAnswer } from "./access/user-certificate-routes.ts";
 import type { ApiAccess } from "./api-access.ts";
 import { createApiRequester } from "./api-requester.ts";
 import { formatCollectionPath, formatObjectPath } from "./resource-paths.ts";
@@ -41,6 +42,13 @@ export interface ListOptions {
 export interface ApplyResult {
   readonly outcome: "created" | "configured" | "unchanged";
   readonly resource: Resource;
+}
+
+export interface UserCertificateRequest {
+  /** PKCS#10. */
+  readonly requestDer: Uint8Array;
+  /** Whole seconds count. */
+  readonly lifetimeMs: number;
 }
 
 export interface DeleteResult {
@@ -75,6 +83,8 @@ export interface ApiClient {
   /** The control planes of the mesh. */
   replicas(): Promise<readonly ReplicaStatus[]>;
   mesh(): Promise<MeshView>;
+  /** A client certificate for a User that exists, which from then on may use the API with it. */
+  issueUserCertificate(user: string, request: UserCertificateRequest): Promise<UserCertificateAnswer>;
   /** True when the API server answers and its store can be read; false when it answers that it is not ready. */
   health(): Promise<boolean>;
   /** Ends idle connections. */
@@ -163,6 +173,13 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     },
     async mesh() {
       return (await requester.send("GET", "/weft/v1/mesh")) as ReturnType<ControlPlaneViews["mesh"]>;
+    },
+    async issueUserCertificate(user, { lifetimeMs, requestDer }) {
+      const base64 = Buffer.from(requestDer).toString("base64");
+      return (await requester.send("POST", `/weft/v1/users/${encodeURIComponent(user)}/certificates`, {
+        certificateRequestPem: `-----BEGIN CERTIFICATE REQUEST-----\n${base64}\n-----END CERTIFICATE REQUEST-----\n`,
+        lifetimeSeconds: Math.floor(lifetimeMs / 1000),
+      })) as UserCertificateAnswer;
     },
     health: () => requester.isReady(),
     close: () => requester.close(),

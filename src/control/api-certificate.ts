@@ -88,7 +88,9 @@ export class ApiCertificate implements ApiTls {
   }
 
   #createContext(cert: string, key: string): SecureContext {
-    return createSecureContext({ cert, key, ca: this.#options.authority.trustBundlePem, minVersion: "TLSv1.2" });
+    const { trustBundlePem } = this.#options.authority;
+    // Without an ID context OpenSSL breaks off a handshake that resumes a session with a client certificate.
+    return createSecureContext({ cert, key, ca: trustBundlePem, minVersion: "TLSv1.2", sessionIdContext: "weft-api" });
   }
 
   #readGiven(files: ApiCertificateFiles): void {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import { AuditLog, NO_AUDIT } from "../apiserver/access/audit-log.ts";
 import type { UserCertificateIssuer } from "../apiserver/access/user-certificate-routes.ts";
+import type { ApiRoute } from "../apiserver/api-route.ts";
 import { startApiServer } from "../apiserver/api-server.ts";
 import type { ApiCertificateFiles, MeshDefaults, StoreSettings } from "../control-bootstrap.ts";
 import type { Identity } from "../identity/identity-file.ts";
@@ -79,6 +80,8 @@ export interface ControlPlane {
   readonly apiPort: number;
   readonly xdsPort: number;
   readonly trustBundlePem: string;
+  /** All of the API. */
+  readonly apiRoutes: readonly ApiRoute[];
   readonly views: ControlPlaneViews;
   readonly store: Store;
   /** Ends streams and watches, closes the store and gives the state folder free. Calling again gives the same promise. */
@@ -235,6 +238,7 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     apiPort: api.port,
     xdsPort,
     trustBundlePem: authority.trustBundlePem,
+    apiRoutes: api.routes,
     views,
     store,
     close: () => closing.close(),
