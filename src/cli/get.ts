@@ -37,6 +37,11 @@ export function registerGetCommand(program: Command, context: CliContext): void 
   );
 }
 
+/** All of one kind, wherever they are: `weft get <word> -A`. */
+export async function showResources(context: CliContext, word: string, output: OutputFormat): Promise<void> {
+  await get(context, word, undefined, { namespace: "default", allNamespaces: true, output });
+}
+
 async function get(context: CliContext, word: string, name: string | undefined, options: GetOptions): Promise<void> {
   const { parseKindArgument } = await import("./kind-argument.ts");
   const argument = parseKindArgument(word, name);
