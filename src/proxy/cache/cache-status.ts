@@ -1,3 +1,4 @@
+import { TextMemo } from "../../lib/text-memo.ts";
 import type { FieldLines, Head } from "../head.ts";
 import { toFieldLines } from "../http1/field-line.ts";
 import type { Age } from "./freshness.ts";
@@ -22,8 +23,16 @@ export function storedAnswerLines(member: string, age: Age, more: string = ""): 
 
 /** Says on a response that goes through why it was fetched. Adds to what caches behind this one said. */
 export function addForwardStatus(head: Head, reason: ForwardReason, isStored: boolean): void {
-  head.add(toLines(`cache-status: weft; fwd=${reason}${isStored ? "; stored" : ""}\r\n`));
+  head.add((isStored ? storedLines : forwardLines).of(reason));
 }
+
+// A handful of reasons: one line each, the same object for every response, which encoders know again.
+const forwardLines: TextMemo<FieldLines> = new TextMemo(16, (reason) =>
+  toLines(`cache-status: weft; fwd=${reason}\r\n`),
+);
+const storedLines: TextMemo<FieldLines> = new TextMemo(16, (reason) =>
+  toLines(`cache-status: weft; fwd=${reason}; stored\r\n`),
+);
 
 function toLines(text: string): FieldLines {
   return toFieldLines(Buffer.from(text, "latin1"));

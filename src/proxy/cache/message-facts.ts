@@ -1,8 +1,8 @@
 import { TextMemo } from "../../lib/text-memo.ts";
-import { FIELD_DROPPED, type Head } from "../head.ts";
-import { KNOWN_FIELDS } from "../http1/field-name.ts";
+import type { Head } from "../head.ts";
 import { type CacheControl, NO_DIRECTIVES, parseCacheControl } from "./cache-control.ts";
 import { isEntityTag } from "./entity-tag.ts";
+import { FieldPicker } from "./field-picker.ts";
 import { parseHttpDate } from "./http-date.ts";
 
 /** What caching needs to know of a request's fields. */
@@ -39,55 +39,59 @@ export interface ResponseFacts {
   readonly isFailure: boolean;
 }
 
-const REQUEST_NAMES: ReadonlySet<string> = new Set([
+const SINGLE_NAMES: ReadonlySet<string> = new Set([
+  ...["expires", "date", "age", "etag", "last-modified", "if-modified-since"],
+]);
+
+const REQUEST_NAMES = [
   ...["cache-control", "pragma", "range", "authorization", "cookie"],
   ...["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"],
-]);
-const RESPONSE_NAMES: ReadonlySet<string> = new Set([
+] as const;
+const REQUEST = toSlots(REQUEST_NAMES);
+const requestFields: FieldPicker = new FieldPicker(REQUEST_NAMES, SINGLE_NAMES);
+
+const RESPONSE_NAMES = [
   ...["cache-control", "etag", "last-modified", "expires", "date", "age", "vary", "set-cookie", "x-weft-failure"],
-]);
-/** 1 for the lengths of those names, so that most fields cost one look. */
-const REQUEST_LENGTHS: Uint8Array = lengthsOf(REQUEST_NAMES);
-const RESPONSE_LENGTHS: Uint8Array = lengthsOf(RESPONSE_NAMES);
-/** Names of fields with an id; those of all others have to be read. */
-const NAMES_BY_ID: readonly (string | undefined)[] = (() => {
-  const names: (string | undefined)[] = [];
-  for (const [name, id] of KNOWN_FIELDS) names[id] = name;
-  return names;
-})();
+] as const;
+const RESPONSE = toSlots(RESPONSE_NAMES);
+const responseFields: FieldPicker = new FieldPicker(RESPONSE_NAMES, SINGLE_NAMES);
+
 const NO_NAMES: readonly string[] = [];
 
 export function readRequestFacts(head: Head): RequestFacts {
-  const fields = collect(head, REQUEST_NAMES, REQUEST_LENGTHS);
-  const control = fields.get("cache-control");
+  const fields = requestFields;
+  fields.pick(head);
+  const control = fields.text(head, REQUEST["cache-control"]);
   return {
-    control: control === undefined ? fromPragma(fields.get("pragma")) : parseCacheControl(control),
-    hasRange: fields.has("range"),
-    hasAuthorization: fields.has("authorization"),
-    hasCookie: fields.has("cookie"),
-    hasOriginConditions: fields.has("if-match") || fields.has("if-unmodified-since"),
-    ifNoneMatch: fields.get("if-none-match") ?? null,
-    ifModifiedSince: fields.get("if-modified-since") ?? null,
+    control: control === null ? fromPragma(fields.text(head, REQUEST.pragma)) : parseCacheControl(control),
+    hasRange: fields.has(REQUEST.range),
+    hasAuthorization: fields.has(REQUEST.authorization),
+    hasCookie: fields.has(REQUEST.cookie),
+    hasOriginConditions: fields.has(REQUEST["if-match"]) || fields.has(REQUEST["if-unmodified-since"]),
+    ifNoneMatch: fields.text(head, REQUEST["if-none-match"]),
+    ifModifiedSince: fields.text(head, REQUEST["if-modified-since"]),
   };
 }
 
 export function readResponseFacts(head: Head, nowWallMs: number): ResponseFacts {
-  const fields = collect(head, RESPONSE_NAMES, RESPONSE_LENGTHS);
-  const etag = fields.get("etag") ?? null;
-  const lastModified = fields.get("last-modified");
-  const dateMs = parseHttpDate(fields.get("date") ?? "", nowWallMs);
-  const expires = fields.get("expires");
+  const fields = responseFields;
+  fields.pick(head);
+  const etag = fields.text(head, RESPONSE.etag);
+  const lastModified = fields.text(head, RESPONSE["last-modified"]);
+  const date = fields.text(head, RESPONSE.date);
+  const dateMs = date === null ? NaN : parseHttpDate(date, nowWallMs);
+  const expires = fields.text(head, RESPONSE.expires);
   return {
     status: head.status,
-    control: parseCacheControl(fields.get("cache-control") ?? null),
+    control: parseCacheControl(fields.text(head, RESPONSE["cache-control"])),
     etag: etag !== null && isEntityTag(etag) ? etag : null,
-    lastModifiedMs: lastModified === undefined ? null : parseHttpDate(lastModified, nowWallMs),
-    expiresMs: expires === undefined ? null : parseHttpDate(expires, nowWallMs),
+    lastModifiedMs: lastModified === null ? null : parseHttpDate(lastModified, nowWallMs),
+    expiresMs: expires === null ? null : parseHttpDate(expires, nowWallMs),
     dateMs: Number.isNaN(dateMs) ? null : dateMs,
-    ageS: parseAge(fields.get("age")),
-    vary: parseVary(fields.get("vary") ?? ""),
-    hasSetCookie: fields.has("set-cookie"),
-    isFailure: fields.has("x-weft-failure"),
+    ageS: parseAge(fields.text(head, RESPONSE.age)),
+    vary: parseVary(fields.text(head, RESPONSE.vary) ?? ""),
+    hasSetCookie: fields.has(RESPONSE["set-cookie"]),
+    isFailure: fields.has(RESPONSE["x-weft-failure"]),
   };
 }
 
@@ -105,44 +109,21 @@ const varyNames: TextMemo<readonly string[]> = new TextMemo(256, (text) => {
   return Object.freeze(names.has("*") ? ["*"] : [...names].toSorted());
 });
 
-/** Values by lower-case name, of fields that come several times joined with commas (RFC 9110 §5.3). */
-function collect(head: Head, names: ReadonlySet<string>, lengths: Uint8Array): Map<string, string> {
-  const fields = new Map<string, string>();
-  for (let index = 0; index < head.count; index += 1) {
-    const id = head.ids[index] as number; // below the count
-    if (id === FIELD_DROPPED) continue;
-    // Below the count.
-    const length = (head.spans[index * 4 + 1] as number) - (head.spans[index * 4] as number);
-    if (length >= lengths.length || lengths[length] === 0) continue;
-    const name = NAMES_BY_ID[id] ?? head.nameText(index).toLowerCase();
-    if (!names.has(name)) continue;
-    const before = fields.get(name);
-    // Of a field that is no list the first counts (§4.2.1).
-    if (before === undefined) fields.set(name, head.valueText(index));
-    else if (!SINGLE_NAMES.has(name)) fields.set(name, `${before}, ${head.valueText(index)}`);
-  }
-  return fields;
-}
-
-const SINGLE_NAMES: ReadonlySet<string> = new Set([
-  ...["expires", "date", "age", "etag", "last-modified", "if-modified-since"],
-]);
-
 /** RFC 9111 §5.4: for those who know nothing newer. */
-function fromPragma(text: string | undefined): CacheControl {
-  return text !== undefined && /(?:^|,)\s*no-cache\s*(?:,|$)/i.test(text)
+function fromPragma(text: string | null): CacheControl {
+  return text !== null && /(?:^|,)\s*no-cache\s*(?:,|$)/i.test(text)
     ? { ...NO_DIRECTIVES, noCache: true }
     : NO_DIRECTIVES;
 }
 
 /** The first member, when it is a number of seconds (§5.1). */
-function parseAge(text: string | undefined): number {
-  const digits = /^\s*(\d+)\s*(?:,|$)/.exec(text ?? "")?.[1];
+function parseAge(text: string | null): number {
+  if (text === null) return 0;
+  const digits = /^\s*(\d+)\s*(?:,|$)/.exec(text)?.[1];
   return digits === undefined ? 0 : Math.min(2_147_483_648, Number(digits));
 }
 
-function lengthsOf(names: ReadonlySet<string>): Uint8Array {
-  const lengths = new Uint8Array(24);
-  for (const name of names) lengths[name.length] = 1;
-  return lengths;
+function toSlots<Name extends string>(names: readonly Name[]): Readonly<Record<Name, number>> {
+  // One entry for each name.
+  return Object.fromEntries(names.map((name, slot) => [name, slot])) as Record<Name, number>;
 }

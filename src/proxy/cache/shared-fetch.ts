@@ -16,6 +16,7 @@ export interface FetchWaiter {
 /** Nobody waits longer for another's answer; nginx's default for the same. */
 export const MAX_WAIT_MS = 5_000;
 const MAX_WAITERS = 1_024;
+const NOBODY: readonly FetchWaiter[] = [];
 
 /**
  * One request for a key that is on its way to an instance, and those that wait for its answer instead of asking as well. They
@@ -29,7 +30,8 @@ export class SharedFetch implements DeadlineOwner {
   readonly #names: readonly string[];
   readonly #selection: string;
   readonly #wheel: TimerWheel;
-  readonly #waiters: Set<FetchWaiter> = new Set();
+  /** Null: nobody has waited yet. */
+  #waiters: Set<FetchWaiter> | null = null;
   #isOpen: boolean;
   #deadline: Deadline | null = null;
 
@@ -50,8 +52,10 @@ export class SharedFetch implements DeadlineOwner {
 
   /** False when the request has to go by itself. */
   join(waiter: FetchWaiter): boolean {
-    if (!this.#isOpen || this.isSpoiled || this.#waiters.size >= MAX_WAITERS) return false;
-    this.#waiters.add(waiter);
+    if (!this.#isOpen || this.isSpoiled) return false;
+    const waiters = (this.#waiters ??= new Set());
+    if (waiters.size >= MAX_WAITERS) return false;
+    waiters.add(waiter);
     if (this.#deadline === null) {
       this.#deadline = new Deadline(this, 0);
       this.#wheel.arm(this.#deadline, MAX_WAIT_MS);
@@ -60,8 +64,8 @@ export class SharedFetch implements DeadlineOwner {
   }
 
   leave(waiter: FetchWaiter): void {
-    this.#waiters.delete(waiter);
-    if (this.#waiters.size === 0) this.#disarm();
+    this.#waiters?.delete(waiter);
+    if (this.#waiters === null || this.#waiters.size === 0) this.#disarm();
   }
 
   /** Nobody waits for it any more, and nobody will. */
@@ -72,6 +76,7 @@ export class SharedFetch implements DeadlineOwner {
 
   /** The head has come: those for whom it is not go on. */
   sift(names: readonly string[], selection: string): void {
+    if (this.#waiters === null) return;
     for (const waiter of [...this.#waiters]) {
       if (waiter.fits(names, selection)) continue;
       this.leave(waiter);
@@ -100,7 +105,8 @@ export class SharedFetch implements DeadlineOwner {
     this.letGo(false);
   }
 
-  #take(): FetchWaiter[] {
+  #take(): readonly FetchWaiter[] {
+    if (this.#waiters === null) return NOBODY;
     const waiters = [...this.#waiters];
     this.#waiters.clear();
     this.#disarm();
