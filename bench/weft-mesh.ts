@@ -115,7 +115,12 @@ export class WeftMesh {
         sources: [{ kind: "ServiceAccount", name: caller, namespace: "default" }],
       },
     };
-    await this.apply([createService(name, 80, protocol), toServiceAccount(name), toServiceAccount(caller), target]);
+    await this.apply([
+      createService(name, { port: 80, protocol }),
+      toServiceAccount(name),
+      toServiceAccount(caller),
+      target,
+    ]);
   }
 
   /** Starts a sidecar with a state folder of its own and waits until it is ready. */
@@ -176,6 +181,7 @@ export class WeftMesh {
   ): Promise<void> {
     await this.apply(
       toEndpointSlices({
+        namespace: "default",
         workload,
         service,
         version: "",

@@ -266,6 +266,7 @@ interface InstanceState {
 function toInstanceSlice(service: ScaleService, index: number, { instance, ready }: InstanceState): Resource {
   const protocol = isOpaque(index) ? "tcp" : "http";
   const [slice] = toEndpointSlices({
+    namespace: service.namespace,
     workload: `${service.name}-${instance}`,
     service: service.name,
     version: "",
@@ -279,7 +280,7 @@ function toInstanceSlice(service: ScaleService, index: number, { instance, ready
     terminating: false,
   });
   if (slice === undefined) throw new Error("An instance has at least one slice");
-  return { ...slice, metadata: { ...slice.metadata, namespace: service.namespace } };
+  return slice;
 }
 
 function formatAddress(service: number, instance: number): string {

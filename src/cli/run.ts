@@ -8,6 +8,7 @@ Examples:
   $ weft run billing -- node billing.mjs                 listens on the port in its PORT variable
   $ weft run files --port 8000 -- python3 -m http.server 8000
   $ weft run reviews --version v3 -- node reviews.mjs    one more version of a service
+  $ weft run audit -n team-b -- node audit.mjs           in a namespace of its own: others call it audit.team-b
   $ weft run db --protocol tcp --service-port 5432 --port 5433 -- ./my-database
   $ weft run client -- curl -s http://reviews/           a client: listens on nothing, its exit code is passed on
 
@@ -15,6 +16,7 @@ The program runs under the service account of SERVICE: what it may call, and who
 `;
 
 interface RunFlags {
+  readonly namespace: string;
   readonly version?: string;
   readonly port?: number;
   readonly protocol?: AppProtocol;
@@ -32,6 +34,11 @@ export function registerRunCommand(program: Command, context: CliContext): void 
     )
     .argument("<service>", "whose instance, and under whose service account", parseLabel)
     .argument("<command...>", "the program and its parameters, after --")
+    .addOption(
+      new Option("-n, --namespace <name>", "where the Service and its account are")
+        .argParser(parseLabel)
+        .default("default"),
+    )
     .addOption(
       new Option("--version <version>", "also an instance of the Service SERVICE-VERSION").argParser(parseLabel),
     )
@@ -66,6 +73,7 @@ export function registerRunCommand(program: Command, context: CliContext): void 
     .action(async (service: string, [command = "", ...parameters]: readonly string[], flags: RunFlags) => {
       const { runService } = await import("../runner/run.ts");
       await runService(context, {
+        namespace: flags.namespace,
         service,
         version: flags.version ?? "",
         port: flags.port ?? null,

@@ -34,6 +34,7 @@ function createWorld() {
 
 function slices(ready: boolean, version = ""): readonly Resource[] {
   return toEndpointSlices({
+    namespace: "default",
     workload: "web-0",
     service: "web",
     version,

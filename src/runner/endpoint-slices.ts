@@ -5,6 +5,7 @@ import { createMeta } from "./weft-yaml-resources.ts";
 
 /** One running instance, as callers reach it. */
 export interface InstanceEndpoint {
+  readonly namespace: string;
   readonly workload: string;
   readonly service: string;
   /** "" for none. */
@@ -31,7 +32,8 @@ export function toEndpointSlices(endpoint: InstanceEndpoint): readonly Resource[
 }
 
 function toSlice(service: string, endpoint: InstanceEndpoint): Resource {
-  const { workload, serviceAccount, version, address, port, portName, protocol, zone, ready, terminating } = endpoint;
+  const { namespace, workload, serviceAccount, version, address, port } = endpoint;
+  const { portName, protocol, zone, ready, terminating } = endpoint;
   const labels = {
     "kubernetes.io/service-name": service,
     "weft.dev/service-account": serviceAccount,
@@ -42,7 +44,7 @@ function toSlice(service: string, endpoint: InstanceEndpoint): Resource {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
     // With a dot, so that no two (service, workload) pairs make one name and each part may be as long as a label.
-    metadata: createMeta(`${service}.${workload}`, labels),
+    metadata: createMeta(`${service}.${workload}`, labels, namespace),
     addressType: "IPv4",
     endpoints: [
       {

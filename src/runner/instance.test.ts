@@ -180,6 +180,7 @@ test("Instance is published when its proxy serves and its app accepts, not befor
   await world.clock.elapse(200);
   assert.deepEqual(world.endpoints, [
     {
+      namespace: "default",
       workload: "web-0",
       service: "web",
       version: "",

@@ -1,9 +1,12 @@
 import type { AppProtocol } from "../proxy-node.ts";
 import type { Backend } from "./app.ts";
+import { DEFAULT_NAMESPACE } from "../resources/object-meta-schema.ts";
 import type { InstanceEndpoint } from "./endpoint-slices.ts";
 import type { Sidecar, SidecarPorts } from "./sidecar.ts";
 
 export interface InstanceOptions {
+  /** Left out: "default". */
+  readonly namespace?: string;
   readonly workload: string;
   readonly service: string;
   /** "" for none. */
@@ -125,8 +128,9 @@ export class Instance {
   #publish(): void {
     const inbound = this.#sidecar.ports()?.inbound;
     if (inbound === undefined || inbound === null) return;
-    const { workload, service, version, protocol, portName, zone } = this.#options;
+    const { namespace = DEFAULT_NAMESPACE, workload, service, version, protocol, portName, zone } = this.#options;
     const endpoint: InstanceEndpoint = {
+      namespace,
       workload,
       service,
       version,

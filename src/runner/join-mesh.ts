@@ -2,13 +2,13 @@ import type { ApiClient } from "../apiserver/api-client.ts";
 import { readAppProtocol } from "../control/model/service-ports.ts";
 import { WeftError } from "../lib/weft-error.ts";
 import type { AppProtocol } from "../proxy-node.ts";
-import { DEFAULT_NAMESPACE } from "../resources/object-meta-schema.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { Service } from "../resources/service.ts";
 import { formatVersionService } from "./weft-yaml.ts";
 import { createService, toServiceAccount } from "./weft-yaml-resources.ts";
 
 export interface JoinOptions {
+  readonly namespace: string;
   readonly service: string;
   /** "" for none. */
   readonly version: string;
@@ -29,8 +29,11 @@ type Api = Pick<ApiClient, "create" | "get">;
 const DEFAULT_SERVICE_PORT = 80;
 
 /** Makes the identity that a workload of this service runs under, unless it is there. */
-export async function ensureServiceAccount(api: Api, service: string): Promise<void> {
-  await ensure(api, toServiceAccount(service));
+export async function ensureServiceAccount(
+  api: Api,
+  { namespace, service }: Pick<JoinOptions, "namespace" | "service">,
+): Promise<void> {
+  await ensure(api, toServiceAccount(service, namespace));
 }
 
 /** What an existing Service says about its port; null when there is no such Service. Throws when it has no such port. */
@@ -38,7 +41,7 @@ export async function findServicePort(api: Api, options: JoinOptions): Promise<J
   const found = (await api.get({
     group: "",
     kind: "Service",
-    namespace: DEFAULT_NAMESPACE,
+    namespace: options.namespace,
     name: options.service,
   })) as Service | null;
   if (found === null) return null;
@@ -50,7 +53,7 @@ export async function findServicePort(api: Api, options: JoinOptions): Promise<J
       "WEFT_RUN_PORT",
       `Cannot join the Service "${options.service}": found ports ${ports.map((candidate) => candidate.port).join(", ") || "none"}; expected ${options.servicePort ?? "one"}`,
       {
-        hint: `Leave --service-port out, or change the Service: weft get service ${options.service} -o yaml`,
+        hint: `Leave --service-port out, or change the Service: weft get service ${options.service} -n ${options.namespace} -o yaml`,
       },
     );
   }
@@ -59,10 +62,11 @@ export async function findServicePort(api: Api, options: JoinOptions): Promise<J
 
 /** Makes the Service, and the version's own, unless they are there. */
 export async function ensureServices(api: Api, options: JoinOptions): Promise<void> {
-  const { service, version, protocol } = options;
+  const { namespace, service, version, protocol } = options;
   const port = options.servicePort ?? DEFAULT_SERVICE_PORT;
-  await ensure(api, createService(service, port, protocol));
-  if (version !== "") await ensure(api, createService(formatVersionService(service, version), port, protocol));
+  await ensure(api, createService(service, { port, protocol, namespace }));
+  if (version !== "")
+    await ensure(api, createService(formatVersionService(service, version), { port, protocol, namespace }));
 }
 
 async function ensure(api: Api, resource: Resource): Promise<void> {

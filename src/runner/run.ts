@@ -8,7 +8,6 @@ import type { CliContext } from "../cli/context.ts";
 import { paint } from "../cli/output/style.ts";
 import { WeftError } from "../lib/weft-error.ts";
 import type { AppProtocol } from "../proxy-node.ts";
-import { DEFAULT_NAMESPACE } from "../resources/object-meta-schema.ts";
 import { createApp } from "./app.ts";
 import { createCaptureEnvironment } from "./capture-environment.ts";
 import type { ChildExit } from "./child.ts";
@@ -27,6 +26,7 @@ import { Sidecar, type SidecarPorts } from "./sidecar.ts";
 import { createSpawnChild } from "./spawn-child.ts";
 
 export interface RunOptions {
+  readonly namespace: string;
   readonly service: string;
   /** "" for none. */
   readonly version: string;
@@ -79,6 +79,7 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
   const { clock, environment, random, stderr } = context;
   const say = (message: string): void => stderr.write(`${paint(stderr, "dim", "weft:")} ${message}\n`);
   const joining: JoinOptions = {
+    namespace: options.namespace,
     service: options.service,
     version: options.version,
     protocol: options.protocol ?? "http",
@@ -87,7 +88,7 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
   const [existing, port] = await Promise.all([
     findServicePort(client, joining),
     choosePort(options.port, new FreePorts(random)),
-    ensureServiceAccount(client, options.service),
+    ensureServiceAccount(client, options),
   ]);
   const protocol = options.protocol ?? existing?.protocol ?? "http";
   const workload = formatRunWorkload(options, Buffer.from(random.bytes(3)).toString("hex"));
@@ -113,6 +114,7 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
     end = resolve;
   });
   const instance = new Instance({
+    namespace: options.namespace,
     workload,
     service: options.service,
     version: options.version,
@@ -126,6 +128,7 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
         clock,
         spawn,
         workload,
+        namespace: options.namespace,
         serviceAccount: options.service,
         app: { address: "127.0.0.1", port, protocol },
         ingress: [],
@@ -186,7 +189,7 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
     publisher.close();
     await instance.stopSidecar();
     await instance.stopBackend(APP_GRACE_MS);
-    await sayFarewell(client, names, context);
+    await sayFarewell(client, { namespace: options.namespace, names }, context);
     finish(context, options, outcome);
   } finally {
     stopListening();
@@ -275,9 +278,13 @@ function listenForInterrupts(context: CliContext, onFirst: () => void, onSecond:
 }
 
 /** Endpoints that nobody stands behind any more go at once instead of when the control plane notices. */
-async function sayFarewell(client: ApiClient, names: ReadonlySet<string>, { clock }: CliContext): Promise<void> {
+async function sayFarewell(
+  client: ApiClient,
+  { namespace, names }: { readonly namespace: string; readonly names: ReadonlySet<string> },
+  { clock }: CliContext,
+): Promise<void> {
   const removals = [...names].map((name) =>
-    client.delete({ group: "discovery.k8s.io", kind: "EndpointSlice", namespace: DEFAULT_NAMESPACE, name }),
+    client.delete({ group: "discovery.k8s.io", kind: "EndpointSlice", namespace, name }),
   );
   const limit = new Promise<void>((resolve) => clock.after(FAREWELL_MS, resolve, undefined));
   await Promise.race([Promise.allSettled(removals), limit]);

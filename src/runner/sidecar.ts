@@ -19,6 +19,8 @@ export interface SidecarOptions {
   readonly clock: Clock;
   readonly spawn: SpawnChild;
   readonly workload: string;
+  /** Left out: "default". */
+  readonly namespace?: string;
   readonly serviceAccount: string;
   /** What the app beside it listens on; null at an ingress. */
   readonly app: { readonly address: string; readonly port: number; readonly protocol: AppProtocol } | null;
@@ -134,8 +136,8 @@ export class Sidecar {
   async #introduce(child: Child): Promise<void> {
     this.#isListening = false;
     this.#hasFailed = false;
-    const { workload, serviceAccount } = this.#options;
-    const request: JoinRequest = { namespace: DEFAULT_NAMESPACE, workload, serviceAccount };
+    const { workload, namespace = DEFAULT_NAMESPACE, serviceAccount } = this.#options;
+    const request: JoinRequest = { namespace, workload, serviceAccount };
     let joinCredential: string | null = null;
     try {
       this.#grant = await this.#options.grantJoin(request, this.#grant === null ? "wait" : "once");
@@ -158,7 +160,7 @@ export class Sidecar {
     const known = this.#failedStarts < SAME_PORT_ATTEMPTS ? this.#ports : null;
     return {
       workload,
-      namespace: DEFAULT_NAMESPACE,
+      namespace: this.#options.namespace ?? DEFAULT_NAMESPACE,
       serviceAccount,
       role: app === null ? "ingress" : "sidecar",
       trustDomain: grant.trustDomain,

@@ -58,18 +58,20 @@ const BY_HAND: Resource = {
   },
 };
 
-const JOIN: JoinOptions = { service: "a", version: "", protocol: "http", servicePort: null };
+const JOIN: JoinOptions = { namespace: "default", service: "a", version: "", protocol: "http", servicePort: null };
+
+const HTTP = { port: 80, protocol: "http" } as const;
 
 test("syncResources() applies what is wanted and removes what an earlier weft.yaml put there, but nothing made by hand", async () => {
-  const { api, names } = createApi(createService("old", 80, "http"), toServiceAccount("old"), BY_HAND);
-  await syncResources(api, [createService("new", 80, "http"), toServiceAccount("new")]);
+  const { api, names } = createApi(createService("old", HTTP), toServiceAccount("old"), BY_HAND);
+  await syncResources(api, [createService("new", HTTP), toServiceAccount("new")]);
   assert.deepEqual(names(), ["Service by-hand", "Service new", "ServiceAccount new"]);
 });
 
 test("syncResources() rejects when something cannot be applied", async () => {
   const { api } = createApi();
   const broken: Api = { ...api, apply: () => Promise.reject(new WeftError("WEFT_API_INVALID", "no")) };
-  await assert.rejects(syncResources(broken, [createService("new", 80, "http")]), { code: "WEFT_API_INVALID" });
+  await assert.rejects(syncResources(broken, [createService("new", HTTP)]), { code: "WEFT_API_INVALID" });
 });
 
 test("removeOldEndpoints() removes the endpoints of an earlier run, not those of others", async () => {
@@ -88,13 +90,13 @@ test("removeOldEndpoints() removes the endpoints of an earlier run, not those of
 
 test("ensureServices() makes the Service and the version's own, and leaves those alone that are there", async () => {
   const { api, names } = createApi();
-  await ensureServiceAccount(api, "a");
+  await ensureServiceAccount(api, JOIN);
   await ensureServices(api, { ...JOIN, version: "v2", servicePort: 8000 });
   await ensureServices(api, { ...JOIN, version: "v3" });
-  await ensureServiceAccount(api, "a");
+  await ensureServiceAccount(api, JOIN);
   assert.deepEqual(names(), ["Service a", "Service a-v2", "Service a-v3", "ServiceAccount a"]);
   const service = await api.get({ group: "", kind: "Service", namespace: "default", name: "a" });
-  assert.deepEqual(service, createService("a", 8000, "http"));
+  assert.deepEqual(service, createService("a", { ...HTTP, port: 8000 }));
 });
 
 test("findServicePort() takes name and protocol from the Service that is there", async () => {
@@ -144,4 +146,15 @@ test("waitUntilSynced() waits for all proxies to have all, twice in a row, and n
   }).then(() => (isOver = true));
   await clock.elapse(11_000);
   assert.equal(isOver, true);
+});
+
+test("ensureServices() makes both in the namespace that was asked for", async () => {
+  const { api } = createApi();
+  const options = { ...JOIN, namespace: "team-b" };
+  await ensureServiceAccount(api, options);
+  await ensureServices(api, options);
+  const service = await api.get({ group: "", kind: "Service", namespace: "team-b", name: "a" });
+  assert.deepEqual(service, createService("a", { ...HTTP, namespace: "team-b" }));
+  const account = await api.get({ group: "", kind: "ServiceAccount", namespace: "team-b", name: "a" });
+  assert.deepEqual(account, toServiceAccount("a", "team-b"));
 });

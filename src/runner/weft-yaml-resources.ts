@@ -20,30 +20,44 @@ export function weftYamlToResources(config: WeftYaml): readonly Resource[] {
   return [
     toMesh(config),
     ...config.services.flatMap(toServices),
-    ...[INGRESS_ACCOUNT, ...config.services.map((service) => service.name)].map(toServiceAccount),
+    ...[INGRESS_ACCOUNT, ...config.services.map((service) => service.name)].map((name) => toServiceAccount(name)),
     ...(kinds.has("HTTPRouteGroup") ? [ANY_HTTP] : []),
     ...(kinds.has("TCPRoute") ? [ANY_TCP] : []),
     ...targets.map((target) => target.resource),
   ];
 }
 
+export interface ServiceOptions {
+  readonly port: number;
+  readonly protocol: AppProtocol;
+  /** Left out: "default". */
+  readonly namespace?: string;
+}
+
 /** The Service of a name and one TCP port; its endpoints are in EndpointSlices. */
-export function createService(name: string, port: number, protocol: AppProtocol): Resource {
+export function createService(
+  name: string,
+  { port, protocol, namespace = DEFAULT_NAMESPACE }: ServiceOptions,
+): Resource {
   return {
     apiVersion: "v1",
     kind: "Service",
-    metadata: createMeta(name),
+    metadata: createMeta(name, {}, namespace),
     spec: { ports: [{ name: "", port, targetPort: port, protocol: "TCP", appProtocol: protocol }] },
   };
 }
 
-export function toServiceAccount(name: string): Resource {
-  return { apiVersion: "v1", kind: "ServiceAccount", metadata: createMeta(name) };
+export function toServiceAccount(name: string, namespace: string = DEFAULT_NAMESPACE): Resource {
+  return { apiVersion: "v1", kind: "ServiceAccount", metadata: createMeta(name, {}, namespace) };
 }
 
-/** Metadata in the namespace `default` with the label that says weft wrote it. */
-export function createMeta(name: string, labels: Readonly<Record<string, string>> = {}): Resource["metadata"] {
-  return { name, namespace: DEFAULT_NAMESPACE, labels: { ...labels, [MANAGED_BY_LABEL]: "weft" } };
+/** Metadata with the label that says weft wrote it. */
+export function createMeta(
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+  namespace: string = DEFAULT_NAMESPACE,
+): Resource["metadata"] {
+  return { name, namespace, labels: { ...labels, [MANAGED_BY_LABEL]: "weft" } };
 }
 
 const ANY_HTTP: Resource = {
@@ -73,7 +87,7 @@ function toMesh(config: WeftYaml): Resource {
 function toServices(service: ServiceEntry): readonly Resource[] {
   const versions = service.versions.filter((version) => version.name !== "");
   const names = [service.name, ...versions.map((version) => formatVersionService(service.name, version.name))];
-  return names.map((name) => createService(name, service.port, service.protocol));
+  return names.map((name) => createService(name, { port: service.port, protocol: service.protocol }));
 }
 
 interface Target {
