@@ -1,3 +1,5 @@
+import { PEER_REFUSALS } from "../identity/peer-refusal.ts";
+
 /**
  * Every way an exchange can fail, in one table. Nothing else maps errors outward: the answer to the client, the access
  * log's flag, the metric label and docs/errors.md all come from here. A failure is its integer index; its name is what
@@ -350,6 +352,7 @@ export const FAILURES: readonly Failure[] = [
     "NC",
     "The request asks for a stored response only (only-if-cached), and there is none.",
   ),
+  ...Object.entries(PEER_REFUSALS).map(([name, text]) => row(name, "upstream", "unsent", 503, 14, "UF", text)),
 ];
 
 /** The failure a decoder's verdict stands for. */
@@ -379,7 +382,7 @@ export function getFailure(code: number): Failure {
   return failure;
 }
 
-/** The code of a failure name (as found in `x-weft-failure`), or NO_FAILURE when it is not one of ours. */
+/** The code of a failure name (a PeerRefusal, or as found in `x-weft-failure`), or NO_FAILURE when it is not one of ours. */
 export function parseFailureName(name: string): number {
   return CODE_BY_NAME.get(name) ?? NO_FAILURE;
 }

@@ -19,6 +19,7 @@ import { FAILURES } from "./failures.ts";
 import { ListenerSet } from "./listener/listener-set.ts";
 import type { TrafficListeners } from "./listener/traffic-listeners.ts";
 import { collectMeshNames } from "./mesh-names.ts";
+import { PeerGuard } from "./peer-guard.ts";
 import { ProxyRuntime, createCredentials } from "./runtime.ts";
 import { Stack } from "./stack.ts";
 import { TcpSession } from "./tcp/tcp-session.ts";
@@ -79,6 +80,7 @@ export class Proxy {
   readonly #upstreams: UpstreamRegistry;
   readonly #stack: Stack;
   readonly #listeners: TrafficListeners;
+  readonly #guard: PeerGuard;
   readonly #held: Map<string, HeldResource> = new Map();
   #admin: Listener | null = null;
   #identity: Credentials | null = null;
@@ -103,6 +105,8 @@ export class Proxy {
       namespace: bootstrap.namespace,
       zone: bootstrap.zone ?? "",
     });
+    const bundles = new Map([[bootstrap.trustDomain, bootstrap.trustBundlePem]]);
+    this.#guard = new PeerGuard({ ownTrustDomain: bootstrap.trustDomain, bundles }, clock);
     this.#builder = new SnapshotBuilder(self);
     this.#upstreams = new UpstreamRegistry(this.runtime);
     this.#stack = new Stack(this.runtime, this.#upstreams);
@@ -113,7 +117,8 @@ export class Proxy {
   /** Binds everything. Inbound ports speak mutual TLS from the first connection, so they need the identity. */
   async listen(identity: Credentials): Promise<BoundPorts> {
     this.#identity = identity;
-    this.runtime.credentials = this.#credentials();
+    const credentials = this.#credentials(identity);
+    this.runtime.credentials = credentials;
     const { bootstrap, transport } = this.#options;
     if (this.#options.hasAdmin !== false) {
       this.#admin = await transport.listen(
@@ -125,7 +130,7 @@ export class Proxy {
     const ingress: IngressPort[] = [];
     for (const wanted of bootstrap.ingress) ingress.push(await this.#listeners.bindIngress(wanted));
     const inbound: InboundPort[] = [];
-    for (const wanted of bootstrap.inbound) inbound.push(await this.#listeners.bindInbound(wanted, identity));
+    for (const wanted of bootstrap.inbound) inbound.push(await this.#listeners.bindInbound(wanted, credentials));
     this.#bound = {
       outbound,
       inbound,
@@ -244,15 +249,17 @@ export class Proxy {
     }
   }
 
-  #credentials(): Credentials | null {
-    const identity = this.#identity;
-    if (identity === null) return null;
-    return createCredentials(identity.keyPair, this.runtime.snapshot?.trustBundlePem ?? identity.trustBundlePem);
+  /** With the roots as they are now: of the certificate's answer until the control plane sent some. */
+  #credentials(identity: Credentials): Credentials {
+    const { trustDomain } = this.#options.bootstrap;
+    const own = this.runtime.snapshot?.trustBundlePem ?? identity.trustBundlePem;
+    this.#guard.setTrust({ ownTrustDomain: trustDomain, bundles: new Map([[trustDomain, own]]) });
+    return createCredentials(identity.keyPair, own, this.#guard);
   }
 
   async #useCredentials(): Promise<void> {
-    const credentials = this.#credentials();
-    if (credentials === null) return;
+    if (this.#identity === null) return;
+    const credentials = this.#credentials(this.#identity);
     this.runtime.credentials = credentials;
     try {
       await this.#listeners.reload(credentials);

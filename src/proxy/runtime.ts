@@ -1,7 +1,7 @@
 import type { Clock } from "../time/clock.ts";
 import type { TimerWheel } from "../time/timer-wheel.ts";
 import type { Random } from "../random/random.ts";
-import type { KeyPair, TlsClientOptions, Transport } from "../transport/transport.ts";
+import type { KeyPair, PeerVerifier, TlsClientOptions, Transport } from "../transport/transport.ts";
 import type { EdgeTable } from "../observe/edge-stats.ts";
 import type { AccessLog } from "../observe/access-log.ts";
 import type { Log } from "../lib/log.ts";
@@ -77,6 +77,8 @@ export interface Drainable {
 export interface Credentials {
   readonly keyPair: KeyPair;
   readonly trustBundlePem: string;
+  /** Left out: not for use yet; a proxy adds its own. */
+  readonly peers?: PeerVerifier;
   /** One object for all links dialled with these credentials, so that the transport makes one context for them. */
   readonly linkTls: TlsClientOptions;
   /** The same for connections of opaque bytes. */
@@ -86,9 +88,10 @@ export interface Credentials {
 /** What carries requests between proxies. */
 export const LINK_ALPN: readonly string[] = ["h2", "http/1.1"];
 
-export function createCredentials(keyPair: KeyPair, trustBundlePem: string): Credentials {
-  const own = { keyPair, trustBundlePem, serverName: null };
-  return { keyPair, trustBundlePem, linkTls: { ...own, alpn: LINK_ALPN }, tcpTls: { ...own, alpn: [TCP_ALPN] } };
+export function createCredentials(keyPair: KeyPair, trustBundlePem: string, peers?: PeerVerifier): Credentials {
+  const verified = { keyPair, trustBundlePem, ...(peers === undefined ? {} : { peers }) };
+  const own = { ...verified, serverName: null };
+  return { ...verified, linkTls: { ...own, alpn: LINK_ALPN }, tcpTls: { ...own, alpn: [TCP_ALPN] } };
 }
 
 export interface ProxyRuntimeOptions {

@@ -24,8 +24,16 @@ export interface BunSocket {
   setKeepAlive(on: boolean, idleMs: number): boolean;
   getTLSVersion(): string;
   getPeerX509Certificate(): { readonly subjectAltName: string | undefined } | undefined;
+  /** With false: each certificate that the peer sent, its issuer behind it, and at the end the root. */
+  getPeerCertificate(abbreviated: false): BunCertificate | undefined;
   getAuthorizationError(): Error | null;
   isSessionReused(): boolean;
+}
+
+export interface BunCertificate {
+  /** DER. */
+  readonly raw?: Uint8Array;
+  readonly issuerCertificate?: BunCertificate;
 }
 
 export interface BunSocketHandlers {

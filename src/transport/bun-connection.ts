@@ -1,17 +1,28 @@
+import type { PeerRefusal } from "../identity/peer-refusal.ts";
+import type { CertificateSubject } from "../identity/revocation-list.ts";
 import { parseSpiffeSan } from "../identity/spiffe-san.ts";
 import type { Timer } from "../time/clock.ts";
 import type { BunSocket } from "./bun-api.ts";
 import {
   type ConnectionPhase,
+  createHandshakeFailure,
+  createRefusal,
   createTimeoutFailure,
-  createTlsFailure,
   createVanishedFailure,
   DESTROYED,
   toTransportFailure,
 } from "./failure.ts";
 import type { Flushable, Flusher } from "./flusher.ts";
 import { plainAddress } from "./plain-address.ts";
-import type { Connection, ConnectionHandler, Peer, TlsPeer, TransportFailure } from "./transport.ts";
+import type {
+  Connection,
+  ConnectionHandler,
+  Peer,
+  PeerVerifier,
+  RefusableConnection,
+  TlsPeer,
+  TransportFailure,
+} from "./transport.ts";
 import { BATCH_BYTES, HIGH_MARK_BYTES, KEEP_ALIVE_IDLE_MS, LOW_MARK_BYTES } from "./watermarks.ts";
 import { type WriteArena, WriteQueue } from "./write-queue.ts";
 
@@ -19,7 +30,7 @@ import { type WriteArena, WriteQueue } from "./write-queue.ts";
  * One socket of Bun, with or without TLS; it is the socket's `data`. Bun sends at every `write` and may take a part only,
  * so bytes wait in our own queue, leave in one call when the callback returns, and the rest when `drain` says so.
  */
-export class BunConnection implements Connection, Flushable {
+export class BunConnection implements Connection, Flushable, RefusableConnection {
   peer: Peer;
   readonly #flusher: Flusher;
   readonly #queue: WriteQueue;
@@ -47,6 +58,8 @@ export class BunConnection implements Connection, Flushable {
   #blocked: boolean = false;
   #wantsDrain: boolean = false;
   #failure: TransportFailure | null = null;
+  /** Told when this closes. */
+  #watcher: PeerVerifier | null = null;
   /** What Bun had read before it could stop; delivered by `resumeReads`. At most one read of the platform. */
   readonly #held: Uint8Array[] = [];
   #heldEnd: boolean = false;
@@ -146,9 +159,20 @@ export class BunConnection implements Connection, Flushable {
     });
   }
 
-  /** Drops a connection whose peer is not who it must be, or whose handshake failed. */
-  refuse(reason: string): void {
-    this.#failure ??= createTlsFailure(this.#remote, reason);
+  /** The peer's certificate was accepted; comes right before `socketVerified`. */
+  watch(peers: PeerVerifier, subject: CertificateSubject): void {
+    this.#watcher = peers;
+    peers.opened(this, subject);
+  }
+
+  refuse(reason: string, refusal: PeerRefusal | null): void {
+    this.#failure ??= createRefusal(this.#remote, this.#phase, { reason, refusal });
+    this.#terminate();
+  }
+
+  /** The platform broke the handshake off. */
+  failHandshake(detail: string): void {
+    this.#failure ??= createHandshakeFailure(this.#remote, detail);
     this.#terminate();
   }
 
@@ -308,6 +332,7 @@ export class BunConnection implements Connection, Flushable {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#watcher?.closed(this);
     this.#timer?.clear();
     this.#queue.clear();
     this.#held.length = 0;

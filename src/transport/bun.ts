@@ -1,8 +1,11 @@
-import { constants } from "node:crypto";
+import { constants, X509Certificate } from "node:crypto";
+import type { PeerSide } from "../identity/peer-judge.ts";
 import type { Clock } from "../time/clock.ts";
 import { nextTurn } from "../time/next-turn.ts";
+import { admitPeer, MAX_CHAIN } from "./admit-peer.ts";
 import type {
   BunApi,
+  BunCertificate,
   BunConnectOptions,
   BunListener,
   BunListenOptions,
@@ -21,6 +24,7 @@ import type {
   ConnectOptions,
   Listener,
   ListenOptions,
+  PeerVerifier,
   TlsClientOptions,
   TlsServerOptions,
   Transport,
@@ -58,7 +62,7 @@ export class BunTransport implements Transport {
   }
 
   async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
-    const handlers = this.#listenHandlers(options.tls !== null, accept);
+    const handlers = this.#listenHandlers(options.tls, accept);
     if (options.tls !== null) this.#assertFree(options, handlers);
     return new BunListening(this.#bun, options, handlers);
   }
@@ -75,7 +79,7 @@ export class BunTransport implements Transport {
       port: options.port,
       allowHalfOpen: true,
       data: connection,
-      socket: CONNECT_HANDLERS,
+      socket: options.tls?.peers === undefined ? CONNECT_HANDLERS : connectHandlers(options.tls.peers),
       ...(options.tls === null ? {} : { tls: clientTls(options.tls) }),
     };
     // A microtask later, because Bun reports some failures before `connect` returns.
@@ -84,14 +88,15 @@ export class BunTransport implements Transport {
       try {
         this.#bun.connect(settings).catch((error: unknown) => connection.failConnect(error));
       } catch (error) {
-        if (secure) connection.refuse(error instanceof Error ? error.message : String(error));
+        if (secure) connection.refuse(error instanceof Error ? error.message : String(error), null);
         else connection.failConnect(error);
       }
     });
     return connection;
   }
 
-  #listenHandlers(secure: boolean, accept: Accept): BunSocketHandlers {
+  #listenHandlers(tls: TlsServerOptions | null, accept: Accept): BunSocketHandlers {
+    const secure = tls !== null;
     return {
       ...SHARED_HANDLERS,
       open: (socket) => {
@@ -105,8 +110,8 @@ export class BunTransport implements Transport {
         connection.socketOpened(socket);
       },
       handshake: (socket, verified, error) => {
-        if (!verified || !socket.authorized) refuse(socket, error);
-        else finishHandshake(socket);
+        const cause = error ?? socket.getAuthorizationError();
+        finishHandshake(socket, { verified, cause, side: "client", peers: tls?.peers });
       },
     };
   }
@@ -221,7 +226,8 @@ function serverTls(tls: TlsServerOptions): BunTls {
     cert: tls.keyPair.certificateChainPem,
     ca: tls.trustBundlePem,
     requestCert: true,
-    rejectUnauthorized: true,
+    // Bun verifies and `finishHandshake` refuses, as only then the reason can be told.
+    rejectUnauthorized: false,
     secureOptions: TLS_13_ONLY | TLS_SECURE_OPTIONS,
     ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: encodeAlpn(tls.alpn) }),
   };
@@ -232,7 +238,7 @@ function clientTls(tls: TlsClientOptions): BunTls {
     key: tls.keyPair.keyPem,
     cert: tls.keyPair.certificateChainPem,
     ca: tls.trustBundlePem,
-    // True would also refuse what only differs in its host name; `handshake` below refuses everything else.
+    // As above; true would also refuse what only differs in its host name.
     rejectUnauthorized: false,
     secureOptions: TLS_13_ONLY,
     ...(tls.serverName === null ? {} : { serverName: tls.serverName }),
@@ -266,35 +272,72 @@ const SHARED_HANDLERS: Omit<BunSocketHandlers, "open" | "handshake"> = {
   },
 };
 
-const CONNECT_HANDLERS: BunSocketHandlers = {
-  ...SHARED_HANDLERS,
-  open(socket) {
-    (socket.data as BunConnection).socketOpened(socket);
-  },
-  handshake(socket, verified, error) {
-    if (verified && socket.authorized) finishHandshake(socket);
-    else if (readCode(error) === ONLY_THE_NAME_DIFFERS) finishHandshake(socket);
-    else refuse(socket, error);
-  },
-  connectError(socket, error) {
-    (socket.data as BunConnection).failConnect(error);
-  },
-};
-
-function finishHandshake(socket: BunSocket): void {
-  const connection = socket.data as BunConnection;
-  const version = socket.getTLSVersion();
-  if (version !== "TLSv1.3") connection.refuse(`the peer speaks ${version}; expected TLSv1.3`);
-  else if (socket.isSessionReused()) connection.refuse("the session was resumed");
-  else if (socket.getPeerX509Certificate() === undefined) connection.refuse("the peer sent no certificate");
-  else connection.socketVerified(socket);
+function connectHandlers(peers: PeerVerifier | undefined): BunSocketHandlers {
+  return {
+    ...SHARED_HANDLERS,
+    open(socket) {
+      (socket.data as BunConnection).socketOpened(socket);
+    },
+    handshake(socket, verified, error) {
+      const cause = error ?? socket.getAuthorizationError();
+      const onlyName = readCode(cause) === ONLY_THE_NAME_DIFFERS;
+      finishHandshake(socket, { verified, cause: onlyName ? null : cause, side: "server", peers });
+    },
+    connectError(socket, error) {
+      (socket.data as BunConnection).failConnect(error);
+    },
+  };
 }
 
-function refuse(socket: BunSocket, error: Error | null): void {
-  const cause = error ?? socket.getAuthorizationError();
-  const code = readCode(cause);
-  const message = cause?.message ?? "";
-  (socket.data as BunConnection).refuse(message === "" ? code || "not verified" : message);
+const CONNECT_HANDLERS: BunSocketHandlers = connectHandlers(undefined);
+
+interface Handshake {
+  /** False with a cause: no handshake came about. */
+  readonly verified: boolean;
+  /** Null: the platform found nothing wrong with the chain. */
+  readonly cause: Error | null;
+  readonly side: PeerSide;
+  readonly peers: PeerVerifier | undefined;
+}
+
+function finishHandshake(socket: BunSocket, { verified, cause, side, peers }: Handshake): void {
+  const connection = socket.data as BunConnection;
+  const chain = readPeerChain(socket);
+  // A handshake that never came to its end; a server always has a certificate to show.
+  if (!verified && chain.length === 0) {
+    connection.failHandshake(cause?.message || "not verified");
+    return;
+  }
+  const version = socket.getTLSVersion();
+  if (version !== "TLSv1.3") {
+    connection.refuse(`the peer speaks ${version}; expected TLSv1.3`, null);
+    return;
+  }
+  // Of a call Bun says "not authorised" also when only the name differs.
+  const authorized = cause === null && (side === "server" || (verified && socket.authorized));
+  const admission = admitPeer(peers, chain, side, {
+    authorized,
+    code: readCode(cause),
+    isResumed: socket.isSessionReused(),
+  });
+  if (!admission.admitted) {
+    connection.refuse(admission.reason, admission.refusal);
+    return;
+  }
+  if (peers !== undefined && admission.subject !== null) connection.watch(peers, admission.subject);
+  connection.socketVerified(socket);
+}
+
+function readPeerChain(socket: BunSocket): X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  const seen = new Set<BunCertificate>();
+  let next = socket.getPeerX509Certificate() === undefined ? undefined : socket.getPeerCertificate(false);
+  while (next?.raw !== undefined && !seen.has(next) && chain.length < MAX_CHAIN) {
+    seen.add(next);
+    chain.push(new X509Certificate(next.raw));
+    next = next.issuerCertificate;
+  }
+  return chain;
 }
 
 function readCode(error: Error | null): string {

@@ -1,3 +1,5 @@
+import { PEER_REFUSALS } from "../identity/peer-refusal.ts";
+import type { PeerRefusal } from "../identity/peer-refusal.ts";
 import type { TransportFailure } from "./transport.ts";
 
 /** How far a connection had come when it failed. */
@@ -17,11 +19,18 @@ export function toTransportFailure(error: unknown, phase: ConnectionPhase, remot
     const kind = code === "ECONNRESET" ? "reset" : "refused";
     return { kind, message: `cannot connect to ${remote}: ${detail}` };
   }
-  if (phase === "handshaking") return createTlsFailure(remote, detail);
+  if (phase === "handshaking") return createHandshakeFailure(remote, detail);
   // An alert after the handshake is how a TLS 1.3 server refuses our certificate (RFC 8446, 4.4.2.4).
   if (isTlsCode(code)) return { kind: "tls", message: `TLS with ${remote} failed: ${detail}` };
   if (code === "ETIMEDOUT") return { kind: "reset", message: `${remote} vanished: ${detail}` };
   return { kind: "reset", message: `connection to ${remote} was reset: ${detail}` };
+}
+
+/** A handshake that the platform broke off. BoringSSL looks at one fault of certificates before the chain is verified. */
+export function createHandshakeFailure(remote: string, detail: string): TransportFailure {
+  if (!detail.includes("KEY_USAGE_BIT_INCORRECT")) return createTlsFailure(remote, detail);
+  const refusal = "peer_wrong_usage";
+  return createRefusal(remote, "handshaking", { reason: `${refusal}: ${PEER_REFUSALS[refusal]} (${detail})`, refusal });
 }
 
 export function createTlsFailure(remote: string, detail: string): TransportFailure {
@@ -31,6 +40,20 @@ export function createTlsFailure(remote: string, detail: string): TransportFailu
 export function createTimeoutFailure(remote: string, phase: ConnectionPhase, timeoutMs: number): TransportFailure {
   const what = phase === "handshaking" ? "the TLS handshake did not end" : "no answer";
   return { kind: "timeout", message: `cannot connect to ${remote}: ${what} within ${timeoutMs} ms` };
+}
+
+/** For a connection whose peer's certificate is refused (null: for something else about TLS), in its handshake or later. */
+export function createRefusal(
+  remote: string,
+  phase: ConnectionPhase,
+  cause: { readonly reason: string; readonly refusal: PeerRefusal | null },
+): TransportFailure {
+  const { reason, refusal } = cause;
+  const failure = createTlsFailure(remote, reason);
+  if (refusal === null) return failure;
+  return phase === "open"
+    ? { kind: "tls", message: `connection to ${remote} was cut: ${reason}`, refusal }
+    : { ...failure, refusal };
 }
 
 /** The platform closed the connection without an error although not both sides had ended. */

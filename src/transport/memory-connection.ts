@@ -1,15 +1,25 @@
+import type { PeerRefusal } from "../identity/peer-refusal.ts";
+import type { CertificateSubject } from "../identity/revocation-list.ts";
 import type { Timer } from "../time/clock.ts";
 import {
   type ConnectionPhase,
+  createRefusal,
   createTimeoutFailure,
-  createTlsFailure,
   createVanishedFailure,
   DESTROYED,
   toTransportFailure,
 } from "./failure.ts";
 import type { Flushable, Flusher } from "./flusher.ts";
 import type { MemoryItem, MemoryPipe, MemoryWorld } from "./memory-pipe.ts";
-import type { Connection, ConnectionHandler, Peer, TlsPeer, TransportFailure } from "./transport.ts";
+import type {
+  Connection,
+  ConnectionHandler,
+  Peer,
+  PeerVerifier,
+  RefusableConnection,
+  TlsPeer,
+  TransportFailure,
+} from "./transport.ts";
 import { BATCH_BYTES, HIGH_MARK_BYTES, LOW_MARK_BYTES } from "./watermarks.ts";
 import { type WriteArena, WriteQueue } from "./write-queue.ts";
 
@@ -23,7 +33,7 @@ export interface MemoryHandshake {
 }
 
 /** One end of an in-memory connection. */
-export class MemoryConnection implements Connection, Flushable {
+export class MemoryConnection implements Connection, Flushable, RefusableConnection {
   peer: Peer;
   readonly #world: MemoryWorld;
   readonly #flusher: Flusher;
@@ -45,6 +55,8 @@ export class MemoryConnection implements Connection, Flushable {
   #inTurn: boolean = false;
   #wantsDrain: boolean = false;
   #failure: TransportFailure | null = null;
+  /** Told when this closes. */
+  #watcher: PeerVerifier | null = null;
   /** Arrived and not read. */
   readonly #inbox: MemoryItem[] = [];
   /** Sent and not yet read by the peer. */
@@ -155,8 +167,13 @@ export class MemoryConnection implements Connection, Flushable {
     this.#call(() => this.#handler?.onOpen(this));
   }
 
-  refuse(reason: string): void {
-    this.#failure ??= createTlsFailure(this.#remote, reason);
+  watch(peers: PeerVerifier, subject: CertificateSubject): void {
+    this.#watcher = peers;
+    peers.opened(this, subject);
+  }
+
+  refuse(reason: string, refusal: PeerRefusal | null = null): void {
+    this.#failure ??= createRefusal(this.#remote, this.#phase, { reason, refusal });
     this.#reset();
   }
 
@@ -282,6 +299,7 @@ export class MemoryConnection implements Connection, Flushable {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#watcher?.closed(this);
     this.#timer?.clear();
     this.#queue.clear();
     this.#inbox.length = 0;

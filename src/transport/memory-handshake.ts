@@ -1,7 +1,10 @@
+import type { X509Certificate } from "node:crypto";
 import type { Clock } from "../time/clock.ts";
-import type { MemoryHandshake } from "./memory-connection.ts";
+import { admitPeer } from "./admit-peer.ts";
+import type { MemoryConnection, MemoryHandshake } from "./memory-connection.ts";
 import type { MemoryTlsVerifier } from "./memory-tls.ts";
-import type { TlsClientOptions, TlsServerOptions } from "./transport.ts";
+import type { PeerSide } from "../identity/peer-judge.ts";
+import type { PeerVerifier, TlsClientOptions, TlsServerOptions } from "./transport.ts";
 
 const PROTOCOL = "TLSv1.3";
 
@@ -18,7 +21,7 @@ export function createClientHandshake(
       const verdict = verifier.verify(item.chainPem, tls.trustBundlePem, clock.wallMs());
       if (problem !== null) connection.refuse(problem);
       else if (!verdict.accepted) connection.refuse(verdict.reason);
-      else {
+      else if (admit(connection, tls.peers, verifier.parse(item.chainPem), "server")) {
         connection.send({ kind: "finished", chainPem: tls.keyPair.certificateChainPem });
         connection.open({ spiffeId: verdict.spiffeId, alpn: item.alpn, protocol: PROTOCOL });
       }
@@ -45,9 +48,25 @@ export function createServerHandshake(
       }
       if (item.kind !== "finished") return false;
       const verdict = verifier.verify(item.chainPem, tls.trustBundlePem, clock.wallMs());
-      if (verdict.accepted) connection.open({ spiffeId: verdict.spiffeId, alpn, protocol: PROTOCOL });
-      else connection.refuse(verdict.reason);
+      if (!verdict.accepted) connection.refuse(verdict.reason);
+      else if (admit(connection, tls.peers, verifier.parse(item.chainPem), "client")) {
+        connection.open({ spiffeId: verdict.spiffeId, alpn, protocol: PROTOCOL });
+      }
       return true;
     },
   };
+}
+
+/** False when the peer was refused. */
+function admit(
+  connection: MemoryConnection,
+  peers: PeerVerifier | undefined,
+  chain: readonly X509Certificate[],
+  side: PeerSide,
+): boolean {
+  if (peers === undefined) return true;
+  const admission = admitPeer(peers, chain, side, { authorized: true, code: "", isResumed: false });
+  if (!admission.admitted) connection.refuse(admission.reason, admission.refusal);
+  else if (admission.subject !== null) connection.watch(peers, admission.subject);
+  return admission.admitted;
 }

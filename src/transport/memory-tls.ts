@@ -26,6 +26,11 @@ export class MemoryTlsVerifier {
     });
   }
 
+  /** The peer's certificates, leaf first. */
+  parse(chainPem: string): readonly X509Certificate[] {
+    return this.#parse(chainPem);
+  }
+
   verify(chainPem: string, trustBundlePem: string, wallMs: number): MemoryTlsVerdict {
     const chain = this.#parse(chainPem);
     const leaf = chain[0];

@@ -1,10 +1,13 @@
+import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import type { PeerRefusal } from "../identity/peer-refusal.ts";
+import type { CertificateSubject } from "../identity/revocation-list.ts";
 import { parseSpiffeSan } from "../identity/spiffe-san.ts";
 import {
   type ConnectionPhase,
+  createRefusal,
   createTimeoutFailure,
-  createTlsFailure,
   createVanishedFailure,
   DESTROYED,
   toTransportFailure,
@@ -12,7 +15,15 @@ import {
 import type { Flushable, Flusher } from "./flusher.ts";
 import { freeBytes } from "./free-bytes.ts";
 import { plainAddress } from "./plain-address.ts";
-import type { Connection, ConnectionHandler, Peer, TlsPeer, TransportFailure } from "./transport.ts";
+import type {
+  Connection,
+  ConnectionHandler,
+  Peer,
+  PeerVerifier,
+  RefusableConnection,
+  TlsPeer,
+  TransportFailure,
+} from "./transport.ts";
 import { BATCH_BYTES, HIGH_MARK_BYTES, LOW_MARK_BYTES } from "./watermarks.ts";
 import { COPIED_BYTES, type WriteArena, WriteQueue } from "./write-queue.ts";
 
@@ -20,7 +31,7 @@ import { COPIED_BYTES, type WriteArena, WriteQueue } from "./write-queue.ts";
  * One socket of Node, with or without TLS on it. Bytes wait in our own queue and go to the stream when the callback that
  * wrote them returns; a stream that is full gets nothing more until it drains, so that small writes merge meanwhile.
  */
-export class NodeConnection implements Connection, Flushable {
+export class NodeConnection implements Connection, Flushable, RefusableConnection {
   peer: Peer;
   readonly #flusher: Flusher;
   readonly #queue: WriteQueue;
@@ -48,6 +59,8 @@ export class NodeConnection implements Connection, Flushable {
   #blocked: boolean = false;
   #wantsDrain: boolean = false;
   #failure: TransportFailure | null = null;
+  /** Told when this closes. */
+  #watcher: PeerVerifier | null = null;
   /** Set by `ownWrites`: the stream's callback of a write. */
   #written: ((error?: Error | null) => void) | null = null;
   /** Written, to be freed when the stream is done with all of it. */
@@ -169,9 +182,14 @@ export class NodeConnection implements Connection, Flushable {
     this.#failure ??= toTransportFailure(error, this.#phase, this.#remote);
   }
 
-  /** Drops a connection whose peer is not who it must be. */
-  refuse(reason: string): void {
-    this.#failure ??= createTlsFailure(this.#remote, reason);
+  /** The peer's certificate was accepted; comes right before `open`. */
+  watch(peers: PeerVerifier, subject: CertificateSubject): void {
+    this.#watcher = peers;
+    peers.opened(this, subject);
+  }
+
+  refuse(reason: string, refusal: PeerRefusal | null): void {
+    this.#failure ??= createRefusal(this.#remote, this.#phase, { reason, refusal });
     this.#reset();
   }
 
@@ -293,6 +311,7 @@ export class NodeConnection implements Connection, Flushable {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#watcher?.closed(this);
     this.#queue.clear();
     this.#writing.length = 0;
     const bothEnded = this.#peerEnded && this.#ended;
@@ -319,11 +338,10 @@ export class NodeConnection implements Connection, Flushable {
   }
 }
 
-/** `null` alpn = the peers agreed on none. */
-export function readTlsPeer(socket: TLSSocket): TlsPeer {
-  const certificate = socket.getPeerX509Certificate();
+/** `null` alpn = the peers agreed on none. `leaf`: the peer's certificate, as Node tells a caller of it once only. */
+export function readTlsPeer(socket: TLSSocket, leaf: X509Certificate | undefined): TlsPeer {
   return {
-    spiffeId: parseSpiffeSan(certificate?.subjectAltName),
+    spiffeId: parseSpiffeSan(leaf?.subjectAltName),
     alpn: typeof socket.alpnProtocol === "string" && socket.alpnProtocol !== "" ? socket.alpnProtocol : null,
     protocol: socket.getProtocol() ?? "",
   };

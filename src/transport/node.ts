@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import { connect, createServer, type Server, type Socket, type TcpNetConnectOpts } from "node:net";
 import {
   connect as connectTls,
@@ -7,7 +8,9 @@ import {
   type Server as TlsServer,
   type TLSSocket,
 } from "node:tls";
+import type { PeerSide } from "../identity/peer-judge.ts";
 import type { Clock, Timer } from "../time/clock.ts";
+import { admitPeer, readChain } from "./admit-peer.ts";
 import { createTlsFailure, formatRemote, toTransportFailure } from "./failure.ts";
 import { Flusher } from "./flusher.ts";
 import { NodeConnection, readPeer, readTlsPeer } from "./node-connection.ts";
@@ -19,6 +22,7 @@ import type {
   ConnectOptions,
   Listener,
   ListenOptions,
+  PeerVerifier,
   TlsClientOptions,
   TlsServerOptions,
   Transport,
@@ -205,7 +209,8 @@ class ConnectAttempt {
       socket: tcp,
       secureContext: context,
       minVersion: "TLSv1.3",
-      rejectUnauthorized: true,
+      // The platform verifies and `admit` refuses, as only then the reason can be told.
+      rejectUnauthorized: false,
       // Who the peer is, is read from its SPIFFE ID by the caller; its chain is verified by the platform.
       checkServerIdentity: () => undefined,
       ...(tls.serverName === null ? {} : { servername: tls.serverName }),
@@ -215,11 +220,11 @@ class ConnectAttempt {
     socket.on("secureConnect", () => {
       this.stop();
       if (this.#connection.isOver()) return;
-      if (!socket.authorized || socket.isSessionReused()) {
-        this.#connection.refuse(String(socket.authorizationError ?? "the session was resumed"));
-        return;
+      const leaf = socket.getPeerX509Certificate();
+      const peer = readPeer(tcp, readTlsPeer(socket, leaf));
+      if (admit(this.#connection, socket, { leaf, peers: tls.peers, side: "server" })) {
+        this.#connection.open(socket, peer, true);
       }
-      this.#connection.open(socket, readPeer(tcp, readTlsPeer(socket)), true);
     });
   }
 }
@@ -247,6 +252,7 @@ function createPlainServer(create: Create, accept: Accept): Server {
 }
 
 function createMutualServer(tls: TlsServerOptions, create: Create, accept: Accept): TlsServer {
+  const { peers } = tls;
   let server: TlsServer;
   try {
     server = createTlsServer({
@@ -255,7 +261,8 @@ function createMutualServer(tls: TlsServerOptions, create: Create, accept: Accep
       // A caller that hangs up in its handshake is noticed at once only without half-open; an open one may half-close.
       allowHalfOpen: false,
       requestCert: true,
-      rejectUnauthorized: true,
+      // The platform verifies and `admit` refuses, as only then the reason can be told.
+      rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: [...tls.alpn] }),
     });
@@ -277,25 +284,41 @@ function createMutualServer(tls: TlsServerOptions, create: Create, accept: Accep
     socket.allowHalfOpen = true;
     const connection = create(socket, formatCaller(socket));
     connection.watchHandshake(tcp, socket);
-    connection.peer = readPeer(socket, readTlsPeer(socket));
+    const leaf = socket.getPeerX509Certificate();
+    connection.peer = readPeer(socket, readTlsPeer(socket, leaf));
     connection.setHandler(accept(connection));
-    // The platform has refused what it found wrong; this is the second look of two.
-    if (!socket.authorized || socket.isSessionReused()) {
-      connection.refuse(String(socket.authorizationError ?? "the session was resumed"));
-      return;
-    }
-    connection.open(socket, connection.peer, true);
+    if (admit(connection, socket, { leaf, peers, side: "client" })) connection.open(socket, connection.peer, true);
   });
   server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
     const remote = formatCaller(socket);
     const connection = create(socket, remote);
     connection.setHandler(accept(connection));
-    const cause: unknown = socket.authorizationError ?? null;
-    const failure =
-      cause === null ? toTransportFailure(error, "handshaking", remote) : createTlsFailure(remote, String(cause));
-    connection.closeFailed(failure);
+    connection.closeFailed(toTransportFailure(error, "handshaking", remote));
   });
   return server;
+}
+
+interface Presented {
+  readonly leaf: X509Certificate | undefined;
+  readonly peers: PeerVerifier | undefined;
+  readonly side: PeerSide;
+}
+
+/** False when the peer was refused. */
+function admit(connection: NodeConnection, socket: TLSSocket, { leaf, peers, side }: Presented): boolean {
+  const { authorizationError: code } = socket as { readonly authorizationError: unknown };
+  const admission = admitPeer(peers, readChain(leaf), side, {
+    authorized: socket.authorized,
+    code: code instanceof Error ? readErrorCode(code) : String(code ?? ""),
+    isResumed: socket.isSessionReused(),
+  });
+  if (!admission.admitted) connection.refuse(admission.reason, admission.refusal);
+  else if (peers !== undefined && admission.subject !== null) connection.watch(peers, admission.subject);
+  return admission.admitted;
+}
+
+function readErrorCode(error: Error): string {
+  return "code" in error ? String(error.code) : error.message;
 }
 
 function serverContext(tls: TlsServerOptions): object {

@@ -1,3 +1,8 @@
+import type { X509Certificate } from "node:crypto";
+import type { PeerSide, PeerVerdict } from "../identity/peer-judge.ts";
+import type { PeerRefusal } from "../identity/peer-refusal.ts";
+import type { CertificateSubject } from "../identity/revocation-list.ts";
+
 /**
  * The one way the proxy touches sockets. Three implementations share this contract and one table of tests: Node
  * (`node.ts`, on `net`/`tls`), Bun (`bun.ts`, on `Bun.listen`/`Bun.connect`) and memory (`memory.ts`, for tests).
@@ -98,10 +103,26 @@ export interface KeyPair {
   readonly certificateChainPem: string;
 }
 
+/** The second look at a peer's certificate, after the platform's own, and who watches the connections that passed it. */
+export interface PeerVerifier {
+  /** `chain`: leaf first, each certificate once; empty when the peer sent none. Never throws. */
+  judge(chain: readonly X509Certificate[], side: PeerSide): PeerVerdict;
+  /** Before `onOpen`. Until `closed` it may call `connection.refuse` at any time, outside callbacks of this connection. */
+  opened(connection: RefusableConnection, subject: CertificateSubject): void;
+  closed(connection: RefusableConnection): void;
+}
+
+export interface RefusableConnection {
+  /** Resets at once; the handler's `onClose` has a failure with `refusal`. */
+  refuse(reason: string, refusal: PeerRefusal | null): void;
+}
+
 /** Mutual TLS 1.3: the client must present a chain that leads to the trust bundle. There is no weaker mode. */
 export interface TlsServerOptions {
   readonly keyPair: KeyPair;
   readonly trustBundlePem: string;
+  /** Left out: the platform's verdict is the only one. */
+  readonly peers?: PeerVerifier;
   /** In order of preference, e.g. ["http/1.1"]. */
   readonly alpn: readonly string[];
 }
@@ -110,6 +131,8 @@ export interface TlsServerOptions {
 export interface TlsClientOptions {
   readonly keyPair: KeyPair;
   readonly trustBundlePem: string;
+  /** Left out: the platform's verdict is the only one. */
+  readonly peers?: PeerVerifier;
   readonly alpn: readonly string[];
   /** SNI, or null for none. */
   readonly serverName: string | null;
@@ -139,4 +162,6 @@ export interface TransportFailure {
     | "local"; // destroyed by us
   /** For the log; never contains secrets. */
   readonly message: string;
+  /** What was wrong with the peer's certificate; only with "tls", and left out where it was something else. */
+  readonly refusal?: PeerRefusal;
 }

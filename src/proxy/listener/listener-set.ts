@@ -18,8 +18,9 @@ import { parseWorkloadId } from "../../identity/spiffe-id.ts";
 import { Http2DownstreamConnection } from "../http2/downstream-connection.ts";
 import { Http1DownstreamConnection } from "../http1/downstream-connection.ts";
 import { DEFAULT_OPAQUE_PORTS } from "../../net/opaque-ports.ts";
-import { BAD_REQUEST, NOT_READY } from "../failures.ts";
+import { BAD_REQUEST, NOT_READY, parseFailureName } from "../failures.ts";
 import { normaliseAuthority } from "../route/find-route.ts";
+import { recordConnection } from "../tcp/record-connection.ts";
 import { TcpSession } from "../tcp/tcp-session.ts";
 import { findDestination, type Destination, type Refusal } from "./find-destination.ts";
 import { findInboundHandler } from "./find-inbound-handler.ts";
@@ -65,7 +66,10 @@ export class ListenerSet implements ConnectionStarter, TrafficListeners {
     const name = formatInboundListener(wanted.appPort);
     const listener = await transport.listen(
       { address: wanted.address, port: wanted.port, tls: toServerTls(credentials) },
-      () => new InboundConnection(this.#runtime, (connection) => this.#startInbound(name, connection)),
+      (connection) => {
+        const origin = this.#origin("inbound", name, connection);
+        return new InboundConnection(this.#runtime, origin, (open) => this.#startInbound(name, open));
+      },
     );
     this.#mutual.push(listener);
     return { ...wanted, port: listener.port };
@@ -168,11 +172,14 @@ export class ListenerSet implements ConnectionStarter, TrafficListeners {
 /** Waits for the handshake, as only then the peer is known, and hands over to what serves it. */
 class InboundConnection implements ConnectionHandler {
   readonly #runtime: ProxyRuntime;
+  /** Before anybody is known. */
+  readonly #origin: HttpOrigin;
   readonly #start: (connection: Connection) => ConnectionHandler;
   #next: ConnectionHandler | null = null;
 
-  constructor(runtime: ProxyRuntime, start: (connection: Connection) => ConnectionHandler) {
+  constructor(runtime: ProxyRuntime, origin: HttpOrigin, start: (connection: Connection) => ConnectionHandler) {
     this.#runtime = runtime;
+    this.#origin = { ...origin, source: "", peerId: null };
     this.#start = start;
   }
 
@@ -203,11 +210,22 @@ class InboundConnection implements ConnectionHandler {
     }
     this.#runtime.counters.tlsRefused += 1;
     this.#runtime.log.debug("inbound handshake refused", { reason: failure?.message ?? "closed" });
+    if (failure?.refusal === undefined) return;
+    recordConnection(this.#runtime, this.#origin, {
+      code: parseFailureName(failure.refusal),
+      detail: failure.message,
+      service: "",
+      endpoint: null,
+      durationMs: 0,
+      sentBytes: 0,
+      receivedBytes: 0,
+    });
   }
 }
 
 function toServerTls(credentials: Credentials): TlsServerOptions {
-  return { keyPair: credentials.keyPair, trustBundlePem: credentials.trustBundlePem, alpn: [...LINK_ALPN, TCP_ALPN] };
+  const { keyPair, peers, trustBundlePem } = credentials;
+  return { keyPair, trustBundlePem, ...(peers === undefined ? {} : { peers }), alpn: [...LINK_ALPN, TCP_ALPN] };
 }
 
 function describeUnfit(alpn: string | null): Refusal {

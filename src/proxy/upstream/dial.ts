@@ -1,7 +1,7 @@
 import type { Connection, ConnectionHandler, TransportFailure } from "../../transport/transport.ts";
 import type { Credentials, ProxyRuntime } from "../runtime.ts";
 import type { ClusterConfig, EndpointConfig } from "../snapshot.ts";
-import { APP_UNREACHABLE, CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED } from "../failures.ts";
+import { APP_UNREACHABLE, CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED, parseFailureName } from "../failures.ts";
 
 /** Opens a connection to an endpoint: mutual TLS when the cluster expects identities, else plain (the app beside us, egress). */
 export function dialEndpoint(
@@ -33,6 +33,7 @@ export function refusePeer(cluster: ClusterConfig, connection: Connection): stri
 
 /** The failure code of a connection that never opened. */
 export function toDialFailureCode(cluster: ClusterConfig, failure: TransportFailure | null): number {
+  if (failure?.refusal !== undefined) return parseFailureName(failure.refusal);
   if (failure?.kind === "tls") return TLS_FAILED;
   if (cluster.kind === "static") return APP_UNREACHABLE;
   return failure?.kind === "timeout" ? CONNECT_TIMEOUT : CONNECT_FAILED;
