@@ -2,7 +2,7 @@ import type { Problem } from "../resources/problem.ts";
 import { formatApiVersion } from "../resources/registry.ts";
 import type { Resource } from "../resources/resource.ts";
 import { validateResource } from "../resources/validate.ts";
-import type { ResourceTarget } from "./resource-target.ts";
+import { invalidDetailsOf, type ResourceTarget } from "./resource-target.ts";
 import { StatusError } from "./status.ts";
 
 /**
@@ -57,9 +57,8 @@ function invalid(input: unknown, errors: readonly Problem[], target: ResourceTar
   }));
   const list = causes.map((cause) => (cause.field === "" ? cause.message : `${cause.field}: ${cause.message}`));
   return new StatusError("Invalid", `${target.definition.kind} "${name}" is invalid: ${list.join("; ")}`, {
+    ...invalidDetailsOf(target),
     name,
-    group: target.definition.group,
-    kind: target.definition.plural,
     causes,
   });
 }

@@ -20,12 +20,24 @@ const AGGREGATED_MEDIA: readonly Media[] = [
   })),
 ];
 
+/**
+ * kubectl reads the list when it meets a kind that discovery does not have, and then says that there is no such kind; from
+ * a 404 it would conclude that it cannot check the file.
+ */
+const NO_DEFINITIONS = {
+  kind: "CustomResourceDefinitionList",
+  apiVersion: "apiextensions.k8s.io/v1",
+  metadata: { resourceVersion: "1" },
+  items: [],
+};
+
 /** What kinds there are, as Kubernetes clients ask for it: /api, /apis, /api/v1, /apis/{group}/{version}, /version. */
 export function createDiscoveryRoutes(weftVersion: string): readonly ApiRoute[] {
   return [
     aggregatedRoute("/api", createApiVersions(), [""]),
     aggregatedRoute("/apis", createGroupList(), listGroups()),
     route("/version", toVersion(weftVersion)),
+    route("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", NO_DEFINITIONS),
     ...listGroups().map((group) => route(`/apis/${group}`, createGroup(group))),
     ...["", ...listGroups()].flatMap((group) =>
       listVersions(group).map((version) =>

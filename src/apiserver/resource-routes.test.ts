@@ -126,7 +126,7 @@ describe("API server resources", () => {
     await send("POST", SERVICES, { body: service("web") });
     const again = await send("POST", SERVICES, { body: service("web") });
     assert.deepEqual([again.statusCode, again.body["reason"]], [409, "AlreadyExists"]);
-    assert.equal(again.body["message"], 'Cannot create Service "web" in namespace "shop": it exists already');
+    assert.equal(again.body["message"], 'services "web" already exists');
   });
 
   test("replacing with a stale resourceVersion is Conflict, without one the last writer wins", async () => {

@@ -10,24 +10,21 @@ export interface ResourceTarget {
   readonly name: string;
 }
 
+/** The three that follow are in Kubernetes' own words: scripts look for them. */
 export function notFound(target: ResourceTarget): StatusError {
-  return new StatusError("NotFound", `Cannot find ${describeTarget(target)}`, detailsOf(target));
+  return new StatusError("NotFound", `${nameOf(target)} not found`, detailsOf(target));
 }
 
 export function alreadyExists(target: ResourceTarget): StatusError {
-  return new StatusError(
-    "AlreadyExists",
-    `Cannot create ${describeTarget(target)}: it exists already`,
-    detailsOf(target),
-  );
+  return new StatusError("AlreadyExists", `${nameOf(target)} already exists`, detailsOf(target));
 }
 
 /** `foundVersion` "absent" = deleted meanwhile. */
 export function conflict(target: ResourceTarget, foundVersion: string): StatusError {
-  const found = foundVersion === "absent" ? "it was deleted" : `found resourceVersion "${foundVersion}"`;
+  const found = foundVersion === "absent" ? "the object has been deleted" : "the object has been modified";
   return new StatusError(
     "Conflict",
-    `Cannot write ${describeTarget(target)}: it was changed meanwhile: ${found}; expected the version that was read`,
+    `Operation cannot be fulfilled on ${nameOf(target)}: ${found}; please apply your changes to the latest version and try again`,
     detailsOf(target),
   );
 }
@@ -38,6 +35,16 @@ export function detailsOf(target: ResourceTarget): {
   readonly kind: string;
 } {
   return { name: target.name, group: target.definition.group, kind: target.definition.plural };
+}
+
+/** As Invalid says it: with the kind where other reasons have the plural. */
+export function invalidDetailsOf(target: ResourceTarget): ReturnType<typeof detailsOf> {
+  return { ...detailsOf(target), kind: target.definition.kind };
+}
+
+/** `trafficsplits.split.smi-spec.io "reviews"`. */
+function nameOf({ definition: { plural, group }, name }: ResourceTarget): string {
+  return `${group === "" ? plural : `${plural}.${group}`} "${name}"`;
 }
 
 /** `TrafficSplit "reviews" in namespace "default"`. */

@@ -1,5 +1,5 @@
 import type { Resource } from "../../resources/resource.ts";
-import { describeTarget, detailsOf, type ResourceTarget } from "../resource-target.ts";
+import { describeTarget, invalidDetailsOf, type ResourceTarget } from "../resource-target.ts";
 import { StatusError } from "../status.ts";
 
 /** Throws StatusError Invalid for a new finalizer on what is being deleted: it could keep it for ever. */
@@ -10,7 +10,7 @@ export function assertFinalizers(target: ResourceTarget, live: Resource | null, 
   if (added.length === 0) return;
   const message = `found new finalizers ${added.join(", ")}; expected none: it is being deleted`;
   throw new StatusError("Invalid", `Cannot write ${describeTarget(target)}: metadata.finalizers: ${message}`, {
-    ...detailsOf(target),
+    ...invalidDetailsOf(target),
     causes: [{ reason: "FieldValueForbidden", message, field: "metadata.finalizers" }],
   });
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { findKind, type KindDefinition } from "../../resources/registry.ts";
 import type { OwnerReference, Resource } from "../../resources/resource.ts";
 import type { Store } from "../../store/store.ts";
-import { describeTarget, detailsOf, type ResourceTarget } from "../resource-target.ts";
+import { describeTarget, invalidDetailsOf, type ResourceTarget } from "../resource-target.ts";
 import { type StatusCause, StatusError } from "../status.ts";
 
 /**
@@ -28,7 +28,10 @@ export async function assertOwners(
   }
   if (causes.length === 0) return;
   const list = causes.map((cause) => `${cause.field ?? ""}: ${cause.message}`).join("; ");
-  throw new StatusError("Invalid", `${describeTarget(target)} is invalid: ${list}`, { ...detailsOf(target), causes });
+  throw new StatusError("Invalid", `${describeTarget(target)} is invalid: ${list}`, {
+    ...invalidDetailsOf(target),
+    causes,
+  });
 }
 
 async function describeMisplaced(
