@@ -11,7 +11,12 @@ export default async function* report(source) {
   /** What a file printed, shown only when something in it fails. */
   const printed = new Map();
   const failedFiles = new Set();
+  /** Milliseconds by file. */
+  const times = new Map();
   for await (const { type, data } of source) {
+    if ((type === "test:pass" || type === "test:fail") && data.nesting === 0 && data.file !== undefined) {
+      times.set(data.file, (times.get(data.file) ?? 0) + (data.details?.duration_ms ?? 0));
+    }
     if (type === "test:stdout" || type === "test:stderr") {
       printed.set(data.file, (printed.get(data.file) ?? "") + data.message);
     } else if (type === "test:diagnostic") {
@@ -37,7 +42,16 @@ export default async function* report(source) {
   for (const file of failedFiles) {
     if (printed.has(file)) yield `\n--- ${shorten(file)} printed:\n${printed.get(file)}`;
   }
+  yield* describeSlowest(times);
   yield `#counts ${JSON.stringify(counts)}\n`;
+}
+
+/** Where the time goes, when it is long. */
+function* describeSlowest(times) {
+  const slow = [...times].filter(([, ms]) => ms >= 10_000).toSorted((one, other) => other[1] - one[1]);
+  if (slow.length === 0) return;
+  const list = slow.map(([file, ms]) => `${path.basename(file, ".test.js")} ${Math.round(ms / 1000)} s`);
+  yield `slowest: ${list.join(", ")}\n`;
 }
 
 function isWholeFile(data) {

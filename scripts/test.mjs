@@ -1,14 +1,17 @@
 // Runs the tests, stage by stage, on every runtime that weft supports, and ends with `N passed, N failed`.
 //
+// Without --all and without WEFT_TEST_STRICT=1 it leaves out what takes long (the lts and soak stages, and integration tests that
+// are not in QUICK_INTEGRATION): less than ten minutes on two cores.
+//
 //   unit         everything beside the sources, component, conformance and fuzz tests, on the Node that runs this
 //   lts          the same on the newest LTS of Node (from its npm package, kept in .build/)
 //   bun          what a proxy is made of, on Bun
 //   rules        test/rules: what the sources and docs must hold to
 //   integration  test/integration: real processes on loopback
 //   system       test/system: network namespaces, root
-//   soak         test/soak: five minutes of mixed load, then nothing may be left; with WEFT_TEST_STRICT=1, or when asked for
+//   soak         test/soak: five minutes of mixed load, then nothing may be left
 //
-// Usage: node scripts/test.mjs [--only STAGE[,STAGE]] [PATTERN ...]
+// Usage: node scripts/test.mjs [--all] [--only STAGE[,STAGE]] [PATTERN ...]
 // PATTERN selects files whose path contains it. A test or stage that cannot run here is a SKIP line, and a failure when
 // WEFT_TEST_STRICT=1 (on Bun, single tests may skip themselves). Expects a compiled dist/ (scripts/setup.mjs).
 import { spawn } from "node:child_process";
@@ -42,7 +45,16 @@ const NODE_ONLY = ["src/transport/node.test.js"];
 const TEST_LIMIT_MS = 120_000;
 const PROCESS_TEST_LIMIT_MS = 900_000;
 
-const { values, positionals } = parseArgs({ options: { only: { type: "string" } }, allowPositionals: true });
+/** One of each kind of traffic and promise, on real processes. */
+const QUICK_INTEGRATION = ["shop", "foreign", "http2", "tcp", "resilience", "smi-conformance", "kubectl"];
+
+const { values, positionals } = parseArgs({
+  options: { only: { type: "string" }, all: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+/** Everything is run, however long it takes: also what was asked for by name. */
+const isWhole = STRICT || values.all || values.only !== undefined || positionals.length > 0;
+const leftOut = [];
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 async function main() {
@@ -63,6 +75,9 @@ async function main() {
     console.log(positionals.length > 0 ? `No test file matches ${positionals.join(" or ")}` : "No test ran");
     total.failed = 1;
   }
+  if (leftOut.length > 0) {
+    console.log(`\nLeft out, as they take long: ${leftOut.join(", ")}. \`npm run test:all\` runs them.`);
+  }
   console.log(
     `\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`,
   );
@@ -78,6 +93,10 @@ function runUnit() {
 async function runLts() {
   const files = unitFiles();
   if (files.length === 0 || process.versions.node === LTS_VERSION) return;
+  if (!isWhole) {
+    leftOut.push(`tests on Node ${LTS_VERSION}`);
+    return;
+  }
   const node = await findLts();
   if (typeof node === "string") await runNode(`Node ${LTS_VERSION}`, node, { files });
   else cannotRun(`tests on Node ${LTS_VERSION}`, node.reason);
@@ -96,7 +115,10 @@ function runRules() {
 }
 
 function runIntegration() {
-  const files = findTests("test/integration");
+  const all = findTests("test/integration");
+  const files = isWhole ? all : all.filter((file) => QUICK_INTEGRATION.includes(path.basename(file, ".test.js")));
+  if (files.length < all.length)
+    leftOut.push(`${all.length - files.length} of ${all.length} files of integration tests`);
   return runNode("integration", process.execPath, { files, limitMs: PROCESS_TEST_LIMIT_MS, concurrency: 1 });
 }
 
@@ -107,8 +129,11 @@ function runSystem() {
 
 /** Real sidecars for minutes: not for everybody's every run. */
 async function runSoak() {
-  const wanted = values.only !== undefined || STRICT;
-  if (!wanted || positionals.length > 0) return;
+  if (positionals.length > 0) return;
+  if (!isWhole) {
+    leftOut.push("the soak");
+    return;
+  }
   const started = start("soak", 1);
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const program = path.join(ROOT, "dist", "test", "soak", "main.js");
