@@ -43,6 +43,7 @@ import { ReplicaPeers } from "./replicas/replica-peers.ts";
 import { addReplicaService } from "./replicas/replica-service.ts";
 import { MeshServerCredentials } from "./server-credentials.ts";
 import { StaleWorkloads } from "./stale-workloads.ts";
+import { StatusWriter } from "./status-writer.ts";
 import { acquireStateLock } from "./state-lock.ts";
 import { addTelemetryService } from "./telemetry/telemetry-service.ts";
 import { TrafficRing } from "./telemetry/traffic-ring.ts";
@@ -128,11 +129,16 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
 
   const translated = createConfigSource({ trustDomain });
   const source = addControlPlanes(translated);
+  // Begins when this control plane may write.
+  let statuses: StatusWriter | null = null;
   const follower = new ModelFollower({
     store,
     clock,
     log,
-    onModel: (model) => translated.update(model, authority.trustBundlePem),
+    onModel(model) {
+      translated.update(model, authority.trustBundlePem);
+      statuses?.changed();
+    },
   });
   closing.add(() => follower.close());
   await follower.start();
@@ -204,6 +210,16 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     lease: jobs,
   });
   closing.add(() => stale.close());
+  statuses = new StatusWriter({
+    store,
+    clock,
+    log,
+    resources: () => follower.resources(),
+    conditions: () => follower.model().conditions,
+    lease: jobs,
+  });
+  closing.add(() => statuses?.close());
+  statuses.changed();
 
   const views = createViews({
     mesh: { name: options.meshName, trustDomain, weftVersion: WEFT_VERSION, startedWallMs },
