@@ -31,7 +31,7 @@ export interface ProxyBootstrap {
   readonly outbound: BoundAddress | null;
   /** One mutual-TLS listener per port the app serves. */
   readonly inbound: readonly InboundPort[];
-  /** Plain listeners at the edge, one per weft.yaml `ingress` entry. */
+  /** Listeners at the edge: for each weft.yaml `ingress` entry one in the clear, and one for TLS where it asks for that. */
   readonly ingress: readonly IngressPort[];
   readonly admin: BoundAddress;
   /** File to append JSON lines to, "-" for standard output, null for none. */
@@ -64,7 +64,9 @@ export interface IngressPort extends BoundAddress {
   /** "<namespace>/<service>" that gets what no Ingress or HTTPRoute matches, and its port; "" and 0 for none. */
   readonly service: string;
   readonly servicePort: number;
-  /** Where TLS goes unopened, by the server name that the client asks for; without it no TLS is taken. */
+  /** True: TLS that is ended here, and nothing in the clear. Default false. */
+  readonly tls?: boolean;
+  /** Where TLS goes unopened, by the server name that the client asks for. */
   readonly passthrough?: readonly PassthroughRule[];
 }
 

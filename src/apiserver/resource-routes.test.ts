@@ -241,6 +241,19 @@ const EXAMPLES: Readonly<Record<(typeof KINDS)[number]["kind"], Readonly<Record<
   Namespace: { apiVersion: "v1", kind: "Namespace", metadata: { name: "sample" } },
   Service: { apiVersion: "v1", kind: "Service", metadata: { name: "sample" }, spec: { ports: [{ port: 80 }] } },
   ServiceAccount: { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "sample" } },
+  Secret: { apiVersion: "v1", kind: "Secret", metadata: { name: "sample" }, stringData: { word: "sesame" } },
+  Ingress: {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "Ingress",
+    metadata: { name: "sample" },
+    spec: { defaultBackend: { service: { name: "web", port: { number: 80 } } } },
+  },
+  IngressClass: {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "IngressClass",
+    metadata: { name: "sample" },
+    spec: { controller: "weft.dev/ingress" },
+  },
   EndpointSlice: {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",

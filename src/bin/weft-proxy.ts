@@ -61,6 +61,9 @@ async function main(): Promise<void> {
   }
 }
 
+/** What every proxy asks for, whatever its listeners name. */
+const MESH_SECRETS: readonly string[] = [TRUST_BUNDLE_SECRET];
+
 async function run(bootstrap: ProxyBootstrap): Promise<void> {
   const clock = systemClock;
   const log: Log = new JsonLog({
@@ -103,8 +106,9 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
     }),
     onMeshNames: (names) => replaceFile(join(bootstrap.stateDir, "names.json"), JSON.stringify({ names })),
     onReady: () => writeStatus({ event: "ready" }),
-    onReferences: (endpointNames, routeNames) => {
+    onReferences: ({ endpointNames, routeNames, secretNames }) => {
       ads?.subscribe(ENDPOINT_TYPE, withControlPlanes(endpointNames));
+      ads?.subscribe(SECRET_TYPE, [...MESH_SECRETS, ...secretNames]);
       ads?.subscribe(ROUTE_TYPE, routeNames);
     },
     ...(workers === 1 ? {} : { createTraffic: createPool }),
@@ -139,8 +143,8 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
       return rejections;
     },
   });
-  ads.subscribe(SECRET_TYPE, [TRUST_BUNDLE_SECRET]);
   const references = proxy.references();
+  ads.subscribe(SECRET_TYPE, [...MESH_SECRETS, ...references.secretNames]);
   ads.subscribe(ENDPOINT_TYPE, withControlPlanes(references.endpointNames));
   ads.subscribe(ROUTE_TYPE, references.routeNames);
   ads.start();

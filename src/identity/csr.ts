@@ -9,7 +9,7 @@ const SEQUENCE = 0x30;
 const ATTRIBUTES = 0xa0;
 
 /** ecdsa-with-SHA256, 1.2.840.10045.4.3.2 (RFC 5758, 3.2). */
-const ECDSA_WITH_SHA256 = Buffer.from("2a8648ce3d040302", "hex");
+export const ECDSA_WITH_SHA256: Uint8Array = Buffer.from("2a8648ce3d040302", "hex");
 
 /**
  * A PKCS#10 certificate request (RFC 2986), DER, for a P-256 key: an empty subject and no attributes, since the control
@@ -18,25 +18,25 @@ const ECDSA_WITH_SHA256 = Buffer.from("2a8648ce3d040302", "hex");
  */
 export function encodeCertificateRequest(privateKey: KeyObject): Uint8Array {
   const publicKeyInfo = createPublicKey(privateKey).export({ type: "spki", format: "der" });
-  const information = encode(
+  const information = encodeDer(
     SEQUENCE,
-    encode(INTEGER, Buffer.of(0)),
-    encode(SEQUENCE),
+    encodeDer(INTEGER, Buffer.of(0)),
+    encodeDer(SEQUENCE),
     publicKeyInfo,
-    encode(ATTRIBUTES),
+    encodeDer(ATTRIBUTES),
   );
   const signature = sign("sha256", information, privateKey);
-  return encode(
+  return encodeDer(
     SEQUENCE,
     information,
-    encode(SEQUENCE, encode(OBJECT_IDENTIFIER, ECDSA_WITH_SHA256)),
+    encodeDer(SEQUENCE, encodeDer(OBJECT_IDENTIFIER, ECDSA_WITH_SHA256)),
     // The leading byte counts the unused bits of the last one.
-    encode(BIT_STRING, Buffer.of(0), signature),
+    encodeDer(BIT_STRING, Buffer.of(0), signature),
   );
 }
 
 /** One DER element. Lengths up to 65,535, far above what a request has. */
-function encode(tag: number, ...contents: readonly Uint8Array[]): Buffer {
+export function encodeDer(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(contents);
   const { length } = content;
   if (length < 0x80) return Buffer.concat([Buffer.of(tag, length), content]);

@@ -60,6 +60,8 @@ export interface HttpOrigin {
   readonly peerAddress: string;
   /** `name:port` that the connection was made to, when a PROXY header told; else null and the Host field decides. */
   readonly authority: string | null;
+  /** Of the requests that come here. Default "http". */
+  readonly scheme?: "http" | "https";
   /** Counters of this connection's inbound edge; null when another rule picks the edge. */
   edge: EdgeStats | null;
 }

@@ -28,6 +28,14 @@ import { UpstreamRegistry } from "./upstream/upstream-registry.ts";
 /** Of the time to drain: for the ends of tunnels to reach both sides, so that they do not look like a crash. */
 const FAREWELL_MS = 1_000;
 
+/** Names of resources that the configuration refers to. */
+export interface ConfigReferences {
+  readonly endpointNames: readonly string[];
+  readonly routeNames: readonly string[];
+  /** Of server certificates. */
+  readonly secretNames: readonly string[];
+}
+
 export interface ProxyOptions {
   readonly bootstrap: ProxyBootstrap;
   readonly transport: Transport;
@@ -43,7 +51,7 @@ export interface ProxyOptions {
   /** Has an identity and a complete configuration for the first time. */
   readonly onReady: () => void;
   /** Which EDS and RDS names the configuration refers to. */
-  readonly onReferences: (endpointNames: readonly string[], routeNames: readonly string[]) => void;
+  readonly onReferences: (references: ConfigReferences) => void;
   /** Where traffic is served; left out: in this process. */
   readonly createTraffic?: (runtime: ProxyRuntime) => TrafficListeners;
   /** False for a worker, whose main process answers for it; default true. */
@@ -175,16 +183,18 @@ export class Proxy {
       this.#held.delete(`${typeUrl} ${name}`);
     }
     if (typeUrl === CLUSTER_TYPE || typeUrl === LISTENER_TYPE) {
-      const { endpointNames, routeNames } = this.references();
-      this.#options.onReferences(endpointNames, routeNames);
+      this.#options.onReferences(this.references());
     }
     this.#publish();
     return rejections;
   }
 
-  /** Which EDS and RDS names the configuration refers to. */
-  references(): { readonly endpointNames: readonly string[]; readonly routeNames: readonly string[] } {
-    return { endpointNames: this.#builder.endpointNames(), routeNames: this.#builder.routeNames() };
+  references(): ConfigReferences {
+    return {
+      endpointNames: this.#builder.endpointNames(),
+      routeNames: this.#builder.routeNames(),
+      secretNames: this.#builder.secretNames(),
+    };
   }
 
   /** Every accepted resource, for the disk. */

@@ -1,4 +1,5 @@
 import type { CompiledPattern } from "../lib/pattern.ts";
+import type { ServerCertificate } from "../transport/tls-server-session.ts";
 import type { ClusterPolicy } from "./policy/cluster-policy.ts";
 import type { RoutePolicy } from "./policy/route-policy.ts";
 
@@ -14,6 +15,8 @@ export interface Snapshot {
   /** Dynamic route tables by RDS name. */
   readonly routes: ReadonlyMap<string, RouteTable>;
   readonly clusters: ReadonlyMap<string, ClusterConfig>;
+  /** Server certificates from SDS, by name. */
+  readonly certificates?: ReadonlyMap<string, ServerCertificate>;
   /** PEM roots from SDS; null until delivered (the bootstrap's roots apply). */
   readonly trustBundlePem: string | null;
 }
@@ -35,12 +38,14 @@ export interface FilterChainConfig {
   readonly serverNames: readonly string[];
   /** 0 = any. */
   readonly destinationPort: number;
-  /** "tls" = only connections that begin with TLS, which is not ended here; "" = any. */
+  /** "tls" = only connections that begin with TLS; "" = any. */
   readonly transportProtocol: "" | "tls";
   /** ALPN names of a link, or what detection found ("http/1.1", "h2c"); empty = any. */
   readonly applicationProtocols: readonly string[];
   /** Mutual TLS with the proxy's identity when true; there is no TLS without client certificates here. */
   readonly mutualTls: boolean;
+  /** SDS name of the server certificate with which TLS of strangers is ended; left out or null: none is. */
+  readonly serverSecret?: string | null;
   readonly handler: HttpHandlerConfig | TcpHandlerConfig;
 }
 
@@ -90,6 +95,8 @@ export type PathMatch =
   | { readonly kind: "any" }
   | { readonly kind: "exact"; readonly value: string }
   | { readonly kind: "prefix"; readonly value: string }
+  /** The value, and whatever follows it behind a slash. It has no slash at its end. */
+  | { readonly kind: "segments"; readonly value: string }
   | { readonly kind: "regex"; readonly pattern: CompiledPattern };
 
 export interface HeaderMatch {
@@ -110,6 +117,8 @@ export interface RouteTable {
   readonly suffixes: readonly (readonly [string, VirtualHost])[];
   /** The `*` domain. */
   readonly fallback: VirtualHost | null;
+  /** Domains are compared without the port that a client wrote. Default false. */
+  readonly ignoresPort?: boolean;
 }
 
 export interface VirtualHost {

@@ -353,7 +353,9 @@ export class Stack {
     if (policy.sticky !== null) x.splitHash = hashRequest(x, [policy.sticky], random);
     if (policy.hashOn.length > 0) x.hash = hashRequest(x, policy.hashOn, random);
     if (policy.rewrite !== null && applyRewrite(policy.rewrite, x) === ANSWERED) return ANSWERED;
-    if (x.origin.direction === "ingress") replaceForwardedFields(request, x.origin.peerAddress);
+    if (x.origin.direction === "ingress") {
+      replaceForwardedFields(request, x.origin.peerAddress, x.origin.scheme ?? "http");
+    }
     // Inbound requests come from a proxy of ours, which has added the ids.
     if (x.origin.direction !== "inbound") addTraceIds(request, random);
     if (policy.requestHeaders !== null) applyRequestHeaders(policy.requestHeaders, request);

@@ -1,8 +1,11 @@
 import type { EndpointSlice } from "./endpoint-slice.ts";
 import type { HttpRouteGroup } from "./http-route-group.ts";
+import type { IngressClass } from "./ingress-class.ts";
+import type { Ingress } from "./ingress.ts";
 import type { Mesh } from "./mesh.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Service } from "./service.ts";
+import type { Secret } from "./secret.ts";
 import type { ServiceAccount } from "./service-account.ts";
 import type { TcpRoute } from "./tcp-route.ts";
 import type { TrafficPolicy } from "./traffic-policy.ts";
@@ -14,8 +17,11 @@ import type { User } from "./user.ts";
 export type KnownResource =
   | EndpointSlice
   | HttpRouteGroup
+  | Ingress
+  | IngressClass
   | Mesh
   | Namespace
+  | Secret
   | Service
   | ServiceAccount
   | TcpRoute

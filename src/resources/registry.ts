@@ -1,10 +1,13 @@
 import type { z } from "zod";
 import { endpointSliceSchema } from "./endpoint-slice.ts";
 import { httpRouteGroupSchema } from "./http-route-group.ts";
+import { ingressClassSchema } from "./ingress-class.ts";
+import { ingressSchema } from "./ingress.ts";
 import type { KnownResource } from "./known-resource.ts";
 import { meshSchema } from "./mesh.ts";
 import { namespaceSchema } from "./namespace.ts";
 import type { Resource } from "./resource.ts";
+import { secretSchema } from "./secret.ts";
 import { serviceAccountSchema } from "./service-account.ts";
 import { serviceSchema } from "./service.ts";
 import { tcpRouteSchema } from "./tcp-route.ts";
@@ -69,6 +72,42 @@ export const KINDS: readonly KindDefinition[] = [
     namespaced: true,
     hasStatus: false,
     schema: serviceAccountSchema,
+  },
+  {
+    group: "",
+    version: "v1",
+    kind: "Secret",
+    plural: "secrets",
+    singular: "secret",
+    shortNames: [],
+    categories: [],
+    namespaced: true,
+    hasStatus: false,
+    schema: secretSchema,
+  },
+  {
+    group: "networking.k8s.io",
+    version: "v1",
+    kind: "Ingress",
+    plural: "ingresses",
+    singular: "ingress",
+    shortNames: ["ing"],
+    categories: [],
+    namespaced: true,
+    hasStatus: true,
+    schema: ingressSchema,
+  },
+  {
+    group: "networking.k8s.io",
+    version: "v1",
+    kind: "IngressClass",
+    plural: "ingressclasses",
+    singular: "ingressclass",
+    shortNames: [],
+    categories: [],
+    namespaced: false,
+    hasStatus: false,
+    schema: ingressClassSchema,
   },
   {
     group: "discovery.k8s.io",

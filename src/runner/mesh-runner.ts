@@ -50,7 +50,11 @@ export class MeshRunner {
 
   /** Checks that its listeners can be had, and prepares; nothing is started yet. */
   static async create(options: MeshRunnerOptions): Promise<MeshRunner> {
-    for (const { bind, port } of options.loaded.config.ingress) {
+    const listeners = options.loaded.config.ingress.flatMap(({ bind, port, tls }) => [
+      { bind, port },
+      ...(tls === null ? [] : [{ bind, port: tls }]),
+    ]);
+    for (const { bind, port } of listeners) {
       if (port === 0 || (await isPortFree(port, bind))) continue;
       throw new WeftError(
         "WEFT_UP_PORT_TAKEN",

@@ -44,7 +44,7 @@ test("parseWeftYaml() reads the example of the design with every default", () =>
     access: "strict",
     egress: "allow",
     certificateLifetime: "24h",
-    ingress: [{ port: 8080, bind: "127.0.0.1", service: "web", servicePort: 80, passthrough: [] }],
+    ingress: [{ port: 8080, tls: null, bind: "127.0.0.1", service: "web", servicePort: 80, passthrough: [] }],
     ingressWorkers: 1,
     zone: "",
     services: [
@@ -227,7 +227,8 @@ services:
     },
   ]);
   assert.match(problemsOf(yaml("http", `{ port: 8443, ${rule} }`)).join(), /protocol http.*expected.*tcp or detect/s);
-  assert.match(problemsOf(yaml("tcp", "{ port: 8443 }")).join(), /neither service nor passthrough/);
+  assert.deepEqual(problemsOf(yaml("tcp", "{ port: 8080, tls: 8443 }")), [], "Ingresses say the rest");
+  assert.match(problemsOf(yaml("tcp", "{ port: 8080, tls: 8080 }")).join(), /a port that no other entry has/);
   const bad = '{ port: 8443, passthrough: { "*": db } }';
   assert.match(problemsOf(yaml("tcp", bad)).join(), /host name like db\.example\.com/);
 });

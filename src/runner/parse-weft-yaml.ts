@@ -110,11 +110,11 @@ function toIngress(written: WrittenIngress, services: readonly ServiceEntry[]): 
   const portOf = (name: string): number => {
     return services.find((candidate) => candidate.name === name)?.port ?? DEFAULT_SERVICE_PORT;
   };
-  const { port, bind, service = "" } = written;
+  const { port, tls = null, bind, service = "" } = written;
   const passthrough = Object.entries(written.passthrough ?? {}).map(([host, name]) => {
     return { host, service: name, servicePort: portOf(name) };
   });
-  return { port, bind, service, servicePort: service === "" ? 0 : portOf(service), passthrough };
+  return { port, tls, bind, service, servicePort: service === "" ? 0 : portOf(service), passthrough };
 }
 
 interface ServiceContext {
@@ -236,18 +236,19 @@ function checkNames(config: WeftYaml, problems: Problems): void {
   const ports = new Set<number>();
   for (const [position, entry] of config.ingress.entries()) {
     checkIngress(config, position, entry, problems);
-    if (entry.port !== 0 && ports.has(entry.port)) {
-      problems.add(["ingress", position, "port"], String(entry.port), "a port that no other entry has");
+    for (const field of ["port", "tls"] as const) {
+      const port = entry[field];
+      if (port === null) continue;
+      if (port !== 0 && ports.has(port)) {
+        problems.add(["ingress", position, field], String(port), "a port that no other entry has");
+      }
+      ports.add(port);
     }
-    ports.add(entry.port);
   }
 }
 
 function checkIngress(config: WeftYaml, position: number, entry: IngressEntry, problems: Problems): void {
   const find = (name: string): ServiceEntry | undefined => config.services.find((service) => service.name === name);
-  if (entry.service === "" && entry.passthrough.length === 0) {
-    problems.add(["ingress", position], "neither service nor passthrough", "where connections go", "key");
-  }
   if (entry.service !== "" && find(entry.service) === undefined) {
     problems.warn(["ingress", position, "service"], `unknown name "${entry.service}"`, "a service of this file");
   }

@@ -160,9 +160,11 @@ function printReady(
   },
 ): void {
   display.line(`weft is ready in ${(context.clock.nowMs() / 1000).toFixed(1)} s`);
-  for (const { address, port, service, passthrough = [] } of runner.ingressPorts()) {
+  for (const { address, port, tls = false, service, passthrough = [] } of runner.ingressPorts()) {
     const host = address.includes(":") ? `[${address}]` : address;
-    if (service !== "") display.line(`  ${service.slice(service.indexOf("/") + 1)}: http://${host}:${port}/`);
+    const name = service === "" ? "ingress" : service.slice(service.indexOf("/") + 1);
+    if (tls) display.line(`  ${name}: https://${host}:${port}/`);
+    else if (service !== "" || passthrough.length === 0) display.line(`  ${name}: http://${host}:${port}/`);
     for (const rule of passthrough) {
       display.line(`  ${rule.service.slice(rule.service.indexOf("/") + 1)}: TLS for ${rule.host} at ${host}:${port}`);
     }

@@ -35,6 +35,7 @@ export interface WrittenStore {
 
 export interface WrittenIngress {
   readonly port: number;
+  readonly tls?: number;
   readonly bind: string;
   readonly service?: string;
   readonly passthrough?: Readonly<Record<string, string>>;
@@ -115,6 +116,7 @@ const workers: z.ZodType<number | "auto"> = z.union(
 
 const ingress: z.ZodType<WrittenIngress> = strictObject<WrittenIngress>({
   port: z.int(INGRESS_PORT_RULE).min(0, INGRESS_PORT_RULE).max(65_535, INGRESS_PORT_RULE),
+  tls: z.int(INGRESS_PORT_RULE).min(0, INGRESS_PORT_RULE).max(65_535, INGRESS_PORT_RULE).exactOptional(),
   bind: z
     .string()
     .refine((text) => isIP(text) !== 0, "an IP address, e.g. 127.0.0.1 or 0.0.0.0")

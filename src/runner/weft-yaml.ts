@@ -38,9 +38,11 @@ export interface StoreEntry {
 export interface IngressEntry {
   /** 0 = any free port. */
   readonly port: number;
+  /** Where TLS is ended, with the certificates of Ingresses; 0 = any free port, null = nowhere. */
+  readonly tls: number | null;
   /** IP address to listen on; default "127.0.0.1". */
   readonly bind: string;
-  /** Name of the Service that gets what nothing else matches; "" = only TLS is taken. */
+  /** Name of the Service that gets what nothing else matches; "" = nothing does. */
   readonly service: string;
   /** That Service's port; 0 without one. */
   readonly servicePort: number;

@@ -129,16 +129,17 @@ export class WorkloadFactory {
 
   /** One proxy for all listeners at the edge. */
   createIngress(): Sidecar {
-    const ingress = this.#settings.loaded.config.ingress.map((entry): IngressPort => {
-      const { bind: address, port, service, servicePort, passthrough } = entry;
+    const ingress = this.#settings.loaded.config.ingress.flatMap((entry): IngressPort[] => {
+      const { bind: address, port, tls, service, servicePort, passthrough } = entry;
       const rules = passthrough.map((rule) => ({ ...rule, service: `${DEFAULT_NAMESPACE}/${rule.service}` }));
-      return {
+      const plain = {
         address,
         port,
         service: service === "" ? "" : `${DEFAULT_NAMESPACE}/${service}`,
         servicePort,
         ...(rules.length === 0 ? {} : { passthrough: rules }),
       };
+      return tls === null ? [plain] : [plain, { ...plain, port: tls, tls: true }];
     });
     return this.#createSidecar(INGRESS_WORKLOAD, {
       serviceAccount: INGRESS_ACCOUNT,

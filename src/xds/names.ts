@@ -16,6 +16,10 @@ export const IDENTITY_SECRET = "identity";
 /** The mesh's roots: delivered by SDS, so that they can change without a restart. */
 export const TRUST_BUNDLE_SECRET = "trust-bundle";
 
+/** A server certificate that a gateway makes itself, for names that no other is for: never delivered. */
+export const OWN_CERTIFICATE_SECRET = "own-certificate";
+
+
 /**
  * Endpoints that no cluster refers to: where the mesh's control planes are, host names included. There when there may be
  * several. No Service has such a name: theirs have a slash.
@@ -73,6 +77,16 @@ export function formatOutboundRoutes(namespace: string): string {
 export function formatIngressRoutes(port: number): string {
   return `ingress/${port}`;
 }
+
+export const SERVER_CERTIFICATE_PREFIX = "certificate/";
+
+/** The SDS secret with the server certificate of the Secret "<namespace>/<name>". */
+export function formatServerCertificate(key: string): string {
+  return `${SERVER_CERTIFICATE_PREFIX}${key}`;
+}
+
+/** Who may have server certificates with their keys: "<namespace>/<service account>". */
+export const GATEWAY_IDENTITY = "default/ingress";
 
 export function formatServiceCluster(namespace: string, service: string, port: number): string {
   return `${namespace}/${service}:${port}`;

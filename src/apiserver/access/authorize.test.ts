@@ -30,18 +30,19 @@ test("an admin, and who holds the home's token, may do everything", () => {
   assert.ok(authorize(user("admin"), request("* */*")).allowed);
 });
 
-test("an editor may do everything but see users and write the Mesh", () => {
+test("an editor may do everything but see users and Secrets and write the Mesh", () => {
   const expected = EVERYTHING.filter(
     (text) =>
       !text.includes("weft.dev/users") &&
+      !text.includes("/secrets") &&
       (!text.includes("weft.dev/meshes") || READ_VERBS.includes(text.split(" ", 1)[0] ?? "")),
   );
   assert.deepEqual(allowedOf(user("editor")), expected);
 });
 
-test("a viewer may read everything but users", () => {
+test("a viewer may read everything but users and Secrets", () => {
   const expected = EVERYTHING.filter(
-    (text) => !text.includes("weft.dev/users") && READ_VERBS.includes(text.split(" ", 1)[0] ?? ""),
+    (text) => !/weft\.dev\/users|\/secrets/.test(text) && READ_VERBS.includes(text.split(" ", 1)[0] ?? ""),
   );
   assert.deepEqual(allowedOf(user("viewer")), expected);
 });

@@ -45,7 +45,8 @@ export const OWN_RESOURCES: ReadonlyMap<string, boolean> = new Map([
 const ALLOWED: Decision = { allowed: true, reason: "" };
 
 /**
- * The whole policy of the API. An admin may do everything. Users are admins' alone, to read as well as to write. An
+ * The whole policy of the API. An admin may do everything. Users and Secrets are admins' alone, to read as well as to
+ * write: the answer to a write shows what is stored. An
  * editor reads and writes everything else but the Mesh, which it reads; a viewer reads it all. A role that holds in some
  * namespaces only is for what is in them, and for reading their own Namespace objects and the Mesh.
  *
@@ -58,6 +59,7 @@ export function authorize(principal: Principal, request: AccessRequest): Decisio
     return refuse(`the role ${role} does not allow everything`);
   }
   if (is(request, "weft.dev", "users")) return refuse("only admins may read or write users");
+  if (is(request, "", "secrets")) return refuse("only admins may read or write Secrets");
   const reads = READ_VERBS.includes(request.verb);
   if (!reads && role === "viewer") return refuse("the role viewer only reads");
   if (!reads && is(request, "weft.dev", "meshes")) return refuse("only admins may change the Mesh");

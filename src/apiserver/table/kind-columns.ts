@@ -1,10 +1,13 @@
 import { formatAge } from "../../lib/format-age.ts";
 import { type EndpointSlice, SERVICE_NAME_LABEL } from "../../resources/endpoint-slice.ts";
 import type { HttpRouteGroup } from "../../resources/http-route-group.ts";
+import type { IngressClass } from "../../resources/ingress-class.ts";
+import { type Ingress, LEGACY_CLASS_ANNOTATION } from "../../resources/ingress.ts";
 import type { KnownResource } from "../../resources/known-resource.ts";
 import type { Mesh } from "../../resources/mesh.ts";
 import type { Namespace } from "../../resources/namespace.ts";
 import type { Resource } from "../../resources/resource.ts";
+import type { Secret } from "../../resources/secret.ts";
 import type { Service, ServicePort } from "../../resources/service.ts";
 import type { TcpRoute } from "../../resources/tcp-route.ts";
 import type { TrafficPolicy } from "../../resources/traffic-policy.ts";
@@ -78,6 +81,33 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly KindColumn[]>> = 
     ),
   ],
   ServiceAccount: [],
+  Secret: [
+    column<Secret>("Type", "Opaque or kubernetes.io/tls.", (secret) => secret.type),
+    column<Secret>("Data", "How many values it has.", (secret) => String(Object.keys(secret.data).length)),
+  ],
+  Ingress: [
+    column<Ingress>(
+      "Class",
+      "The IngressClass that it names.",
+      ({ spec, metadata }) => spec.ingressClassName ?? metadata.annotations?.[LEGACY_CLASS_ANNOTATION] ?? "<none>",
+    ),
+    column<Ingress>("Hosts", "The hosts of its rules.", ({ spec }) => {
+      const hosts = spec.rules.map(({ host }) => host).filter((host) => host !== "");
+      return hosts.length === 0 ? "*" : hosts.join(",");
+    }),
+    column<Ingress>("Address", "Where the gateway listens.", ({ status }) =>
+      (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ip ?? hostname ?? "").join(","),
+    ),
+    column<Ingress>("Ports", "80, and 443 with TLS.", ({ spec }) => (spec.tls.length === 0 ? "80" : "80, 443")),
+  ],
+  IngressClass: [
+    column<IngressClass>("Controller", "Who serves its Ingresses.", ({ spec }) => spec.controller),
+    column<IngressClass>("Parameters", "Settings of the controller.", ({ spec: { parameters } }) => {
+      if (parameters === undefined) return "<none>";
+      const { apiGroup, kind, name } = parameters;
+      return `${apiGroup === undefined ? kind : `${kind}.${apiGroup}`}/${name}`;
+    }),
+  ],
   EndpointSlice: [
     column<EndpointSlice>(
       "Service",

@@ -29,6 +29,7 @@ const metadataSchema: z.ZodType<ProxyNodeMetadata> = z.object({
       boundAddress.extend({
         service: z.string().max(MAX_TEXT),
         servicePort: z.int().min(0).max(65_535),
+        tls: z.boolean().exactOptional(),
         passthrough: z
           .array(z.object({ host: text, service: text, servicePort: port }))
           .max(MAX_PASSTHROUGH_RULES)

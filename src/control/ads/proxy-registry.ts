@@ -2,6 +2,7 @@ import type { Clock } from "../../time/clock.ts";
 import type { Json } from "../../xds/struct-json.ts";
 import type { ProxyNode } from "../config-source.ts";
 import type { ProxyStatus, ProxyTypeStatus } from "../views.ts";
+import { SERVER_CERTIFICATE_PREFIX } from "../../xds/names.ts";
 import { toResourceJson } from "./resource-json.ts";
 import type { StreamSession } from "./stream-session.ts";
 
@@ -54,7 +55,10 @@ export class ProxyRegistry {
     const byType = [...entry.session.inForce()].map(([type, resources]): [string, Json] => {
       const byName = [...resources].map(([name, { version, resource }]): [string, Json] => [
         name,
-        { version, content: resource === null ? null : toResourceJson(resource) },
+        {
+          version,
+          content: resource === null || name.startsWith(SERVER_CERTIFICATE_PREFIX) ? null : toResourceJson(resource),
+        },
       ]);
       return [type, Object.fromEntries(byName)];
     });

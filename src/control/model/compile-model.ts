@@ -2,6 +2,7 @@ import { parseDurationMs } from "../../lib/duration.ts";
 import type { Mesh } from "../../resources/mesh.ts";
 import type { Resource } from "../../resources/resource.ts";
 import { compileAccess } from "./compile-access.ts";
+import { compileIngress } from "./compile-ingress.ts";
 import { compileServices } from "./compile-services.ts";
 import { ConditionLog } from "./condition-log.ts";
 import type { MeshModel, MeshSettings } from "./mesh-model.ts";
@@ -26,6 +27,7 @@ export function compileModel(resources: readonly Resource[], previous: MeshModel
     services,
     access,
     workloads,
+    ingress: compileIngress(index, conditions),
     conditions: conditions.list(),
   };
   return shareStructure(previous, model);

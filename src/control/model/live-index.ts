@@ -1,8 +1,11 @@
 import { SERVICE_NAME_LABEL, type EndpointSlice } from "../../resources/endpoint-slice.ts";
 import type { HttpRouteGroup } from "../../resources/http-route-group.ts";
+import type { IngressClass } from "../../resources/ingress-class.ts";
+import type { Ingress } from "../../resources/ingress.ts";
 import type { Mesh } from "../../resources/mesh.ts";
 import { kindOf } from "../../resources/registry.ts";
 import type { Resource } from "../../resources/resource.ts";
+import type { Secret } from "../../resources/secret.ts";
 import type { Service } from "../../resources/service.ts";
 import type { TcpRoute } from "../../resources/tcp-route.ts";
 import type { TrafficPolicy } from "../../resources/traffic-policy.ts";
@@ -30,10 +33,15 @@ export class LiveIndex implements ResourceIndex {
   splits: readonly TrafficSplit[] = [];
   targets: readonly TrafficTarget[] = [];
   policies: readonly TrafficPolicy[] = [];
+  ingresses: readonly Ingress[] = [];
+  ingressClasses: readonly IngressClass[] = [];
+  readonly secrets: Map<string, Secret> = new Map();
   readonly #sliceByKey: Map<string, EndpointSlice> = new Map();
   readonly #splitByKey: Map<string, TrafficSplit> = new Map();
   readonly #targetByKey: Map<string, TrafficTarget> = new Map();
   readonly #policyByKey: Map<string, TrafficPolicy> = new Map();
+  readonly #ingressByKey: Map<string, Ingress> = new Map();
+  readonly #ingressClassByKey: Map<string, IngressClass> = new Map();
   #changedKinds: Set<string> = new Set();
   #changedSlices: Set<string> = new Set();
 
@@ -51,6 +59,8 @@ export class LiveIndex implements ResourceIndex {
     if (changes.kinds.has("TrafficSplit")) this.splits = [...this.#splitByKey.values()];
     if (changes.kinds.has("TrafficTarget")) this.targets = [...this.#targetByKey.values()];
     if (changes.kinds.has("TrafficPolicy")) this.policies = [...this.#policyByKey.values()];
+    if (changes.kinds.has("Ingress")) this.ingresses = [...this.#ingressByKey.values()];
+    if (changes.kinds.has("IngressClass")) this.ingressClasses = [...this.#ingressClassByKey.values()];
     this.#changedKinds = new Set();
     this.#changedSlices = new Set();
     return changes;
@@ -85,6 +95,15 @@ export class LiveIndex implements ResourceIndex {
         break;
       case "TrafficPolicy":
         setOrDelete(this.#policyByKey, key, next as TrafficPolicy | null);
+        break;
+      case "Ingress":
+        setOrDelete(this.#ingressByKey, key, next as Ingress | null);
+        break;
+      case "IngressClass":
+        setOrDelete(this.#ingressClassByKey, key, next as IngressClass | null);
+        break;
+      case "Secret":
+        setOrDelete(this.secrets, key, next as Secret | null);
         break;
       case "ServiceAccount":
         if (next === null) this.serviceAccounts.delete(key);

@@ -1,4 +1,5 @@
 import type { AppProtocol } from "../../proxy-node.ts";
+import type { IngressModel } from "./ingress-model.ts";
 import type { ClusterPolicyModel, RoutePolicyModel } from "./policy-model.ts";
 
 /**
@@ -14,6 +15,7 @@ export interface MeshModel {
   readonly access: ReadonlyMap<string, AccessModel>;
   /** Known instances, by "<namespace>/<workload>". */
   readonly workloads: ReadonlyMap<string, WorkloadModel>;
+  readonly ingress: IngressModel;
   /** What is wrong with resources that are in force nevertheless, in a stable order. */
   readonly conditions: readonly Condition[];
 }

@@ -5,12 +5,14 @@ import type { TrafficTarget } from "../../resources/traffic-target.ts";
 import { compareText } from "./compare-text.ts";
 import { compileTarget, joinTargets } from "./compile-access.ts";
 import { collectWorkloads, type WorkloadDraft } from "./compile-endpoints.ts";
+import { compileIngress } from "./compile-ingress.ts";
 import { compileSettings } from "./compile-model.ts";
 import type { PortPolicies } from "./compile-policies.ts";
 import { compileAllPolicies, compileBareRoot, compileService, reportServiceSlices } from "./compile-services.ts";
 import { compileSplits, type SplitTable } from "./compile-splits.ts";
 import { ConditionLog } from "./condition-log.ts";
 import { LiveIndex } from "./live-index.ts";
+import { type IngressModel, NO_INGRESS } from "./ingress-model.ts";
 import type { AccessModel, Condition, MeshModel, ServiceModel, TargetModel } from "./mesh-model.ts";
 import { tcpPorts } from "./service-ports.ts";
 import { shareStructure } from "./share-structure.ts";
@@ -49,6 +51,7 @@ export class ModelCompiler {
 
 const SPLIT_KINDS: readonly string[] = ["TrafficSplit", "Service", "HTTPRouteGroup"];
 const POLICY_KINDS: readonly string[] = [...SPLIT_KINDS, "TrafficPolicy", "ServiceAccount"];
+const INGRESS_KINDS: readonly string[] = ["Ingress", "IngressClass", "Secret", "Service"];
 const TARGET_RULE_KINDS: readonly string[] = ["HTTPRouteGroup", "TCPRoute"];
 
 /** Everything compiled, and of what. */
@@ -61,6 +64,7 @@ class Parts {
   #targets: Map<TrafficTarget, CompiledTarget> = new Map();
   /** Of each part that has any. */
   readonly #conditions: Map<string, readonly Condition[]> = new Map();
+  #ingress: IngressModel = NO_INGRESS;
   #model: MeshModel | null = null;
 
   update(index: LiveIndex, { kinds, slices }: { kinds: ReadonlySet<string>; slices: ReadonlySet<string> }): MeshModel {
@@ -74,11 +78,13 @@ class Parts {
     const access = has(["TrafficTarget", ...TARGET_RULE_KINDS])
       ? this.#compileAccess(index, has(TARGET_RULE_KINDS))
       : (before?.access ?? new Map<string, AccessModel>());
+    if (has(INGRESS_KINDS)) this.#compileIngress(index);
     const model: MeshModel = {
       settings: shareStructure(before?.settings, compileSettings(index.mesh)),
       services,
       access,
       workloads: this.#workloads.finish(),
+      ingress: this.#ingress,
       conditions: this.#joinConditions(),
     };
     this.#isNew = false;
@@ -96,6 +102,12 @@ class Parts {
     const log = new ConditionLog();
     this.#policies = shareStructure(this.#policies, compileAllPolicies(index, this.#splits, log));
     this.#note("policies", log);
+  }
+
+  #compileIngress(index: LiveIndex): void {
+    const log = new ConditionLog();
+    this.#ingress = shareStructure(this.#ingress, compileIngress(index, log));
+    this.#note("ingress", log);
   }
 
   /** All models, those of `keys` made anew where what they are made of is another. */
@@ -230,6 +242,7 @@ function isSameModel(one: MeshModel, other: MeshModel): boolean {
     one.services === other.services &&
     one.access === other.access &&
     one.workloads === other.workloads &&
+    one.ingress === other.ingress &&
     one.conditions === other.conditions
   );
 }

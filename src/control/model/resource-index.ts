@@ -1,8 +1,11 @@
 import { SERVICE_NAME_LABEL, type EndpointSlice } from "../../resources/endpoint-slice.ts";
 import type { HttpRouteGroup } from "../../resources/http-route-group.ts";
+import type { IngressClass } from "../../resources/ingress-class.ts";
+import type { Ingress } from "../../resources/ingress.ts";
 import type { Mesh } from "../../resources/mesh.ts";
 import { kindOf } from "../../resources/registry.ts";
 import type { Resource } from "../../resources/resource.ts";
+import type { Secret } from "../../resources/secret.ts";
 import type { Service } from "../../resources/service.ts";
 import type { TcpRoute } from "../../resources/tcp-route.ts";
 import type { TrafficPolicy } from "../../resources/traffic-policy.ts";
@@ -21,6 +24,9 @@ export interface ResourceIndex {
   readonly splits: readonly TrafficSplit[];
   readonly targets: readonly TrafficTarget[];
   readonly policies: readonly TrafficPolicy[];
+  readonly ingresses: readonly Ingress[];
+  readonly ingressClasses: readonly IngressClass[];
+  readonly secrets: ReadonlyMap<string, Secret>;
 }
 
 /** What is of no kind that weft knows, or an EndpointSlice of no Service, is left out. */
@@ -34,6 +40,9 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
   const splits: TrafficSplit[] = [];
   const targets: TrafficTarget[] = [];
   const policies: TrafficPolicy[] = [];
+  const ingresses: Ingress[] = [];
+  const ingressClasses: IngressClass[] = [];
+  const secrets = new Map<string, Secret>();
   for (const resource of resources) {
     // A resource that has a known kind was validated against that kind's schema when it was stored.
     switch (kindOf(resource)?.kind) {
@@ -61,6 +70,15 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
       case "TrafficPolicy":
         policies.push(resource as TrafficPolicy);
         break;
+      case "Ingress":
+        ingresses.push(resource as Ingress);
+        break;
+      case "IngressClass":
+        ingressClasses.push(resource as IngressClass);
+        break;
+      case "Secret":
+        secrets.set(keyOf(resource), resource as Secret);
+        break;
       case "ServiceAccount":
         serviceAccounts.add(keyOf(resource));
         break;
@@ -71,7 +89,20 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
         break;
     }
   }
-  return { mesh, services, slices, serviceAccounts, groups, tcpRoutes, splits, targets, policies };
+  return {
+    mesh,
+    services,
+    slices,
+    serviceAccounts,
+    groups,
+    tcpRoutes,
+    splits,
+    targets,
+    policies,
+    ingresses,
+    ingressClasses,
+    secrets,
+  };
 }
 
 export function keyOf(resource: Resource): string {

@@ -1,4 +1,11 @@
-import { CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from "../../xds/names.ts";
+import {
+  CLUSTER_TYPE,
+  ENDPOINT_TYPE,
+  GATEWAY_IDENTITY,
+  LISTENER_TYPE,
+  ROUTE_TYPE,
+  SECRET_TYPE,
+} from "../../xds/names.ts";
 import {
   type ChangeScope,
   CONCERNS_ALL,
@@ -10,11 +17,11 @@ import {
 import { LayerCache, NO_RESOURCES } from "../layered-resources.ts";
 import type { MeshModel, ServiceModel } from "../model/mesh-model.ts";
 import { listLocalClusters, listMeshClusters } from "./clusters.ts";
+import { listIngressRoutes } from "./ingress-routes.ts";
 import { listOwnListeners } from "./listeners.ts";
 import { OutboundResources, type SharedListener } from "./outbound-resources.ts";
 import { ResourceSet } from "./resource-set.ts";
-import { listIngressRoutes } from "./routes.ts";
-import { listSecrets } from "./secrets.ts";
+import { listSecrets, listServerCertificates } from "./secrets.ts";
 import { type ChangedCallers, ServiceViews } from "./service-views.ts";
 
 /** A config source that is told of each new model. Before the first, every view is empty. */
@@ -93,7 +100,7 @@ class MeshTranslator implements MeshConfigSource {
     const view = new Map<string, ResourcesByName>([
       [CLUSTER_TYPE, state.clusters.join(this.#services.clustersFor(caller), ownClusters)],
       [ENDPOINT_TYPE, this.#services.endpointsFor(caller)],
-      [SECRET_TYPE, this.#secrets.resources],
+      [SECRET_TYPE, this.#secretsFor(model, node, state)],
       [LISTENER_TYPE, state.listeners.join(outbound, listeners)],
       [ROUTE_TYPE, this.#routesFor(model, node, state)],
     ]);
@@ -115,6 +122,7 @@ class MeshTranslator implements MeshConfigSource {
     this.#secrets.update(listSecrets(trustBundlePem));
     this.#model = model;
     if (previous === null || isNewRouting || trustBundlePem !== this.#trustBundlePem) return CONCERNS_ALL;
+    if (previous.ingress !== model.ingress) return CONCERNS_ALL;
     if (callers === "all" || previous.settings.access !== model.settings.access) return CONCERNS_ALL;
     return createScope(callers, changes.access, listChanged(previous.workloads, model.workloads));
   }
@@ -131,6 +139,15 @@ class MeshTranslator implements MeshConfigSource {
     const ingress = state.ingressRoutes.update(listIngressRoutes(model, node.metadata.ingress));
     if (node.metadata.outbound === null) return ingress;
     return state.routes.join(this.#outbound.routes(model, node.namespace, this.#routing), ingress);
+  }
+
+  /** Keys of servers are for the gateway's identity, whatever a proxy says of itself. */
+  #secretsFor(model: MeshModel, node: ProxyNode, state: NodeState): ResourcesByName {
+    const takesTls = node.metadata.ingress.some(({ tls }) => tls === true);
+    const isGateway = `${node.namespace}/${node.serviceAccount}` === GATEWAY_IDENTITY;
+    if (!takesTls || !isGateway) return this.#secrets.resources;
+    const own = state.ownSecrets.update(listServerCertificates(model.ingress.secrets));
+    return state.secrets.join(this.#secrets.resources, own);
   }
 
   #stateOf(node: ProxyNode): NodeState {
@@ -153,6 +170,8 @@ class NodeState {
   readonly listeners: LayerCache = new LayerCache();
   readonly ingressRoutes: ResourceSet = new ResourceSet(ROUTE_TYPE);
   readonly routes: LayerCache = new LayerCache();
+  readonly ownSecrets: ResourceSet = new ResourceSet(SECRET_TYPE);
+  readonly secrets: LayerCache = new LayerCache();
   view: ProxyView = EMPTY_VIEW;
   generation: number = 0;
 
@@ -213,6 +232,7 @@ function isSameConfig(one: MeshModel, other: MeshModel): boolean {
     one.services === other.services &&
     one.access === other.access &&
     one.workloads === other.workloads &&
+    one.ingress === other.ingress &&
     one.settings.access === other.settings.access &&
     one.settings.egress === other.settings.egress
   );

@@ -6,12 +6,15 @@ import {
   formatIngressListener,
   formatIngressRoutes,
   formatLocalCluster,
+  formatServerCertificate,
   formatOutboundRoutes,
   formatServiceCluster,
   OUTBOUND_LISTENER,
+  OWN_CERTIFICATE_SECRET,
   TCP_ALPN,
 } from "../../xds/names.ts";
 import type { ProxyNode } from "../config-source.ts";
+import type { HostCertificate } from "../model/ingress-model.ts";
 import type { MeshModel, ServiceModel, ServicePortModel, WorkloadModel } from "../model/mesh-model.ts";
 import { listHostnames } from "./hostnames.ts";
 import { type AccessRules, createHttpManager } from "./http-manager.ts";
@@ -21,7 +24,7 @@ import type { ResourceRecipe } from "./resource-set.ts";
 import { createLocalRoutes } from "./routes.ts";
 import { type ClusterShare, listShares } from "./split-shares.ts";
 import { createTcpAccessFilter, createTcpProxy } from "./tcp-filters.ts";
-import { createDownstreamTls } from "./tls-sockets.ts";
+import { createDownstreamTls, createServerTls } from "./tls-sockets.ts";
 import { toDuration } from "./to-duration.ts";
 
 type Filter = envoy.config.listener.v3.Filter;
@@ -204,23 +207,53 @@ function listKnownPorts(port: InboundPort, workload: WorkloadModel | null): Read
 function ingressRecipe(model: MeshModel, entry: IngressPort): ResourceRecipe {
   const name = formatIngressListener(entry.port);
   const passthrough = (entry.passthrough ?? []).map((rule) => ({ rule, shares: listRuleShares(model, rule) }));
-  const create = (): Listener => ({
-    name,
-    address: toAddress(entry),
-    listenerFilters: passthrough.length === 0 ? [] : [TLS_INSPECTOR],
-    filterChains: passthrough.map(({ rule, shares }) => createPassthroughChain(name, rule.host, shares)),
-    defaultFilterChain: {
-      filters: [
-        createHttpManager({ statPrefix: name, routes: formatIngressRoutes(entry.port), access: null, isEdge: true }),
-      ],
-    },
-  });
-  const inputs: unknown[] = [entry.address, entry.port];
+  const { certificates } = model.ingress;
+  const create = (): Listener => {
+    const routes = formatIngressRoutes(entry.port);
+    const manager = createHttpManager({ statPrefix: name, routes, access: null, isEdge: true });
+    const passed = passthrough.map(({ rule, shares }) => createPassthroughChain(name, rule.host, shares));
+    const ended = entry.tls === true ? createTlsChains(name, certificates, manager) : [];
+    const filterChains = [...passed, ...ended];
+    return {
+      name,
+      address: toAddress(entry),
+      listenerFilters: filterChains.length === 0 ? [] : [TLS_INSPECTOR],
+      filterChains,
+      defaultFilterChain: {
+        filters: [manager],
+        transportSocket: entry.tls === true ? createServerTls(findGeneralSecret(certificates)) : null,
+      },
+    };
+  };
+  const inputs: unknown[] = [entry.address, entry.port, entry.tls, entry.tls === true ? certificates : null];
   for (const { rule, shares } of passthrough) {
     inputs.push(rule.host);
     for (const { cluster, weight } of shares) inputs.push(cluster, weight);
   }
   return recipe(name, inputs, create);
+}
+
+/** One for each certificate, with the names that it is for. */
+function createTlsChains(listener: string, certificates: readonly HostCertificate[], manager: Filter): FilterChain[] {
+  const hostsBySecret = new Map<string, string[]>();
+  for (const { host, secret } of certificates) {
+    if (host === "") continue;
+    const hosts = hostsBySecret.get(secret);
+    if (hosts === undefined) hostsBySecret.set(secret, [host]);
+    else hosts.push(host);
+  }
+  return [...hostsBySecret].map(([secret, serverNames]) => ({
+    name: `${listener}/${formatServerCertificate(secret)}`,
+    filterChainMatch: { serverNames, transportProtocol: "tls" },
+    transportSocket: createServerTls(formatServerCertificate(secret)),
+    filters: [manager],
+  }));
+}
+
+/** For names that no certificate is for. */
+function findGeneralSecret(certificates: readonly HostCertificate[]): string {
+  const general = certificates.find(({ host }) => host === "");
+  return general === undefined ? OWN_CERTIFICATE_SECRET : formatServerCertificate(general.secret);
 }
 
 /** A rule whose service is missing, or takes requests only, leads to the cluster that never has an endpoint. */

@@ -1,5 +1,5 @@
 import { envoy } from "#gen/protos.js";
-import { IDENTITY_SECRET, TRUST_BUNDLE_SECRET } from "../../xds/names.ts";
+import { IDENTITY_SECRET, OWN_CERTIFICATE_SECRET, TRUST_BUNDLE_SECRET } from "../../xds/names.ts";
 import { ADS_SOURCE } from "./ads-source.ts";
 import { packAny } from "./pack-any.ts";
 
@@ -8,7 +8,7 @@ type SdsSecretConfig = envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig
 
 const TLS = envoy.extensions.transport_sockets.tls.v3;
 const SOCKET_NAME = "envoy.transport_sockets.tls";
-const { TLSv1_3 } = TLS.TlsParameters.TlsProtocol;
+const { TLSv1_2, TLSv1_3 } = TLS.TlsParameters.TlsProtocol;
 
 /** The proxy makes this secret itself: no source. */
 const IDENTITY: SdsSecretConfig = { name: IDENTITY_SECRET };
@@ -43,6 +43,24 @@ export function createDownstreamTls(alpnProtocols: readonly string[]): envoy.con
     {
       commonTlsContext: { ...ownSide(alpnProtocols), validationContextSdsSecretConfig: TRUST_BUNDLE },
       requireClientCertificate: { value: true },
+    },
+  );
+  return { name: SOCKET_NAME, typedConfig };
+}
+
+/** TLS with clients from outside the mesh, who prove nothing: 1.2 or later, with one server certificate. */
+export function createServerTls(secret: string): envoy.config.core.v3.TransportSocket {
+  // The proxy makes its own by itself: no source.
+  const source = secret === OWN_CERTIFICATE_SECRET ? {} : { sdsConfig: ADS_SOURCE };
+  const typedConfig = packAny(
+    "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+    TLS.DownstreamTlsContext,
+    {
+      commonTlsContext: {
+        tlsParams: { tlsMinimumProtocolVersion: TLSv1_2, tlsMaximumProtocolVersion: TLSv1_3 },
+        tlsCertificateSdsSecretConfigs: [{ name: secret, ...source }],
+        alpnProtocols: ["h2", "http/1.1"],
+      },
     },
   );
   return { name: SOCKET_NAME, typedConfig };

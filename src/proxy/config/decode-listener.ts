@@ -7,6 +7,7 @@ import type {
   ListenerConfig,
   TcpHandlerConfig,
 } from "../snapshot.ts";
+import { IDENTITY_SECRET, OWN_CERTIFICATE_SECRET } from "../../xds/names.ts";
 import { decodeAccess } from "./decode-access.ts";
 import { requireMeshSecrets } from "./decode-cluster.ts";
 import { decodeRouteTable, decodeWeights } from "./decode-routes.ts";
@@ -25,6 +26,8 @@ const LISTENER_FILTERS: readonly string[] = [
   `${PREFIX}envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector`,
   `${PREFIX}envoy.extensions.filters.listener.http_inspector.v3.HttpInspector`,
 ];
+/** What a gateway speaks inside TLS, in order of preference. */
+export const EDGE_ALPN: readonly string[] = ["h2", "http/1.1"];
 /** Where the control plane says nothing. Long enough for a first packet, too short for a person to notice. */
 const DEFAULT_DETECT_MS = 300;
 const DOWNSTREAM_TLS = `${PREFIX}envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext`;
@@ -79,6 +82,9 @@ export function decodeListener(
     unnamed.push(decodeChain(wire.defaultFilterChain, context, "default_filter_chain"));
   if (unnamed.length > 1) throw new ConfigRefusal("filter_chains", "several chains that match everything", "one");
   const defaultChain = unnamed[0] ?? null;
+  if (!name.startsWith("ingress/") && [...chains, ...unnamed].some((chain) => chain.serverSecret != null)) {
+    throw new ConfigRefusal("filter_chains", "TLS without client certificates", "that only at an ingress");
+  }
   for (const [index, { handler }] of chains.entries()) {
     if (handler.kind === "http" && handler !== defaultChain?.handler) {
       requireSameRoutes(handler, defaultChain, `filter_chains[${index}]`);
@@ -149,14 +155,17 @@ function decodeChain(
     destinationPort: match?.destinationPort?.value ?? 0,
     transportProtocol,
     applicationProtocols: match?.applicationProtocols ?? [],
-    mutualTls: decodeDownstreamTls(wire.transportSocket ?? null, `${path}.transport_socket`),
+    ...decodeDownstreamTls(wire.transportSocket ?? null, `${path}.transport_socket`),
     handler: decodeFilters(wire.filters ?? [], context, `${path}.filters`),
   };
 }
 
-function decodeDownstreamTls(socket: envoy.config.core.v3.TransportSocket | null, path: string): boolean {
+function decodeDownstreamTls(
+  socket: envoy.config.core.v3.TransportSocket | null,
+  path: string,
+): Pick<FilterChainConfig, "mutualTls" | "serverSecret"> {
   const any = socket?.typedConfig;
-  if (any == null) return false;
+  if (any == null) return { mutualTls: false, serverSecret: null };
   if (any.typeUrl !== DOWNSTREAM_TLS) throw new ConfigRefusal(path, `"${any.typeUrl}"`, `"${DOWNSTREAM_TLS}"`);
   const context = envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.decode(any.value ?? new Uint8Array());
   refuseUnknownFields(
@@ -164,11 +173,42 @@ function decodeDownstreamTls(socket: envoy.config.core.v3.TransportSocket | null
     ["commonTlsContext", "requireClientCertificate", "disableStatelessSessionResumption", "sessionTicketKeysType"],
     path,
   );
+  const common = context.commonTlsContext ?? {};
+  const secret = common.tlsCertificateSdsSecretConfigs?.[0]?.name ?? "";
+  if (context.requireClientCertificate?.value !== true && secret !== IDENTITY_SECRET) {
+    return { mutualTls: false, serverSecret: decodeServerSecret(common, path) };
+  }
   if (context.requireClientCertificate?.value !== true) {
     throw new ConfigRefusal(`${path}.require_client_certificate`, "false", "true");
   }
-  requireMeshSecrets(context.commonTlsContext ?? {}, path);
-  return true;
+  requireMeshSecrets(common, path);
+  return { mutualTls: true, serverSecret: null };
+}
+
+/** One certificate, TLS 1.2 or later, HTTP inside. */
+function decodeServerSecret(common: envoy.extensions.transport_sockets.tls.v3.CommonTlsContext, path: string): string {
+  refuseUnknownFields(common, ["tlsParams", "tlsCertificateSdsSecretConfigs", "alpnProtocols"], path);
+  const { TLSv1_2 } = envoy.extensions.transport_sockets.tls.v3.TlsParameters.TlsProtocol;
+  if (common.tlsParams?.tlsMinimumProtocolVersion !== TLSv1_2) {
+    throw new ConfigRefusal(`${path}.tls_params`, "another minimum than TLS 1.2", "TLSv1_2");
+  }
+  if ((common.alpnProtocols ?? []).join() !== EDGE_ALPN.join()) {
+    throw new ConfigRefusal(`${path}.alpn_protocols`, (common.alpnProtocols ?? []).join(), EDGE_ALPN.join());
+  }
+  const names = (common.tlsCertificateSdsSecretConfigs ?? []).map((config) => config.name ?? "");
+  const [name = ""] = names;
+  if (names.length !== 1 || name === "") {
+    throw new ConfigRefusal(`${path}.tls_certificate_sds_secret_configs`, `${names.length} names`, "one");
+  }
+  return name;
+}
+
+/** SDS names of server certificates that come from the control plane. */
+export function namedSecrets(listener: ListenerConfig): readonly string[] {
+  return [...listener.chains, listener.defaultChain].flatMap((chain) => {
+    const name = chain?.serverSecret ?? null;
+    return name === null || name === OWN_CERTIFICATE_SECRET ? [] : [name];
+  });
 }
 
 /** Access filters first, then one terminal filter. */

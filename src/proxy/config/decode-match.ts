@@ -55,7 +55,11 @@ export function decodePathMatcher(matcher: envoy.type.matcher.v3.PathMatcher, pa
 }
 
 export function decodeRouteMatch(match: envoy.config.route.v3.RouteMatch, path: string): RequestMatch {
-  refuseUnknownFields(match, ["prefix", "path", "safeRegex", "headers", "caseSensitive", "pathSpecifier"], path);
+  refuseUnknownFields(
+    match,
+    ["prefix", "pathSeparatedPrefix", "path", "safeRegex", "headers", "caseSensitive", "pathSpecifier"],
+    path,
+  );
   if (match.caseSensitive?.value === false) throw new ConfigRefusal(`${path}.case_sensitive`, "false", "true");
   let decoded: RequestMatch = { ...ANY_REQUEST, path: decodeRoutePath(match, path) };
   (match.headers ?? []).forEach((header, index) => {
@@ -68,8 +72,16 @@ function decodeRoutePath(match: envoy.config.route.v3.RouteMatch, path: string):
   if (match.prefix != null)
     return match.prefix === "/" || match.prefix === "" ? { kind: "any" } : { kind: "prefix", value: match.prefix };
   if (match.path != null) return { kind: "exact", value: match.path };
+  if (match.pathSeparatedPrefix != null) return decodeSegments(match.pathSeparatedPrefix, path);
   if (match.safeRegex != null) return { kind: "regex", pattern: compilePattern(match.safeRegex.regex ?? "", "full") };
-  throw new ConfigRefusal(path, "no path specifier", "prefix, path or safe_regex");
+  throw new ConfigRefusal(path, "no path specifier", "prefix, path_separated_prefix, path or safe_regex");
+}
+
+/** Envoy wants it to begin with a slash and not to end with one. */
+function decodeSegments(prefix: string, path: string): PathMatch {
+  if (/^\/.*[^/]$/.test(prefix)) return { kind: "segments", value: prefix };
+  const expected = "a path that begins with / and does not end with it";
+  throw new ConfigRefusal(`${path}.path_separated_prefix`, JSON.stringify(prefix), expected);
 }
 
 function decodeHeaderValue(name: string, matcher: envoy.config.route.v3.HeaderMatcher, path: string): HeaderMatch {

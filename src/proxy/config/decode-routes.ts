@@ -43,7 +43,7 @@ export function decodeRouteTable(
   pool: PolicyPool = new PolicyPool(),
 ): RouteTable {
   const name = config.name ?? "";
-  refuseUnknownFields(config, ["name", "virtualHosts", "validateClusters", "metadata"], "");
+  refuseUnknownFields(config, ["name", "virtualHosts", "validateClusters", "metadata", "ignorePortInHostMatching"], "");
   const exact = new Map<string, VirtualHost>();
   const suffixes: [string, VirtualHost][] = [];
   let fallback: VirtualHost | null = null;
@@ -65,7 +65,7 @@ export function decodeRouteTable(
     }
   });
   suffixes.sort((one, other) => other[0].length - one[0].length);
-  return { name, exact, suffixes, fallback };
+  return { name, exact, suffixes, fallback, ignoresPort: config.ignorePortInHostMatching === true };
 }
 
 export function decodeWeights(

@@ -1,5 +1,6 @@
 import { envoy } from "#gen/protos.js";
 import type { ClusterConfig, EndpointConfig, ListenerConfig, RouteTable, Snapshot } from "../snapshot.ts";
+import { createServerCertificate, type ServerCertificate } from "../../transport/tls-server-session.ts";
 import type { DecodedCluster } from "./decode-cluster.ts";
 import {
   CLUSTER_TYPE,
@@ -7,11 +8,12 @@ import {
   LISTENER_TYPE,
   ROUTE_TYPE,
   SECRET_TYPE,
+  SERVER_CERTIFICATE_PREFIX,
   TRUST_BUNDLE_SECRET,
 } from "../../xds/names.ts";
 import { decodeCluster } from "./decode-cluster.ts";
 import { decodeEndpoints } from "./decode-endpoints.ts";
-import { decodeListener, namedRoutes } from "./decode-listener.ts";
+import { decodeListener, namedRoutes, namedSecrets } from "./decode-listener.ts";
 import { decodeRouteTable } from "./decode-routes.ts";
 import { PolicyPool } from "./policy-pool.ts";
 import { ConfigRefusal } from "./refuse.ts";
@@ -30,6 +32,9 @@ export class SnapshotBuilder {
   readonly #joined: Map<string, JoinedCluster> = new Map();
   /** The policies of each resource, by type and name. */
   readonly #policies: Map<string, ReadonlyMap<string, unknown>> = new Map();
+  readonly #certificates: Map<string, ServerCertificate> = new Map();
+  /** Server certificates that came and are not fit: nobody waits for them. */
+  readonly #unfit: Set<string> = new Set();
   #trustBundlePem: string | null = null;
   #generation: number = 0;
 
@@ -48,6 +53,7 @@ export class SnapshotBuilder {
       else this.#policies.delete(key);
       return null;
     } catch (error) {
+      if (typeUrl === SECRET_TYPE) this.#unfit.add(name);
       // Decoders and protobuf throw for what a control plane got wrong: that is expected here, and said to it.
       return error instanceof Error ? error.message : String(error);
     }
@@ -67,6 +73,10 @@ export class SnapshotBuilder {
         break;
       case ENDPOINT_TYPE:
         this.#endpoints.delete(name);
+        break;
+      case SECRET_TYPE:
+        this.#certificates.delete(name);
+        this.#unfit.delete(name);
         break;
       default:
         // Roots are replaced, never taken away: without them nothing could be verified.
@@ -88,12 +98,18 @@ export class SnapshotBuilder {
     return [...names];
   }
 
+  /** SDS names of server certificates to subscribe to. */
+  secretNames(): string[] {
+    return [...new Set([...this.#listeners.values()].flatMap(namedSecrets))];
+  }
+
   /** Everything that is named has arrived at least once. */
   isComplete(): boolean {
     if (this.#listeners.size === 0) return false;
     return (
       this.routeNames().every((name) => this.#routes.has(name)) &&
-      this.endpointNames().every((name) => this.#endpoints.has(name))
+      this.endpointNames().every((name) => this.#endpoints.has(name)) &&
+      this.secretNames().every((name) => this.#certificates.has(name) || this.#unfit.has(name))
     );
   }
 
@@ -107,6 +123,7 @@ export class SnapshotBuilder {
       listeners: new Map(this.#listeners),
       routes: new Map(this.#routes),
       clusters,
+      certificates: new Map(this.#certificates),
       trustBundlePem: this.#trustBundlePem,
     };
   }
@@ -143,6 +160,11 @@ export class SnapshotBuilder {
   }
 
   #decodeSecret(name: string, secret: envoy.extensions.transport_sockets.tls.v3.Secret): void {
+    if (name.startsWith(SERVER_CERTIFICATE_PREFIX)) {
+      this.#certificates.set(name, decodeServerCertificate(secret));
+      this.#unfit.delete(name);
+      return;
+    }
     if (name !== TRUST_BUNDLE_SECRET) throw new ConfigRefusal("name", `"${name}"`, `"${TRUST_BUNDLE_SECRET}"`);
     const ca = secret.validationContext?.trustedCa;
     const pem = ca?.inlineString || (ca?.inlineBytes == null ? "" : Buffer.from(ca.inlineBytes).toString("utf8"));
@@ -151,6 +173,16 @@ export class SnapshotBuilder {
     }
     this.#trustBundlePem = pem;
   }
+}
+
+/** The platform says what is wrong with it in words that name no key. */
+function decodeServerCertificate(secret: envoy.extensions.transport_sockets.tls.v3.Secret): ServerCertificate {
+  const certificateChainPem = secret.tlsCertificate?.certificateChain?.inlineString ?? "";
+  const keyPem = secret.tlsCertificate?.privateKey?.inlineString ?? "";
+  if (certificateChainPem === "" || keyPem === "") {
+    throw new ConfigRefusal("tls_certificate", "no chain or no key", "both as inline PEM");
+  }
+  return createServerCertificate({ certificateChainPem, keyPem });
 }
 
 interface JoinedCluster {

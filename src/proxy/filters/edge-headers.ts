@@ -15,7 +15,7 @@ const OWN_PREFIX: Uint8Array = Buffer.from("x-weft-", "latin1");
  * At the edge nothing that a stranger says about where it comes from is believed: forwarding fields are replaced by what
  * the proxy saw itself, and what weft says to itself (`x-weft-priority`) is dropped. Trace and request ids are passed on, so that a trace may begin in front of the mesh.
  */
-export function replaceForwardedFields(request: Head, peerAddress: string): void {
+export function replaceForwardedFields(request: Head, peerAddress: string, scheme: string): void {
   for (let i = 0; i < request.count; i += 1) {
     switch (request.ids[i]) {
       case FIELD_FORWARDED_FOR:
@@ -34,7 +34,7 @@ export function replaceForwardedFields(request: Head, peerAddress: string): void
     }
   }
   const host = request.authorityEnd > request.authorityStart ? `x-forwarded-host: ${request.authorityText()}\r\n` : "";
-  const lines = `x-forwarded-for: ${peerAddress}\r\nx-forwarded-proto: http\r\n${host}`;
+  const lines = `x-forwarded-for: ${peerAddress}\r\nx-forwarded-proto: ${scheme}\r\n${host}`;
   request.add(toFieldLines(Buffer.from(lines, "latin1")));
 }
 

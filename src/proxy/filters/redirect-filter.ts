@@ -8,8 +8,6 @@ import { pathOf } from "../route/match-request.ts";
 import { ANSWERED, CONTINUE } from "./filter.ts";
 import { changePath } from "./rewrite-path.ts";
 
-/** Listeners for HTTP take requests in the clear. */
-const OWN_SCHEME = "http";
 const DEFAULT_PORTS: ReadonlyMap<string, number> = new Map([
   ["http", 80],
   ["https", 443],
@@ -31,8 +29,8 @@ export function answerRedirect(policy: RedirectPolicy, x: Exchange): number {
     return ANSWERED;
   }
   const location =
-    originOf(policy, x.authority) + (path === null ? asked : Buffer.from(path).toString("latin1")) + queryOf(request);
-  if (location === originOf(NO_CHANGE, x.authority) + asked + queryOf(request)) return CONTINUE;
+    originOf(policy, x) + (path === null ? asked : Buffer.from(path).toString("latin1")) + queryOf(request);
+  if (location === originOf(NO_CHANGE, x) + asked + queryOf(request)) return CONTINUE;
   // Configuration is checked when it is read; a byte that ends the line would be worse than no answer.
   if (/[^\u0021-\u007e]/.test(location)) {
     x.fail(INTERNAL, `Policy "${x.route?.policy.name ?? ""}" redirects to a host that no URI may have`);
@@ -49,13 +47,15 @@ export function answerRedirect(policy: RedirectPolicy, x: Exchange): number {
 const NO_CHANGE: RedirectPolicy = { status: 302, scheme: "", host: "", port: 0, path: null };
 
 /** `scheme://host` and a port that is not the scheme's; "" where neither caller nor policy name a host. */
-function originOf(policy: RedirectPolicy, authority: string): string {
-  const scheme = policy.scheme === "" ? OWN_SCHEME : policy.scheme;
+function originOf(policy: RedirectPolicy, { authority, origin }: Exchange): string {
+  // Between proxies it is what the caller of the app speaks, which weft does not end.
+  const own = origin?.scheme ?? "http";
+  const scheme = policy.scheme === "" ? own : policy.scheme;
   const asked = splitAuthority(authority);
   const wanted = splitAuthority(policy.host);
   const host = wanted.host === "" ? asked.host : wanted.host;
   if (host === "") return "";
-  const askedPort = scheme === OWN_SCHEME ? asked.port : 0;
+  const askedPort = scheme === own ? asked.port : 0;
   const port = policy.port || wanted.port || askedPort;
   const shown = port === 0 || port === DEFAULT_PORTS.get(scheme) ? "" : `:${port}`;
   return `${scheme}://${host}${shown}`;

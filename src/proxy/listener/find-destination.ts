@@ -56,19 +56,20 @@ function findNamedChain(listener: ListenerConfig, name: string, port: number): D
   return http ? { kind: "http" } : null;
 }
 
-/** The chain for TLS that is not ended here, by the name that the client asks for; null when there is none. */
-export function findPassthrough(listener: ListenerConfig, serverName: string | null): TcpHandlerConfig | null {
+/** The chain for TLS by the name that the client asks for: that ends it, or passes it on. Null when there is none. */
+export function findTlsChain(listener: ListenerConfig, serverName: string | null): FilterChainConfig | null {
   let best: FilterChainConfig | null = null;
   let bestLength = -1;
   for (const chain of listener.chains) {
-    if (chain.transportProtocol !== "tls" || chain.handler.kind !== "tcp") continue;
+    if (chain.transportProtocol !== "tls") continue;
     const length = matchServerName(chain.serverNames, serverName);
     if (length > bestLength) {
       best = chain;
       bestLength = length;
     }
   }
-  return best !== null && best.handler.kind === "tcp" ? best.handler : null;
+  if (best !== null) return best;
+  return listener.defaultChain?.serverSecret == null ? null : listener.defaultChain;
 }
 
 /** How much of the name was matched: all of it beats a longer suffix beats a shorter one beats any; -1 = no match. */

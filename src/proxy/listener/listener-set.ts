@@ -8,12 +8,19 @@ import type {
 } from "../../transport/transport.ts";
 import type { BoundAddress, InboundPort, IngressPort } from "../../proxy-node.ts";
 import type { HttpOrigin } from "../exchange.ts";
+import {
+  createServerCertificate,
+  type ServerCertificate,
+  TlsServerSession,
+} from "../../transport/tls-server-session.ts";
+import { EDGE_ALPN } from "../config/decode-listener.ts";
 import { LINK_ALPN, type Credentials, type ProxyRuntime } from "../runtime.ts";
 import type { TcpHandlerConfig } from "../snapshot.ts";
 import type { Stack } from "../stack.ts";
 import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
 import type { ConnectionStarter } from "./outbound-connection.ts";
 import { OUTBOUND_LISTENER, TCP_ALPN, formatInboundListener, formatIngressListener } from "../../xds/names.ts";
+import { createOwnCertificate } from "../../identity/own-certificate.ts";
 import { parseWorkloadId } from "../../identity/spiffe-id.ts";
 import { Http2DownstreamConnection } from "../http2/downstream-connection.ts";
 import { Http1DownstreamConnection } from "../http1/downstream-connection.ts";
@@ -36,6 +43,8 @@ export class ListenerSet implements ConnectionStarter, TrafficListeners {
   readonly #upstreams: UpstreamRegistry;
   readonly #plain: Listener[] = [];
   readonly #mutual: Listener[] = [];
+  /** Null until a client asks for a name that no other certificate is for. */
+  #ownCertificate: ServerCertificate | null = null;
 
   constructor(runtime: ProxyRuntime, stack: Stack, upstreams: UpstreamRegistry) {
     this.#runtime = runtime;
@@ -54,7 +63,8 @@ export class ListenerSet implements ConnectionStarter, TrafficListeners {
   async bindIngress(wanted: IngressPort): Promise<IngressPort> {
     let name = formatIngressListener(wanted.port);
     const listener = await this.#bindPlain(wanted, (connection) => {
-      return new IngressConnection(this.#runtime, this, this.#origin("ingress", name, connection));
+      const origin = this.#origin("ingress", name, connection);
+      return new IngressConnection(this.#runtime, this, origin, () => this.#findOwnCertificate());
     });
     name = formatIngressListener(listener.port);
     return { ...wanted, port: listener.port };
@@ -122,8 +132,28 @@ export class ListenerSet implements ConnectionStarter, TrafficListeners {
     return new NamedConnection(this.#runtime, this, named, { destination, detectMs: 0 });
   }
 
+  startServerTls(origin: HttpOrigin, certificate: ServerCertificate): ConnectionHandler {
+    const { clock, counters, log } = this.#runtime;
+    return new TlsServerSession({
+      certificate,
+      alpn: EDGE_ALPN,
+      clock,
+      start: ({ peer }) => (peer.tls?.alpn === "h2" ? this.startHttp2(origin) : this.startHttp(origin)),
+      onRefused: (failure) => {
+        counters.tlsRefused += 1;
+        log.debug("ingress handshake failed", { reason: failure.message });
+      },
+    });
+  }
+
   refuse(origin: HttpOrigin, refusal: Refusal, isTls: boolean): ConnectionHandler {
     return new RefusedConnection(this.#runtime, origin, refusal, isTls);
+  }
+
+  #findOwnCertificate(): ServerCertificate {
+    const { clock, random } = this.#runtime;
+    this.#ownCertificate ??= createServerCertificate(createOwnCertificate(clock.wallMs(), random));
+    return this.#ownCertificate;
   }
 
   #destination(origin: HttpOrigin, name: string, port: number): Destination {

@@ -1,3 +1,4 @@
+import type { ServerCertificate } from "../../transport/tls-server-session.ts";
 import type { ConnectionHandler } from "../../transport/transport.ts";
 import type { HttpOrigin } from "../exchange.ts";
 import type { ProxyRuntime } from "../runtime.ts";
@@ -27,6 +28,8 @@ export interface ConnectionStarter {
   refuseNamed(origin: HttpOrigin, name: string, port: number): Refusal | null;
   /** A client that began TLS, by the name that it asks for (SNI) and the port it meant. */
   startTls(origin: HttpOrigin, name: string, port: number): ConnectionHandler;
+  /** Ends TLS with a server certificate, and serves what is inside: HTTP by its ALPN. */
+  startServerTls(origin: HttpOrigin, certificate: ServerCertificate): ConnectionHandler;
   /** Ends the connection and records why. */
   refuse(origin: HttpOrigin, refusal: Refusal, isTls: boolean): ConnectionHandler;
 }

@@ -3,7 +3,8 @@ import type { MatchableRequest } from "./match-request.ts";
 import { matchesRequest } from "./match-request.ts";
 
 /** Exact name first, then the longest `*.suffix`, then `*` (Envoy's domain search order). */
-export function findVirtualHost(table: RouteTable, authority: string): VirtualHost | null {
+export function findVirtualHost(table: RouteTable, written: string): VirtualHost | null {
+  const authority = table.ignoresPort === true ? withoutPort(written) : written;
   const exact = table.exact.get(authority);
   if (exact !== undefined) return exact;
   for (let i = 0; i < table.suffixes.length; i += 1) {
@@ -20,6 +21,12 @@ export function findRoute(host: VirtualHost, x: MatchableRequest): Route | null 
     if (route !== undefined && matchesRequest(route.match, x)) return route;
   }
   return null;
+}
+
+/** Returns the argument itself when it has no port. */
+function withoutPort(authority: string): string {
+  const colon = authority.lastIndexOf(":");
+  return colon < 0 || authority.indexOf("]", colon) >= 0 ? authority : authority.slice(0, colon);
 }
 
 /**

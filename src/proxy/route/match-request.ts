@@ -3,6 +3,8 @@ import { type Head, METHOD_OTHER } from "../head.ts";
 import { METHOD_NAMES } from "../http1/method.ts";
 import { hasFieldValue, isFieldPresent, joinFieldValues } from "./field-values.ts";
 
+const SLASH = 0x2f;
+
 /** What a match may look at: the canonical path, never the raw one, so routing and access control see the same. */
 export interface MatchableRequest {
   /** The text of it, once somebody asked `pathOf`; "" before. */
@@ -31,6 +33,8 @@ function matchesPath(match: PathMatch, x: MatchableRequest): boolean {
       return x.request !== null && isPath(x.request, match.value);
     case "prefix":
       return x.request !== null && startsWith(x.request, match.value);
+    case "segments":
+      return x.request !== null && startsWithSegments(x.request, match.value);
     case "regex":
       return match.pattern.matches(pathOf(x));
   }
@@ -53,6 +57,12 @@ function startsWith(request: Head, prefix: string): boolean {
   if (request.pathEnd - targetStart < prefix.length) return false;
   for (let at = 0; at < prefix.length; at += 1) if (bytes[targetStart + at] !== prefix.charCodeAt(at)) return false;
   return true;
+}
+
+/** True when the path is this prefix, or goes on behind it with a slash; makes no text. */
+function startsWithSegments(request: Head, prefix: string): boolean {
+  const end = request.targetStart + prefix.length;
+  return startsWith(request, prefix) && (end === request.pathEnd || request.bytes[end] === SLASH);
 }
 
 /** No text is made for a method that is known. */
