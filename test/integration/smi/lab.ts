@@ -39,6 +39,12 @@ export interface Echo {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly message: string;
+}
+
 const ALLOWED = "allowed";
 const LIMIT_MS = 10_000;
 
@@ -134,6 +140,18 @@ export class Lab {
     const text = await answer.text();
     assert.equal(answer.status, 200, `${path}: ${answer.status} ${text}`);
     return JSON.parse(text);
+  }
+
+  /** Resolves with the message of a condition of a TrafficSplit, once it is written there. */
+  condition(name: string, type: string): Promise<string> {
+    const path = `/apis/split.smi-spec.io/v1alpha4/namespaces/default/trafficsplits/${name}`;
+    return waitUntil(`${name} has the condition ${type}`, async () => {
+      const { status } = (await this.raw(path)) as { readonly status?: { readonly conditions?: readonly Condition[] } };
+      return (
+        status?.conditions?.find((condition) => condition.type === type && condition.status === "False")?.message ??
+        null
+      );
+    });
   }
 
   /** `weft apply` of a file's text, for what must be refused or warned about. */

@@ -118,6 +118,7 @@ export function describeSplits(running: () => Lab): void {
     await lab.apply(split("s", "root", "app-b=1 gone=9"));
     assert.deepEqual([...(await lab.share("app-a", { to: ROOT }, 20))], [["app-b", 20]]);
     assert.match(await describeSplit(lab), /"gone"/);
+    assert.match(await lab.condition("s", "ResolvedRefs"), /"gone"/);
   });
 
   test("S10: a backend without instances keeps its share, which fails with 503", async () => {
@@ -157,6 +158,7 @@ export function describeSplits(running: () => Lab): void {
     assert.ok((first.get("app-b") ?? 0) > 5 && (first.get("app-c") ?? 0) > 5, JSON.stringify([...first]));
     assert.deepEqual([...second], [["app-c", 40]], "app-b has no port 9092");
     assert.match(await describeSplit(lab), /"app-b".*9092|9092.*"app-b"/s);
+    assert.match(await lab.condition("s", "PortsMatch"), /"app-b".*9092|9092.*"app-b"/s, "on the TrafficSplit itself");
   });
 
   test("S13: each backend's own targetPort counts", async () => {
