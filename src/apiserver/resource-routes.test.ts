@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { rootCertificates } from "node:tls";
 import { KINDS } from "../resources/registry.ts";
 import { type Answer, type Call, sendToApi } from "./send-to-api.ts";
 import { startTestApi, type TestApi } from "./start-test-api.ts";
@@ -273,6 +274,18 @@ const EXAMPLES: Readonly<Record<(typeof KINDS)[number]["kind"], Readonly<Record<
     kind: "TCPRoute",
     metadata: { name: "sample" },
     spec: { matches: { ports: [5432] } },
+  },
+  Revocation: {
+    apiVersion: "weft.dev/v1alpha1",
+    kind: "Revocation",
+    metadata: { name: "sample" },
+    spec: { workload: "default/web-0" },
+  },
+  TrustBundle: {
+    apiVersion: "weft.dev/v1alpha1",
+    kind: "TrustBundle",
+    metadata: { name: "sample" },
+    spec: { trustDomain: "bank.mesh", bundle: rootCertificates[0] },
   },
   User: { apiVersion: "weft.dev/v1alpha1", kind: "User", metadata: { name: "sample" }, spec: { role: "viewer" } },
   TrafficSplit: {

@@ -36,6 +36,7 @@ import {
   CONTROL_PLANE_ENDPOINTS,
   DELIVERY_ORDER,
   ENDPOINT_TYPE,
+  PEER_RULES_SECRET,
   ROUTE_TYPE,
   SECRET_TYPE,
   TRUST_BUNDLE_SECRET,
@@ -62,7 +63,7 @@ async function main(): Promise<void> {
 }
 
 /** What every proxy asks for, whatever its listeners name. */
-const MESH_SECRETS: readonly string[] = [TRUST_BUNDLE_SECRET];
+const MESH_SECRETS: readonly string[] = [TRUST_BUNDLE_SECRET, PEER_RULES_SECRET];
 
 async function run(bootstrap: ProxyBootstrap): Promise<void> {
   const clock = systemClock;

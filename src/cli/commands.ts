@@ -9,6 +9,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<RegisterCommand>>> 
   get: async () => (await import("./get.ts")).registerGetCommand,
   describe: async () => (await import("./describe.ts")).registerDescribeCommand,
   delete: async () => (await import("./delete.ts")).registerDeleteCommand,
+  identity: async () => (await import("./identity.ts")).registerIdentityCommand,
   user: async () => (await import("./user.ts")).registerUserCommand,
   check: async () => (await import("./check.ts")).registerCheckCommand,
   stat: async () => (await import("./stat.ts")).registerStatCommand,

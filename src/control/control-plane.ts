@@ -37,11 +37,14 @@ import { openMeshState } from "./open-mesh-state.ts";
 import { OwnIdentity } from "./own-identity.ts";
 import type { JobLease } from "./replicas/job-lease.ts";
 import type { LocalViews } from "./replicas/local-views.ts";
-import { formatHostPort, MeshViews } from "./replicas/mesh-views.ts";
-import type { HostPort, Replica } from "./replicas/replica-directory.ts";
+import { MeshViews } from "./replicas/mesh-views.ts";
+import type { HostPort } from "./replicas/replica-directory.ts";
 import { ReplicaPeers } from "./replicas/replica-peers.ts";
 import { addReplicaService } from "./replicas/replica-service.ts";
 import { MeshServerCredentials } from "./server-credentials.ts";
+import { assertReachable, createReplica, toAdvertised } from "./own-replica.ts";
+import { PeerRuleFollower } from "./peer-rules.ts";
+import { addPeerRules } from "./peer-rules-source.ts";
 import { StaleWorkloads } from "./stale-workloads.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { acquireStateLock } from "./state-lock.ts";
@@ -128,7 +131,8 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   await createMeshResource(store, options.defaults);
 
   const translated = createConfigSource({ trustDomain });
-  const source = addControlPlanes(translated);
+  const withRules = addPeerRules(translated);
+  const source = addControlPlanes(withRules);
   // Begins when this control plane may write.
   let statuses: StatusWriter | null = null;
   const follower = new ModelFollower({
@@ -142,8 +146,13 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   });
   closing.add(() => follower.close());
   await follower.start();
+  const peerRules = new PeerRuleFollower({ store, trustDomain, clock, log });
+  closing.add(() => peerRules.close());
+  await peerRules.start();
+  peerRules.onRules((rules) => withRules.setPeerRules(rules));
+  const { revocations } = peerRules;
 
-  const verifier = new PeerVerifier({ trustDomain, roots: () => [authority.root], clock });
+  const verifier = new PeerVerifier({ trustDomain, roots: () => [authority.root], revocations, clock });
   const expiries = new CertificateExpiries();
   const ads = createAdsService({
     source,
@@ -155,6 +164,7 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
       return peer;
     },
   });
+  peerRules.onRules(() => ads.recheckPeers());
   const ring = new TrafficRing({ onLimit: (message) => log.warn(`traffic figures: ${message}`) }, clock.nowMs());
   const wouldDeny = new WouldDenyLog();
   const pruning = clock.every(PRUNE_MS, () => ring.prune(clock.nowMs()), undefined);
@@ -162,7 +172,7 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
 
   const lifetimeMs = (): number => follower.model().settings.certificateLifetimeMs;
   const credentials = new JoinCredentials({ secrets, clock, random });
-  const issuer = new SvidIssuer({ authority, credentials, lifetimeMs, expiries });
+  const issuer = new SvidIssuer({ authority, credentials, lifetimeMs, expiries, revocations });
   // Known once this control plane serves.
   let jobs: JobLease = { held: () => false };
   const local: LocalViews = {
@@ -185,6 +195,7 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   const membership = await state.enter(createReplica(random, advertised, startedWallMs), closing);
   const { directory } = membership;
   jobs = membership.jobs;
+  peerRules.setLease(jobs);
   const peers = new ReplicaPeers({
     directory,
     serverSpiffeId: formatControlPlaneId(trustDomain),
@@ -290,26 +301,6 @@ function createUserCertificateIssuer(authority: CertificateAuthority): UserCerti
       return (await authority.issueUser({ user, publicKeyDer, lifetimeMs })).certificateChainPem;
     },
   };
-}
-
-function createReplica(random: Random, xds: HostPort, startedWallMs: number): Replica {
-  const id = Buffer.from(random.bytes(9)).toString("base64url");
-  return { id, name: formatHostPort(xds), xds, weftVersion: WEFT_VERSION, startedWallMs };
-}
-
-function toAdvertised({ advertise, xds }: ControlPlaneOptions, xdsPort: number): HostPort {
-  const { host, port } = advertise ?? { host: xds.address, port: 0 };
-  return { host, port: port === 0 ? xdsPort : port };
-}
-
-/** Others would connect to themselves. */
-function assertReachable({ advertise, xds }: ControlPlaneOptions): void {
-  if ((advertise ?? null) !== null || !["0.0.0.0", "::"].includes(xds.address)) return;
-  throw new WeftError(
-    "WEFT_CONTROL_ADVERTISE",
-    `Cannot share a mesh: found that proxies are listened for on all addresses (${xds.address}); expected to know which of them others can reach`,
-    { hint: "Say it: --advertise <host>, or listen on one address: --xds <address>:<port>" },
-  );
 }
 
 function formatControlPlaneId(trustDomain: string): string {

@@ -46,7 +46,7 @@ export function createViews(options: ViewsOptions): ControlPlaneViews {
     },
     mesh() {
       const { access, egress } = settings();
-      return { ...mesh, access, egress, trustRootNotAfterWallMs: options.trustRootNotAfterWallMs };
+      return { ...mesh, access, egress, trustRootNotAfterWallMs: options.trustRootNotAfterWallMs, trustBundlePem };
     },
   };
 }

@@ -136,4 +136,6 @@ export interface MeshView {
   readonly startedWallMs: number;
   /** When the mesh's root certificate ends; left out when unknown. */
   readonly trustRootNotAfterWallMs?: number;
+  /** PEM; left out by control planes of older versions. */
+  readonly trustBundlePem?: string;
 }

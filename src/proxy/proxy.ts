@@ -19,6 +19,8 @@ import { FAILURES } from "./failures.ts";
 import { ListenerSet } from "./listener/listener-set.ts";
 import type { TrafficListeners } from "./listener/traffic-listeners.ts";
 import { collectMeshNames } from "./mesh-names.ts";
+import { RevocationList } from "../identity/revocation-list.ts";
+import { NO_PEER_RULES, type PeerRules } from "../xds/peer-rules-secret.ts";
 import { PeerGuard } from "./peer-guard.ts";
 import { ProxyRuntime, createCredentials } from "./runtime.ts";
 import { Stack } from "./stack.ts";
@@ -242,8 +244,14 @@ export class Proxy {
     const snapshot = this.#builder.build();
     // Pools first: a request that reads the new snapshot must find its clusters.
     if (this.#options.createTraffic === undefined) this.#upstreams.reconcile(snapshot);
-    const rootsChanged = snapshot.trustBundlePem !== (this.runtime.snapshot?.trustBundlePem ?? null);
+    const before = this.runtime.snapshot;
+    const rootsChanged =
+      snapshot.trustBundlePem !== (before?.trustBundlePem ?? null) ||
+      formatBundles(snapshot.peerRules) !== formatBundles(before?.peerRules ?? NO_PEER_RULES);
     this.runtime.snapshot = snapshot;
+    if (snapshot.peerRules !== before?.peerRules) {
+      this.#guard.setRevocations(new RevocationList(snapshot.peerRules.revoked));
+    }
     if (rootsChanged && this.#identity !== null) void this.#useCredentials();
     for (const downstream of this.runtime.downstreams) if (downstream instanceof TcpSession) downstream.recheck();
     this.#stack.onSnapshot(snapshot);
@@ -263,8 +271,12 @@ export class Proxy {
   #credentials(identity: Credentials): Credentials {
     const { trustDomain } = this.#options.bootstrap;
     const own = this.runtime.snapshot?.trustBundlePem ?? identity.trustBundlePem;
-    this.#guard.setTrust({ ownTrustDomain: trustDomain, bundles: new Map([[trustDomain, own]]) });
-    return createCredentials(identity.keyPair, own, this.#guard);
+    const foreign = this.runtime.snapshot?.peerRules.bundles ?? NO_PEER_RULES.bundles;
+    // The own one last: nobody else vouches for it.
+    const bundles = new Map([...foreign, [trustDomain, own]]);
+    this.#guard.setTrust({ ownTrustDomain: trustDomain, bundles });
+    // To the TLS library a root is a root; whose identities it vouches for is the guard's to say.
+    return createCredentials(identity.keyPair, [...bundles.values()].join("\n"), this.#guard);
   }
 
   async #useCredentials(): Promise<void> {
@@ -308,4 +320,8 @@ export class Proxy {
   #facts(): ProxyFacts {
     return { ...this.#options.facts(), runtimeName: this.#options.runtimeName };
   }
+}
+
+function formatBundles({ bundles }: PeerRules): string {
+  return [...bundles].flat().join(" ");
 }

@@ -1,3 +1,4 @@
+import type { PeerRules } from "../xds/peer-rules-secret.ts";
 import type { CompiledPattern } from "../lib/pattern.ts";
 import type { ServerCertificate } from "../transport/tls-server-session.ts";
 import type { ClusterPolicy } from "./policy/cluster-policy.ts";
@@ -19,6 +20,8 @@ export interface Snapshot {
   readonly certificates?: ReadonlyMap<string, ServerCertificate>;
   /** PEM roots from SDS; null until delivered (the bootstrap's roots apply). */
   readonly trustBundlePem: string | null;
+  /** Whom to refuse, and the roots of other trust domains. */
+  readonly peerRules: PeerRules;
 }
 
 export interface ListenerConfig {

@@ -11,6 +11,8 @@ import type { TcpRoute } from "./tcp-route.ts";
 import type { TrafficPolicy } from "./traffic-policy.ts";
 import type { TrafficSplit } from "./traffic-split.ts";
 import type { TrafficTarget } from "./traffic-target.ts";
+import type { Revocation } from "./revocation.ts";
+import type { TrustBundle } from "./trust-bundle.ts";
 import type { User } from "./user.ts";
 
 /** Every kind weft knows; tell them apart by `kind`. */
@@ -28,4 +30,6 @@ export type KnownResource =
   | TrafficPolicy
   | TrafficSplit
   | TrafficTarget
+  | Revocation
+  | TrustBundle
   | User;

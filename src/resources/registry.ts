@@ -14,6 +14,8 @@ import { tcpRouteSchema } from "./tcp-route.ts";
 import { trafficPolicySchema } from "./traffic-policy.ts";
 import { trafficSplitSchema } from "./traffic-split.ts";
 import { trafficTargetSchema } from "./traffic-target.ts";
+import { revocationSchema } from "./revocation.ts";
+import { trustBundleSchema } from "./trust-bundle.ts";
 import { userSchema } from "./user.ts";
 
 /** One kind of resource: its names in YAML, in REST paths and on the command line, and what it must look like. */
@@ -204,6 +206,30 @@ export const KINDS: readonly KindDefinition[] = [
     namespaced: false,
     hasStatus: false,
     schema: userSchema,
+  },
+  {
+    group: "weft.dev",
+    version: "v1alpha1",
+    kind: "Revocation",
+    plural: "revocations",
+    singular: "revocation",
+    shortNames: [],
+    categories: ["weft"],
+    namespaced: false,
+    hasStatus: false,
+    schema: revocationSchema,
+  },
+  {
+    group: "weft.dev",
+    version: "v1alpha1",
+    kind: "TrustBundle",
+    plural: "trustbundles",
+    singular: "trustbundle",
+    shortNames: [],
+    categories: ["weft"],
+    namespaced: false,
+    hasStatus: false,
+    schema: trustBundleSchema,
   },
 ];
 

@@ -16,9 +16,11 @@ export const IDENTITY_SECRET = "identity";
 /** The mesh's roots: delivered by SDS, so that they can change without a restart. */
 export const TRUST_BUNDLE_SECRET = "trust-bundle";
 
+/** Who is revoked, and the roots of other trust domains: a secret of weft's own form beside the mesh's roots. */
+export const PEER_RULES_SECRET = "peer-rules";
+
 /** A server certificate that a gateway makes itself, for names that no other is for: never delivered. */
 export const OWN_CERTIFICATE_SECRET = "own-certificate";
-
 
 /**
  * Endpoints that no cluster refers to: where the mesh's control planes are, host names included. There when there may be

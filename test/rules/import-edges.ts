@@ -53,6 +53,12 @@ export const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 export const ALLOWED_FILES: Readonly<Record<string, readonly string[]>> = {
   // Times that users write.
   "src/resources/traffic-policy-requests.ts": ["src/time/wall-time.ts"],
+  "src/resources/revocation.ts": [
+    "src/identity/revocation-list.ts",
+    "src/identity/spiffe-id.ts",
+    "src/time/wall-time.ts",
+  ],
+  "src/resources/trust-bundle.ts": ["src/identity/spiffe-id.ts"],
   "src/resources/user.ts": ["src/time/wall-time.ts"],
   // The failure table is data; `weft check` explains its codes.
   "src/cli/check/traffic-checks.ts": ["src/proxy/failures.ts"],

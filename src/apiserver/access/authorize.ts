@@ -42,6 +42,9 @@ export const OWN_RESOURCES: ReadonlyMap<string, boolean> = new Map([
   ["replicas", false],
 ]);
 
+/** They cut off or let in whole meshes. */
+const PEER_RULES: readonly string[] = ["revocations", "trustbundles"];
+
 const ALLOWED: Decision = { allowed: true, reason: "" };
 
 /**
@@ -63,6 +66,9 @@ export function authorize(principal: Principal, request: AccessRequest): Decisio
   const reads = READ_VERBS.includes(request.verb);
   if (!reads && role === "viewer") return refuse("the role viewer only reads");
   if (!reads && is(request, "weft.dev", "meshes")) return refuse("only admins may change the Mesh");
+  if (!reads && PEER_RULES.some((resource) => is(request, "weft.dev", resource))) {
+    return refuse("only admins may say whom the mesh trusts");
+  }
   if (namespaces === null) return ALLOWED;
   if (request.namespace === "") return inNoNamespace(request, namespaces);
   if (namespaces.includes(request.namespace)) return ALLOWED;

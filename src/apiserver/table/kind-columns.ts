@@ -15,6 +15,8 @@ import { readFaultEnd } from "../../resources/traffic-policy-requests.ts";
 import { SECTIONS } from "../../resources/traffic-policy-spec.ts";
 import type { TrafficSplit } from "../../resources/traffic-split.ts";
 import type { IdentitySubject, TrafficTarget } from "../../resources/traffic-target.ts";
+import type { Revocation } from "../../resources/revocation.ts";
+import type { TrustBundle } from "../../resources/trust-bundle.ts";
 import type { User, UserCredential } from "../../resources/user.ts";
 import { parseWallTime } from "../../time/wall-time.ts";
 
@@ -176,6 +178,15 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly KindColumn[]>> = 
     column<Mesh>("Egress", "What happens to requests for hosts outside the mesh.", (mesh) => mesh.spec.egress),
     column<Mesh>("Certificates", "How long a workload's certificate lives.", (mesh) => mesh.spec.certificateLifetime),
   ],
+  Revocation: [
+    column<Revocation>(
+      "Subject",
+      "Who is cut off.",
+      ({ spec }) => spec.workload ?? spec.spiffeId ?? spec.serialNumber ?? "-",
+    ),
+    column<Revocation>("Reason", "Why.", ({ spec }) => spec.reason ?? "-"),
+  ],
+  TrustBundle: [column<TrustBundle>("Trust domain", "Whose roots they are.", ({ spec }) => spec.trustDomain)],
   User: [
     column<User>("Role", "admin, editor or viewer.", ({ spec }) => spec.role),
     column<User>("Namespaces", "Where the role holds.", ({ spec }) =>

@@ -43,6 +43,8 @@ export interface AdsService {
   proxies(): readonly ProxyStatus[];
   /** What the proxy "<namespace>/<workload>" acknowledged, as JSON by type and name; null when it is not known. */
   proxyConfig(id: string): unknown;
+  /** Ends the streams of peers who would not be let in now. */
+  recheckPeers(): void;
   /** Ends every stream with UNAVAILABLE, so that proxies connect elsewhere or again. */
   close(): void;
 }
@@ -93,6 +95,7 @@ export function createAdsService(options: AdsServiceOptions): AdsService {
     },
     proxies: () => server.registry.statuses(),
     proxyConfig: (id) => server.registry.config(id),
+    recheckPeers: () => server.recheckPeers(),
     close: () => server.close(),
   };
 }
@@ -103,7 +106,7 @@ class AdsServer {
   readonly #references = new ResourceReferences();
   readonly #pool = createSubscriptionPool();
   readonly #turns: Turns;
-  readonly #streams = new Set<AdsStream>();
+  readonly #streams = new Map<AdsStream, AuthenticatedCall>();
   readonly #streamsById = new Map<string, AdsStream>();
   #accepted = 0;
   /** Streams whose view may have changed, in the order in which they will be served. */
@@ -149,8 +152,15 @@ class AdsServer {
     this.#isClosed = true;
     this.#stopWatching();
     this.#pushTimer?.clear();
-    for (const stream of this.#streams) {
+    for (const stream of this.#streams.keys()) {
       stream.close({ code: GRPC_UNAVAILABLE, message: "The control plane is stopping" });
+    }
+  }
+
+  recheckPeers(): void {
+    for (const [stream, call] of this.#streams) {
+      if ((this.#options.authenticate ?? authenticatePeer)(call) !== null) continue;
+      stream.close({ code: GRPC_UNAUTHENTICATED, message: "The certificate is no longer accepted" });
     }
   }
 
@@ -181,7 +191,7 @@ class AdsServer {
       },
       onClose: () => this.#onStreamClose(stream),
     });
-    this.#streams.add(stream);
+    this.#streams.set(stream, call);
   }
 
   /** A proxy has one stream: an older one is what a broken connection left behind, or a second process with its name. */
@@ -204,7 +214,7 @@ class AdsServer {
   }
 
   #onSourceChange(concerns: ChangeScope): void {
-    for (const stream of this.#streams) {
+    for (const stream of this.#streams.keys()) {
       const session = stream.session();
       // A stream without one reads its view when it says who it is.
       if (session === null || !concerns(session.node)) continue;

@@ -1,5 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { ServerUnaryCall } from "@grpc/grpc-js";
+import { readCertificateSubject } from "../../identity/peer-judge.ts";
+import type { RevocationList } from "../../identity/revocation-list.ts";
 import { parseWorkloadId } from "../../identity/spiffe-id.ts";
 import { parseSpiffeSan } from "../../identity/spiffe-san.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -20,6 +22,8 @@ export interface PeerVerifierOptions {
   readonly trustDomain: string;
   /** The roots as they are now; read at every call. */
   readonly roots: () => readonly X509Certificate[];
+  /** Who is nobody from now on; read at every call. Default: none. */
+  readonly revocations?: () => RevocationList;
   readonly clock: Clock;
 }
 
@@ -63,6 +67,8 @@ export class PeerVerifier {
     if (spiffeId === null || id === null || id.trustDomain !== this.#options.trustDomain) return null;
     const workload = parseCommonName(certificate.subject);
     if (workload === null) return null;
+    const subject = readCertificateSubject(certificate, spiffeId, id.trustDomain);
+    if (this.#options.revocations?.().has(subject) === true) return null;
     return { spiffeId, namespace: id.namespace, serviceAccount: id.serviceAccount, workload, notAfterMs };
   }
 

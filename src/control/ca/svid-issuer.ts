@@ -3,6 +3,8 @@ import { WeftError } from "../../lib/weft-error.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
 import { readProvenKey } from "./certificate-request.ts";
 import type { GrantedCredential, JoinBinding, JoinCredentials } from "./join-credentials.ts";
+import { formatWorkloadId } from "../../identity/spiffe-id.ts";
+import type { RevocationList } from "../../identity/revocation-list.ts";
 import type { PeerIdentity } from "./peer-verifier.ts";
 
 export interface SvidIssuerOptions {
@@ -10,6 +12,8 @@ export interface SvidIssuerOptions {
   readonly credentials: JoinCredentials;
   /** Of the SVIDs issued next; read at every request, so that the setting is followed live. */
   readonly lifetimeMs: () => number;
+  /** Who gets no certificate; read at every request. Default: none. */
+  readonly revocations?: () => RevocationList;
   /** Told of every certificate. */
   readonly expiries: CertificateExpiries;
 }
@@ -76,8 +80,8 @@ export class SvidIssuer {
     const { authority, credentials } = this.#options;
     const { joinCredential, peer, workload } = request;
     if (joinCredential === null) assertSameWorkload(peer, workload);
-    // First the cheap question, so that strangers cannot make us check signatures.
-    else await credentials.check(joinCredential, workload);
+    // First the cheap questions, so that strangers cannot make us check signatures.
+    else this.#assertNotRevoked(await credentials.check(joinCredential, workload));
     const publicKeyDer = await readProvenKey(request.requestDer);
     const who =
       joinCredential === null ? assertSameWorkload(peer, workload) : await credentials.redeem(joinCredential, workload);
@@ -90,6 +94,18 @@ export class SvidIssuer {
     });
     this.#options.expiries.note(who.namespace, workload, issued.notAfterMs);
     return { ...issued, trustBundlePem: authority.trustBundlePem, renewal: joinCredential === null };
+  }
+
+  /** Whoever renews was asked for by its certificate already. */
+  #assertNotRevoked({ namespace, serviceAccount, workload }: JoinBinding): void {
+    const spiffeId = formatWorkloadId({ trustDomain: this.#options.authority.trustDomain, namespace, serviceAccount });
+    const subject = { spiffeId, workload: `${namespace}/${workload}`, serialNumber: "" };
+    if (this.#options.revocations?.().has(subject) !== true) return;
+    throw new WeftError(
+      "WEFT_CA_REVOKED",
+      `Cannot admit workload "${workload}": found it or its identity ${spiffeId} revoked; expected one that is not`,
+      { hint: "`kubectl get revocations` shows why; `weft identity unrevoke` takes it back" },
+    );
   }
 }
 

@@ -84,6 +84,8 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
         break;
       // Of the API alone.
       case "Namespace":
+      case "Revocation":
+      case "TrustBundle":
       case "User":
       case undefined:
         break;

@@ -241,6 +241,7 @@ export function toSnapshot(routes: readonly Route[], generation: number = 1): Sn
     routes: new Map([[table.name, table]]),
     clusters: new Map(),
     trustBundlePem: null,
+    peerRules: { bundles: new Map(), revoked: [] },
   };
 }
 

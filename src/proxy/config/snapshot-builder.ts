@@ -1,3 +1,5 @@
+import { parseCertificates } from "../../identity/peer-judge.ts";
+import { decodePeerRules, NO_PEER_RULES, type PeerRules } from "../../xds/peer-rules-secret.ts";
 import { envoy } from "#gen/protos.js";
 import type { ClusterConfig, EndpointConfig, ListenerConfig, RouteTable, Snapshot } from "../snapshot.ts";
 import { createServerCertificate, type ServerCertificate } from "../../transport/tls-server-session.ts";
@@ -8,6 +10,7 @@ import {
   LISTENER_TYPE,
   ROUTE_TYPE,
   SECRET_TYPE,
+  PEER_RULES_SECRET,
   SERVER_CERTIFICATE_PREFIX,
   TRUST_BUNDLE_SECRET,
 } from "../../xds/names.ts";
@@ -36,6 +39,7 @@ export class SnapshotBuilder {
   /** Server certificates that came and are not fit: nobody waits for them. */
   readonly #unfit: Set<string> = new Set();
   #trustBundlePem: string | null = null;
+  #peerRules: PeerRules = NO_PEER_RULES;
   #generation: number = 0;
 
   /** `self` is "<namespace>/<service account>". */
@@ -125,6 +129,7 @@ export class SnapshotBuilder {
       clusters,
       certificates: new Map(this.#certificates),
       trustBundlePem: this.#trustBundlePem,
+      peerRules: this.#peerRules,
     };
   }
 
@@ -163,6 +168,13 @@ export class SnapshotBuilder {
     if (name.startsWith(SERVER_CERTIFICATE_PREFIX)) {
       this.#certificates.set(name, decodeServerCertificate(secret));
       this.#unfit.delete(name);
+      return;
+    }
+    if (name === PEER_RULES_SECRET) {
+      const rules = decodePeerRules(secret);
+      if (rules === null) throw new ConfigRefusal("generic_secret", "no peer rules", "rules of this version of weft");
+      for (const pem of rules.bundles.values()) parseCertificates(pem);
+      this.#peerRules = rules;
       return;
     }
     if (name !== TRUST_BUNDLE_SECRET) throw new ConfigRefusal("name", `"${name}"`, `"${TRUST_BUNDLE_SECRET}"`);

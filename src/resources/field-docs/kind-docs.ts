@@ -5,6 +5,7 @@ import { INGRESS_CLASS_DOCS, INGRESS_DOCS, SECRET_DOCS } from "./ingress-docs.ts
 import { MESH_DOCS } from "./mesh-docs.ts";
 import { HTTP_ROUTE_GROUP_DOCS, TCP_ROUTE_DOCS, TRAFFIC_SPLIT_DOCS, TRAFFIC_TARGET_DOCS } from "./smi-docs.ts";
 import { TRAFFIC_POLICY_DOCS } from "./traffic-policy-docs.ts";
+import { REVOCATION_DOCS, TRUST_BUNDLE_DOCS } from "./identity-docs.ts";
 import { USER_DOCS } from "./user-docs.ts";
 
 const BY_KIND: { readonly [K in KnownResource["kind"]]: KindDocs<Extract<KnownResource, { readonly kind: K }>> } = {
@@ -21,6 +22,8 @@ const BY_KIND: { readonly [K in KnownResource["kind"]]: KindDocs<Extract<KnownRe
   TrafficPolicy: TRAFFIC_POLICY_DOCS,
   TrafficSplit: TRAFFIC_SPLIT_DOCS,
   TrafficTarget: TRAFFIC_TARGET_DOCS,
+  Revocation: REVOCATION_DOCS,
+  TrustBundle: TRUST_BUNDLE_DOCS,
   User: USER_DOCS,
 };
 
