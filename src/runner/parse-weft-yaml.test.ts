@@ -223,6 +223,7 @@ services:
       bind: "127.0.0.1",
       service: "",
       servicePort: 0,
+      tls: null,
       passthrough: [{ host: "*.db.example.com", service: "db", servicePort: 5432 }],
     },
   ]);

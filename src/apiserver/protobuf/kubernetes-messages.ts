@@ -171,6 +171,32 @@ const preconditions = defineMessage(`
   1 uid string
   2 resourceVersion string`);
 
+const backendPort = defineMessage(`
+  1 name string
+  2 number int`);
+const backendService = defineMessage("1 name string\n2 port backendPort", { backendPort });
+const typedReference = defineMessage(`
+  1 apiGroup string
+  2 kind string
+  3 name string`);
+const ingressBackend = defineMessage("3 resource typedReference\n4 service backendService", {
+  typedReference,
+  backendService,
+});
+const ingressPath = defineMessage("1 path string\n2 backend ingressBackend\n3 pathType string", { ingressBackend });
+const ingressHttp = defineMessage("1 paths ingressPath[]", { ingressPath });
+const ingressRule = defineMessage("1 host string\n2 http ingressHttp", { ingressHttp });
+const ingressTls = defineMessage("1 hosts string[]\n2 secretName string");
+const ingressSpec = defineMessage(
+  `
+  1 defaultBackend ingressBackend
+  2 tls ingressTls[]
+  3 rules ingressRule[]
+  4 ingressClassName string`,
+  { ingressBackend, ingressTls, ingressRule },
+);
+const ingressStatus = defineMessage("1 loadBalancer loadBalancer", { loadBalancer });
+
 /** By "<apiVersion> <kind>"; DeleteOptions are of many versions and one form. */
 export const KUBERNETES_MESSAGES: ReadonlyMap<string, MessageType> = new Map([
   [
@@ -195,6 +221,10 @@ export const KUBERNETES_MESSAGES: ReadonlyMap<string, MessageType> = new Map([
       namespaceSpec,
       namespaceStatus,
     }),
+  ],
+  [
+    "networking.k8s.io/v1 Ingress",
+    defineMessage("1 metadata meta\n2 spec ingressSpec\n3 status ingressStatus", { meta, ingressSpec, ingressStatus }),
   ],
   [
     "discovery.k8s.io/v1 EndpointSlice",

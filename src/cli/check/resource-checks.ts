@@ -4,6 +4,7 @@ import type { TrafficPolicy } from "../../resources/traffic-policy.ts";
 import { describeReferences } from "../dangling-references.ts";
 import { formatFaultState } from "../describe-faults.ts";
 import { describePolicy } from "../describe-policy.ts";
+import { listCertificateFaults } from "./ingress-checks.ts";
 import { type CheckResult, toResult } from "./check-result.ts";
 
 const SECTION = "resources";
@@ -43,6 +44,11 @@ export function checkResources(
         .filter((resource) => resource.kind === "TrafficPolicy")
         .flatMap((resource) => listFaults(resource as TrafficPolicy, resources, wallMs)),
       hint: "Apply the policy without the fault, or delete it, once nobody needs it",
+    }),
+    toResult(SECTION, "every certificate of an ingress is valid and names its hosts", {
+      outcome: "warning",
+      found: listCertificateFaults(resources, wallMs),
+      hint: "Put another certificate into the Secret: new handshakes use it at once",
     }),
     toResult(SECTION, "every service may be called by somebody", {
       outcome: "warning",
