@@ -8,6 +8,8 @@ import { compileModel } from "./compile-model.ts";
 import { ModelCompiler } from "./model-compiler.ts";
 import { listReasons, sampleService } from "./sample-resources.ts";
 
+/** 2026-01-01. */
+const NEW_YEAR_MS = 1_767_225_600_000;
 const WEB = sampleService("web");
 
 function valid(value: object): Resource {
@@ -30,8 +32,8 @@ function rule(host: string, path: string, pathType = "Prefix", service = "web"):
 
 function secret(name: string, mixed = false): Resource {
   const random = createSeededRandom(1);
-  const one = createOwnCertificate(Date.UTC(2026, 0, 1), random);
-  const key = mixed ? createOwnCertificate(Date.UTC(2026, 0, 1), random).keyPem : one.keyPem;
+  const one = createOwnCertificate(NEW_YEAR_MS, random);
+  const key = mixed ? createOwnCertificate(NEW_YEAR_MS, random).keyPem : one.keyPem;
   const stringData = { "tls.crt": one.certificateChainPem, "tls.key": key };
   return valid({ apiVersion: "v1", kind: "Secret", type: "kubernetes.io/tls", metadata: { name }, stringData });
 }

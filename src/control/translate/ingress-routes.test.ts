@@ -11,6 +11,8 @@ import type { ProxyView } from "../config-source.ts";
 import { sampleService, sampleSplit } from "../model/sample-resources.ts";
 import { decodeFrom, sampleNode, sampleSource } from "./sample-node.ts";
 
+/** 2026-01-01. */
+const NEW_YEAR_MS = 1_767_225_600_000;
 const PLAIN: IngressPort = { address: "127.0.0.1", port: 8080, service: "", servicePort: 0 };
 const ENTRIES: readonly IngressPort[] = [PLAIN, { ...PLAIN, port: 8443, tls: true }];
 
@@ -40,7 +42,7 @@ function ingress(host: string, path: string, pathType: string, tls: readonly obj
 }
 
 function tlsSecret(): Resource {
-  const { keyPem, certificateChainPem } = createOwnCertificate(Date.UTC(2026, 0, 1), systemRandom);
+  const { keyPem, certificateChainPem } = createOwnCertificate(NEW_YEAR_MS, systemRandom);
   const stringData = { "tls.crt": certificateChainPem, "tls.key": keyPem };
   return valid({ apiVersion: "v1", kind: "Secret", type: "kubernetes.io/tls", metadata: { name: "cert" }, stringData });
 }
