@@ -7,7 +7,7 @@
 //   lts          the same on the newest LTS of Node (from its npm package, kept in .build/)
 //   bun          what a proxy is made of, on Bun
 //   rules        test/rules: what the sources and docs must hold to
-//   integration  test/integration: real processes on loopback
+//   integration  test/integration: real processes on loopback; test/kubectl: kubectl against a mesh
 //   system       test/system: network namespaces, root
 //   soak         test/soak: five minutes of mixed load, then nothing may be left
 //
