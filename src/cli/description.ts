@@ -2,6 +2,7 @@ import { explainPolicies, type PolicyInForce } from "../control/model/explain-po
 import type { Condition, MeshModel, ServiceModel } from "../control/model/mesh-model.ts";
 import type { StatRow } from "../control/views.ts";
 import type { Resource } from "../resources/resource.ts";
+import type { Secret } from "../resources/secret.ts";
 import type { TrafficPolicy } from "../resources/traffic-policy.ts";
 import type { TrafficTarget } from "../resources/traffic-target.ts";
 import type { CliContext } from "./context.ts";
@@ -66,12 +67,23 @@ export function createDescription(resource: Resource, facts: DescriptionFacts): 
     )
     .map((reference) => reference.problem);
   return {
-    resource,
+    resource: kind === "Secret" ? hideValues(resource as Secret) : resource,
     service: kind === "Service" ? describeService(resource, facts) : null,
     policy: kind === "TrafficPolicy" ? describePolicy(resource as TrafficPolicy, facts.resources, facts.wallMs) : null,
     conditions,
     unknownNames,
   };
+}
+
+const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
+
+/** Whoever wants to see a Secret's values asks for them: `weft get secret NAME -o yaml`. */
+function hideValues(secret: Secret): Resource {
+  const sizes = Object.entries(secret.data).map(([key, value]) => [key, `${Buffer.byteLength(value, "base64")} bytes`]);
+  // What kubectl last applied, and says so in an annotation, has the values as well.
+  const { [LAST_APPLIED]: _applied, ...annotations } = secret.metadata.annotations ?? {};
+  const metadata = { ...secret.metadata, annotations };
+  return { ...secret, metadata, data: Object.fromEntries(sizes) as Record<string, string> };
 }
 
 function describeService(resource: Resource, facts: DescriptionFacts): ServiceDescription {
