@@ -115,7 +115,7 @@ function runRules() {
 }
 
 function runIntegration() {
-  const all = findTests("test/integration");
+  const all = [...findTests("test/integration"), ...findTests("test/kubectl")];
   const files = isWhole ? all : all.filter((file) => QUICK_INTEGRATION.includes(path.basename(file, ".test.js")));
   if (files.length < all.length)
     leftOut.push(`${all.length - files.length} of ${all.length} files of integration tests`);
