@@ -41,6 +41,8 @@ export interface ProxyBootstrap {
   readonly drainMs: number;
   /** Processes that carry traffic; left out or 1: the proxy's own process does. "auto": as many as make sense here. */
   readonly workers?: number | "auto";
+  /** Unix socket for SPIFFE's Workload API, for the app beside it; left out: none. */
+  readonly workloadSocket?: string;
   /** Where it runs, e.g. "eu-central-1a"; left out: unknown. Instances of the same zone are preferred. */
   readonly zone?: string;
 }

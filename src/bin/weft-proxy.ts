@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { formatWorkloadId } from "../identity/spiffe-id.ts";
 import { createIdentityClient } from "../identity/identity-client.ts";
 import type { Identity } from "../identity/identity-file.ts";
+import type { WorkloadApi, WorkloadContext } from "../identity/workload-api/workload-api.ts";
 import { SvidManager } from "../identity/svid-manager.ts";
 import { JsonLog, type Log } from "../lib/log.ts";
 import { WeftError } from "../lib/weft-error.ts";
@@ -118,8 +119,19 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
   // The join went over a connection without a certificate; what follows needs one that proves who we are.
   svid.channel.refresh();
   const bound = await proxy.listen(toCredentials(identity));
+  const workloadContext = (): WorkloadContext => {
+    const current = svid.manager.current() ?? identity;
+    const snapshot = proxy.runtime.snapshot;
+    const own = snapshot?.trustBundlePem ?? current.trustBundlePem;
+    return {
+      identity: current,
+      bundles: new Map([...(snapshot?.peerRules.bundles ?? []), [bootstrap.trustDomain, own]]),
+    };
+  };
+  const workloadApi = await openWorkloadApi(bootstrap, workloadContext(), log);
   svid.manager.onChange((identity) => {
     svid.channel.refresh();
+    workloadApi?.update(workloadContext());
     void proxy.setIdentity(toCredentials(identity));
   });
   writeStatus({ event: "listening", ...bound });
@@ -139,6 +151,7 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
     apply: (typeUrl, upserts, removed) => {
       const rejections = proxy.apply(typeUrl, upserts, removed);
       if (typeUrl === ENDPOINT_TYPE) svid.channel.learn(readControlPlanes(upserts));
+      if (typeUrl === SECRET_TYPE) workloadApi?.update(workloadContext());
       carried.pool?.apply(typeUrl, withoutRejected(upserts, rejections), removed);
       save();
       return rejections;
@@ -162,8 +175,23 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
   stopOnSignals(async () => {
     await proxy.drain(bootstrap.drainMs);
     telemetry.close();
+    workloadApi?.close();
     await proxy.close();
     process.exit(0);
+  });
+}
+
+/** The app beside the proxy may do without; calls go on. */
+async function openWorkloadApi(
+  { workloadSocket }: ProxyBootstrap,
+  context: WorkloadContext,
+  log: Log,
+): Promise<WorkloadApi | null> {
+  if (workloadSocket === undefined) return null;
+  const { serveWorkloadApi } = await import("../identity/workload-api/workload-api.ts");
+  return serveWorkloadApi(workloadSocket, context).catch((error: unknown) => {
+    log.error("cannot serve the Workload API", { error });
+    return null;
   });
 }
 

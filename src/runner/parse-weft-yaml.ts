@@ -148,6 +148,7 @@ function toService(name: string, written: WrittenService, context: ServiceContex
     port: written.port ?? defaultPort(written, versions),
     protocol: written.protocol,
     workers: written.workers ?? 1,
+    ...(written.workloadApi === true ? { workloadApi: true } : {}),
     allow: written.allow ?? null,
     versions,
   };

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { mkdirSync } from "node:fs";
 import type { JoinGrant, JoinRequest } from "../control/views.ts";
 import { DEFAULT_NAMESPACE } from "../resources/object-meta-schema.ts";
@@ -33,6 +34,8 @@ export interface SidecarOptions {
   readonly drainMs: number;
   /** Processes that carry its traffic; default 1. */
   readonly workers?: number | "auto";
+  /** It serves the Workload API at `formatWorkloadSocket`; default false. */
+  readonly workloadApi?: boolean;
   /** Where it runs; default "" (unknown). */
   readonly zone?: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -180,6 +183,7 @@ export class Sidecar {
       logLevel: "info",
       drainMs,
       ...(workers === undefined ? {} : { workers }),
+      ...(this.#options.workloadApi === true ? { workloadSocket: formatWorkloadSocket(stateDir) } : {}),
       ...(zone === "" ? {} : { zone }),
     };
   }
@@ -234,4 +238,9 @@ export class Sidecar {
     this.#isReady = ready;
     this.#options.onReadyChange(ready);
   }
+}
+
+/** Where the app beside a proxy finds the Workload API: in the proxy's own folder, which is its owner's alone. */
+export function formatWorkloadSocket(stateDir: string): string {
+  return join(stateDir, "workload.sock");
 }

@@ -46,6 +46,7 @@ export interface WrittenService extends WrittenInstances {
   readonly port?: number;
   readonly protocol: AppProtocol;
   readonly workers?: number | "auto";
+  readonly workloadApi?: boolean;
   readonly allow?: readonly string[];
 }
 
@@ -140,6 +141,7 @@ const service: z.ZodType<WrittenService> = strictObject<WrittenService>({
   port: portNumber.exactOptional(),
   protocol: z.enum(APP_PROTOCOLS, "http, http2, grpc, tcp or detect").default("http"),
   workers: workers.exactOptional(),
+  workloadApi: z.boolean("true or false").exactOptional(),
   allow: z.array(dnsLabel, "a list of services that may call this one").exactOptional(),
 });
 

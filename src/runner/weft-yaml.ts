@@ -66,6 +66,8 @@ export interface ServiceEntry {
   readonly protocol: AppProtocol;
   /** Processes that carry the traffic of each of its sidecars; default 1. */
   readonly workers: number | "auto";
+  /** Each instance gets SPIFFE's Workload API on a unix socket; left out: it does not. */
+  readonly workloadApi?: boolean;
   /** Services that may call this one; null = weft.yaml says nothing about it. */
   readonly allow: readonly string[] | null;
   /** At least one. */

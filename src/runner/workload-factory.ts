@@ -12,7 +12,7 @@ import type { LoadedWeftYaml } from "./load-weft-yaml.ts";
 import { formatNamesPath, seedNames } from "./mesh-names.ts";
 import type { ConnectOnce } from "./port-probe.ts";
 import { createRemoteAddress } from "./remote-address.ts";
-import { type RuntimeChoice, Sidecar, type SidecarOptions } from "./sidecar.ts";
+import { formatWorkloadSocket, type RuntimeChoice, Sidecar, type SidecarOptions } from "./sidecar.ts";
 import {
   formatVersionService,
   formatWorkload,
@@ -89,6 +89,7 @@ export class WorkloadFactory {
           app: { address, port, protocol: service.protocol },
           ingress: [],
           workers: service.workers,
+          ...(service.workloadApi === true ? { workloadApi: true } : {}),
           zone: version.zone,
           ...events,
         }),
@@ -112,7 +113,13 @@ export class WorkloadFactory {
       createEnvironment: () =>
         this.#createAppEnvironment(
           workload,
-          { ...source.env, PORT: String(port), WEFT_SERVICE: service.name, WEFT_VERSION: version.name },
+          {
+            ...(service.workloadApi === true ? this.#workloadApiEnvironment(workload) : {}),
+            ...source.env,
+            PORT: String(port),
+            WEFT_SERVICE: service.name,
+            WEFT_VERSION: version.name,
+          },
           events,
         ),
       onLine: (line) => onAppLine(workload, line),
@@ -125,6 +132,12 @@ export class WorkloadFactory {
     if (outbound === undefined || outbound === null) return environment;
     const namesFile = formatNamesPath(formatProxyStateDir(this.#settings.home.path, workload));
     return { ...environment, ...createCaptureEnvironment(environment, { outbound, namesFile }) };
+  }
+
+  /** SPIFFE Workload Endpoint, 4: where every client library looks. */
+  #workloadApiEnvironment(workload: string): Readonly<Record<string, string>> {
+    const path = formatWorkloadSocket(formatProxyStateDir(this.#settings.home.path, workload));
+    return { SPIFFE_ENDPOINT_SOCKET: `unix://${path}` };
   }
 
   /** One proxy for all listeners at the edge. */
@@ -156,7 +169,7 @@ export class WorkloadFactory {
     workload: string,
     own: Pick<
       ConstructorParameters<typeof Sidecar>[0],
-      "serviceAccount" | "app" | "ingress" | "workers" | "zone" | "onListening" | "onReadyChange"
+      "serviceAccount" | "app" | "ingress" | "workers" | "workloadApi" | "zone" | "onListening" | "onReadyChange"
     >,
   ): Sidecar {
     const { clock, hasAccessLog, home, loaded, runtimes, spawn } = this.#settings;
