@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, type X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import { tmpdir } from "node:os";
@@ -12,6 +12,7 @@ import { weft } from "#gen/protos.js";
 import { encodeCertificateRequest } from "../../identity/csr.ts";
 import { createIdentityClient } from "../../identity/identity-client.ts";
 import { checkIdentity } from "../../identity/identity-file.ts";
+import { NO_REVOCATIONS, RevocationList } from "../../identity/revocation-list.ts";
 import { silentLog } from "../../lib/log.ts";
 import { systemRandom } from "../../random/system-random.ts";
 import { createTestCa } from "../../testing/test-ca.ts";
@@ -38,6 +39,7 @@ const folder = mkdtempSync(join(tmpdir(), "weft-identity-"));
 const secrets = new FileSecrets({ folder, clock: systemClock });
 let authority: CertificateAuthority;
 let issuer: SvidIssuer;
+let revoked: RevocationList = NO_REVOCATIONS;
 let server: Server;
 let port: number;
 const clients: GrpcClient[] = [];
@@ -50,8 +52,11 @@ before(async () => {
     random: systemRandom,
   });
   const credentials = new JoinCredentials({ secrets, clock: systemClock, random: systemRandom });
-  issuer = new SvidIssuer({ authority, credentials, lifetimeMs: () => 3_600_000, expiries: new CertificateExpiries() });
-  const verifier = new PeerVerifier({ trustDomain: TRUST_DOMAIN, roots: () => [authority.root], clock: systemClock });
+  const revocations = (): RevocationList => revoked;
+  const expiries = new CertificateExpiries();
+  issuer = new SvidIssuer({ authority, credentials, lifetimeMs: () => 3_600_000, expiries, revocations });
+  const roots = (): readonly X509Certificate[] => [authority.root];
+  const verifier = new PeerVerifier({ trustDomain: TRUST_DOMAIN, roots, revocations, clock: systemClock });
   server = new Server();
   addIdentityService(server, { issuer, verifier, log: silentLog });
   const own = await issueFor({ namespace: "weft", serviceAccount: "control-plane", workload: "control-plane" });
@@ -312,3 +317,23 @@ function signOver(socket: TLSSocket): Promise<string> {
     stream.end(encodeGrpcMessage(request));
   });
 }
+
+test("a revoked workload neither joins nor renews, and its join credential is not used up", async () => {
+  const current = await issueFor(BINDING);
+  const { credential } = await issuer.grant(BINDING);
+  const none = { spiffeId: null, workload: null, serialNumber: null };
+  try {
+    for (const subject of [
+      { ...none, workload: "default/reviews-v1-0" },
+      { ...none, spiffeId: SPIFFE_ID },
+    ]) {
+      revoked = new RevocationList([subject]);
+      await assert.rejects(requestCertificate(null, credential), /WEFT_CA_REVOKED/);
+      await assert.rejects(requestCertificate(current, null), /WEFT_CA_UNAUTHENTICATED/);
+    }
+  } finally {
+    revoked = NO_REVOCATIONS;
+  }
+  await requestCertificate(null, credential);
+  await requestCertificate(current, null);
+});
