@@ -1,4 +1,4 @@
-import type { X509Certificate } from "node:crypto";
+import type { KeyObject, X509Certificate } from "node:crypto";
 import { X509Certificate as Certificate } from "node:crypto";
 import { parseWallTime } from "../time/wall-time.ts";
 import {
@@ -218,7 +218,14 @@ function keepsPathLengths(path: readonly X509Certificate[], facts: readonly Cert
   });
 }
 
-function hasStrongKey({ publicKey }: X509Certificate): boolean {
+function hasStrongKey(certificate: X509Certificate): boolean {
+  let publicKey: KeyObject;
+  try {
+    ({ publicKey } = certificate);
+  } catch {
+    // BoringSSL does not know weak curves at all.
+    return false;
+  }
   const details = publicKey.asymmetricKeyDetails;
   switch (publicKey.asymmetricKeyType) {
     case "rsa":
