@@ -9,6 +9,8 @@ export interface ApiRoute {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Segments are literal or a `{parameter}`, e.g. `/api/v1/namespaces/{namespace}/{plural}`. */
   readonly path: string;
+  /** Of GET: HEAD is answered as well, without a body. Default false. */
+  readonly takesHead?: boolean;
   readonly access: RouteAccess;
   /** The forms in which its answers can be had; default: OBJECT_MEDIA. "any": it has one for all, or chooses itself. */
   readonly produces?: readonly Media[] | "any";
@@ -74,7 +76,7 @@ export function createRouter(routes: readonly ApiRoute[]): Router {
       for (const candidate of compiled) {
         const parameters = matchSegments(candidate.segments, segments);
         if (parameters === null) continue;
-        if (candidate.route.method === method) return { route: candidate.route, parameters };
+        if (takes(candidate.route, method)) return { route: candidate.route, parameters };
         allowed.add(candidate.route.method);
       }
       if (allowed.size === 0)
@@ -85,6 +87,10 @@ export function createRouter(routes: readonly ApiRoute[]): Router {
       );
     },
   };
+}
+
+function takes(route: ApiRoute, method: string): boolean {
+  return route.method === method || (method === "HEAD" && route.takesHead === true);
 }
 
 export function json(body: unknown, statusCode = 200): ApiAnswer {

@@ -155,11 +155,13 @@ describe("API server discovery", () => {
     assert.deepEqual(
       groups.map((group) => group.preferredVersion.groupVersion),
       [
+        "networking.k8s.io/v1",
         "discovery.k8s.io/v1",
         "specs.smi-spec.io/v1alpha4",
         "split.smi-spec.io/v1alpha4",
         "access.smi-spec.io/v1alpha3",
         "weft.dev/v1alpha1",
+        "metrics.smi-spec.io/v1alpha1",
       ],
     );
     const list = (await send("GET", "/apis/split.smi-spec.io/v1alpha4")).body;

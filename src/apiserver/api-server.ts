@@ -19,6 +19,7 @@ import { createDiscoveryRoutes } from "./discovery-routes.ts";
 import { createHealthRoutes } from "./health-routes.ts";
 import { LifeCycle } from "./life-cycle/life-cycle.ts";
 import { isLoopbackAddress } from "./loopback-address.ts";
+import { createMetricsRoutes } from "./metrics/metrics-routes.ts";
 import { createOpenApiRoutes } from "./openapi/openapi-routes.ts";
 import { createResourceRoutes } from "./resource-routes.ts";
 import { type Serving, serveRequest } from "./serve-request.ts";
@@ -109,6 +110,7 @@ function listRoutes(options: ApiServerOptions, watches: WatchLimiter, router: ()
     ...(options.issuer === undefined ? [] : createUserCertificateRoutes({ ...options, issuer: options.issuer })),
     ...createDiscoveryRoutes(options.weftVersion),
     ...createOpenApiRoutes(options.weftVersion),
+    ...createMetricsRoutes(options),
     ...createResourceRoutes({ ...options, watches }),
   ];
 }

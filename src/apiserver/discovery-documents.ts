@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { METRICS_GROUP, METRICS_KINDS, METRICS_VERBS, METRICS_VERSION } from "./metrics/metrics-kinds.ts";
 import { formatApiVersion, type KindDefinition, KINDS } from "../resources/registry.ts";
 
 /** What kinds there are and what can be done with them, in each of the forms that Kubernetes clients ask for. */
@@ -6,12 +7,13 @@ import { formatApiVersion, type KindDefinition, KINDS } from "../resources/regis
 const VERBS: readonly string[] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const STATUS_VERBS: readonly string[] = ["get", "patch", "update"];
 
-/** All groups but the core one, in the order of the registry. */
+/** All groups but the core one, in the order of the registry. That of metrics is last: of equal names clients take the first. */
 export function listGroups(): readonly string[] {
-  return [...new Set(KINDS.map((kind) => kind.group))].filter((group) => group !== "");
+  return [...[...new Set(KINDS.map((kind) => kind.group))].filter((group) => group !== ""), METRICS_GROUP];
 }
 
 export function listVersions(group: string): readonly string[] {
+  if (group === METRICS_GROUP) return [METRICS_VERSION];
   return [...new Set(KINDS.filter((kind) => kind.group === group).map((kind) => kind.version))];
 }
 
@@ -36,7 +38,7 @@ export function createResourceList(group: string, version: string): object {
     kind: "APIResourceList",
     apiVersion: "v1",
     groupVersion: formatApiVersion(group, version),
-    resources: listKinds(group, version).flatMap(toApiResources),
+    resources: group === METRICS_GROUP ? listMeasured() : listKinds(group, version).flatMap(toApiResources),
   };
 }
 
@@ -50,7 +52,7 @@ export function createAggregatedDiscovery(groups: readonly string[], version: st
       metadata: { name: group, creationTimestamp: null },
       versions: listVersions(group).map((name) => ({
         version: name,
-        resources: listKinds(group, name).map(toResourceDiscovery),
+        resources: group === METRICS_GROUP ? discoverMeasured() : listKinds(group, name).map(toResourceDiscovery),
         freshness: "Current",
       })),
     })),
@@ -59,6 +61,29 @@ export function createAggregatedDiscovery(groups: readonly string[], version: st
 
 function listKinds(group: string, version: string): readonly KindDefinition[] {
   return KINDS.filter((kind) => kind.group === group && kind.version === version);
+}
+
+/** What can be measured is no kind of its own: whatever it is of, the answer is TrafficMetrics. */
+function listMeasured(): readonly object[] {
+  return METRICS_KINDS.flatMap(({ plural, singular, namespaced }) => {
+    const rest = { namespaced, kind: "TrafficMetrics" };
+    return [
+      { name: plural, singularName: singular, ...rest, verbs: METRICS_VERBS },
+      { name: `${plural}/edges`, singularName: "", ...rest, verbs: ["get"] },
+    ];
+  });
+}
+
+function discoverMeasured(): readonly object[] {
+  const responseKind = { group: METRICS_GROUP, version: METRICS_VERSION, kind: "TrafficMetrics" };
+  return METRICS_KINDS.map(({ plural, singular, namespaced }) => ({
+    resource: plural,
+    responseKind,
+    scope: namespaced ? "Namespaced" : "Cluster",
+    singularResource: singular,
+    verbs: METRICS_VERBS,
+    subresources: [{ subresource: "edges", responseKind, verbs: ["get"] }],
+  }));
 }
 
 function toGroup(name: string): object {

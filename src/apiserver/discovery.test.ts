@@ -4,6 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { parse } from "yaml";
 import { KINDS } from "../resources/registry.ts";
+import { METRICS_API_VERSION, METRICS_KINDS } from "./metrics/metrics-kinds.ts";
 import { type Answer, type Call, sendToApi } from "./send-to-api.ts";
 import { startTestApi, type TestApi } from "./start-test-api.ts";
 
@@ -88,7 +89,11 @@ describe("API discovery", () => {
       ({ group, version, kind, plural, namespaced, hasStatus }) =>
         `${group}/${version} ${kind} ${plural} ${namespaced ? "Namespaced" : "Cluster"} ${hasStatus ? 1 : 0}`,
     );
-    assert.deepEqual(found.sort(), expected.sort());
+    const measured = METRICS_KINDS.map(
+      ({ plural, namespaced }) =>
+        `${METRICS_API_VERSION} TrafficMetrics ${plural} ${namespaced ? "Namespaced" : "Cluster"} 1`,
+    );
+    assert.deepEqual(found.sort(), [...expected, ...measured].sort());
   });
 
   test("in one answer has the older version for who knows no other, and plain lists for who knows none", async () => {

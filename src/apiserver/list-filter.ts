@@ -1,4 +1,3 @@
-import type { KindDefinition } from "../resources/registry.ts";
 import type { Resource } from "../resources/resource.ts";
 import { type LabelSelector, parseLabelSelector } from "./label-selector.ts";
 import { StatusError } from "./status.ts";
@@ -39,7 +38,7 @@ const FIELDS_BY_KIND: ReadonlyMap<string, ReadonlyMap<string, FieldValue>> = new
 ]);
 
 /** Throws StatusError BadRequest. */
-export function parseListFilter(query: URLSearchParams, definition: Pick<KindDefinition, "kind">): ListFilter {
+export function parseListFilter(query: URLSearchParams, definition: { readonly kind: string }): ListFilter {
   const labelText = query.get("labelSelector") ?? "";
   const labels = parseLabels(labelText);
   const fields = parseFields(query.get("fieldSelector") ?? "", definition.kind);

@@ -102,6 +102,8 @@ function createTestViews(clock: Clock): TestViews {
       views.windowMs = windowMs;
       return views.statRows;
     },
+    // Without traffic; control/traffic-metrics-api.test.ts has some.
+    trafficFigures: (windowMs) => ({ spanMs: windowMs, received: () => [], flows: () => [] }),
     grantJoin(request) {
       views.joins.push(request);
       return Promise.resolve(createGrant(request, clock));

@@ -1,11 +1,12 @@
-import type { ControlPlaneViews, JoinRequest, StatRow } from "../control/views.ts";
+import { type ControlPlaneViews, type JoinRequest, type StatRow, TRAFFIC_KEPT_MS } from "../control/views.ts";
 import { maySee, type Principal } from "./access/principal.ts";
 import { type ApiAnswer, type ApiCall, type ApiRoute, json } from "./api-route.ts";
 import { StatusError } from "./status.ts";
 
 const DEFAULT_WINDOW_MS = 60_000;
 const MIN_WINDOW_MS = 1_000;
-const MAX_WINDOW_MS = 24 * 3_600_000;
+/** Of what is not counted by the second. */
+const MAX_SEEN_MS = 24 * 3_600_000;
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Service accounts, and workloads, may have dots. */
 const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
@@ -42,13 +43,15 @@ export function createWeftRoutes(views: ControlPlaneViews): readonly ApiRoute[] 
       method: "GET",
       path: "/weft/v1/stat",
       access: { verb: "list", resource: "traffic", namespaceIn: "filtered" },
-      answer: async (call) => json({ items: visibleTo(call.principal, await views.stat(readWindowMs(call))) }),
+      answer: async (call) =>
+        json({ items: visibleTo(call.principal, await views.stat(readWindowMs(call, TRAFFIC_KEPT_MS))) }),
     },
     {
       method: "GET",
       path: "/weft/v1/would-deny",
       access: { verb: "list", resource: "traffic", namespaceIn: "filtered" },
-      answer: async (call) => json({ items: visibleTo(call.principal, await views.wouldDeny(readWindowMs(call))) }),
+      answer: async (call) =>
+        json({ items: visibleTo(call.principal, await views.wouldDeny(readWindowMs(call, MAX_SEEN_MS))) }),
     },
     {
       method: "POST",
@@ -92,14 +95,14 @@ async function proxyConfig(views: ControlPlaneViews, call: ApiCall): Promise<Api
   );
 }
 
-function readWindowMs(call: ApiCall): number {
+function readWindowMs(call: ApiCall, maxMs: number): number {
   const text = call.query.get("windowMs");
   if (text === null) return DEFAULT_WINDOW_MS;
   const windowMs = Number(text);
-  if (/^\d+$/.test(text) && windowMs >= MIN_WINDOW_MS && windowMs <= MAX_WINDOW_MS) return windowMs;
+  if (/^\d+$/.test(text) && windowMs >= MIN_WINDOW_MS && windowMs <= maxMs) return windowMs;
   throw new StatusError(
     "BadRequest",
-    `Cannot read windowMs: found "${text}"; expected a whole number of ${MIN_WINDOW_MS} to ${MAX_WINDOW_MS}`,
+    `Cannot read windowMs: found "${text}"; expected a whole number of ${MIN_WINDOW_MS} to ${maxMs}, for so long it is kept`,
   );
 }
 

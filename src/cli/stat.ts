@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { ApiClient } from "../apiserver/api-client.ts";
-import type { StatRow } from "../control/views.ts";
+import { type StatRow, TRAFFIC_KEPT_MS } from "../control/views.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import type { CliContext } from "./context.ts";
 import { addOutputOption, type OutputFormat, writeLines, writeValue } from "./output/format.ts";
@@ -19,7 +19,6 @@ Examples:
 /** How often --watch asks: proxies report every few seconds. */
 const WATCH_INTERVAL_MS = 2_000;
 const MIN_WINDOW_MS = 1_000;
-const MAX_WINDOW_MS = 24 * 3_600_000;
 
 interface StatOptions {
   readonly window: string;
@@ -38,7 +37,7 @@ export function registerStatCommand(program: Command, context: CliContext): void
     .description(
       "Shows who called whom: success, rate, latency and failure codes. Each call is counted twice: by the caller's proxy (outbound) and by the proxy of the called (inbound).",
     )
-    .option("-w, --window <duration>", "over how long, 1s to 24h", "1m")
+    .option("-w, --window <duration>", "over how long, 1s to 10m", "1m")
     .option("--watch", "redraw every 2 s until Ctrl-C")
     .option("--from <name>", "only calls of this service account")
     .option("--to <name>", "only calls of this service")
@@ -50,10 +49,10 @@ export function registerStatCommand(program: Command, context: CliContext): void
 
 async function stat(context: CliContext, options: StatOptions): Promise<void> {
   const windowMs = parseDurationMs(options.window);
-  if (windowMs === null || windowMs < MIN_WINDOW_MS || windowMs > MAX_WINDOW_MS) {
+  if (windowMs === null || windowMs < MIN_WINDOW_MS || windowMs > TRAFFIC_KEPT_MS) {
     throw createUsageError(
-      `Cannot read --window: found "${options.window}"; expected a duration of 1s to 24h`,
-      "For example 10s, 5m or 1h30m",
+      `Cannot read --window: found "${options.window}"; expected a duration of 1s to 10m`,
+      "Traffic is kept for 10 minutes; what is older is in the metrics of the proxies",
     );
   }
   const client = await context.openApi();

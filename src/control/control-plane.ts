@@ -49,7 +49,7 @@ import { StaleWorkloads } from "./stale-workloads.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { acquireStateLock } from "./state-lock.ts";
 import { addTelemetryService } from "./telemetry/telemetry-service.ts";
-import { TrafficRing } from "./telemetry/traffic-ring.ts";
+import { openTrafficRings } from "./telemetry/traffic-rings.ts";
 import { WouldDenyLog } from "./telemetry/would-deny-log.ts";
 import { createConfigSource } from "./translate/create-config-source.ts";
 import type { ControlPlaneViews } from "./views.ts";
@@ -94,7 +94,6 @@ export interface ControlPlane {
 
 /** How long open gRPC calls may take to end when the control plane closes. */
 const CLOSE_GRACE_MS = 1_000;
-const PRUNE_MS = 5_000;
 
 /** A connection without calls ends, so that callers who never say who they are do not pile up. */
 const CONNECTION_IDLE_MS = 300_000;
@@ -165,10 +164,9 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     },
   });
   peerRules.onRules(() => ads.recheckPeers());
-  const ring = new TrafficRing({ onLimit: (message) => log.warn(`traffic figures: ${message}`) }, clock.nowMs());
+  const traffic = openTrafficRings({ clock, log });
+  closing.add(() => traffic.close());
   const wouldDeny = new WouldDenyLog();
-  const pruning = clock.every(PRUNE_MS, () => ring.prune(clock.nowMs()), undefined);
-  closing.add(() => pruning.clear());
 
   const lifetimeMs = (): number => follower.model().settings.certificateLifetimeMs;
   const credentials = new JoinCredentials({ secrets, clock, random });
@@ -179,12 +177,13 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     status: () => ({ hasJobs: jobs.held(), proxies: ads.proxies().filter((proxy) => proxy.connected).length }),
     proxies: () => ads.proxies().map((proxy) => ({ ...proxy, certificateNotAfterWallMs: expiries.find(proxy.id) })),
     proxyConfig: (id) => ads.proxyConfig(id),
-    traffic: (windowMs) => ring.sums(windowMs, clock.nowMs()),
+    traffic: (windowMs) => traffic.ring.sums(windowMs, clock.nowMs()),
+    instanceTraffic: (windowMs) => traffic.instances.sums(windowMs, clock.nowMs()),
     wouldDeny: (windowMs) => wouldDeny.list(windowMs, clock.nowMs()),
   };
   const server = new Server({ ...ADS_CHANNEL_OPTIONS, "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS });
   addIdentityService(server, { issuer, verifier, log });
-  addTelemetryService(server, { ring, wouldDeny, verifier, clock, log });
+  addTelemetryService(server, { ...traffic, wouldDeny, verifier, clock, log });
   if (state.isShared) addReplicaService(server, { views: local, verifier, log });
   server.addService(ads.definition, ads.implementation);
   closing.add(() => closeServer(server, ads, clock));

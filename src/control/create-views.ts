@@ -25,6 +25,7 @@ export function createViews(options: ViewsOptions): ControlPlaneViews {
     proxies: () => views.proxies(),
     proxyConfig: (id) => views.proxyConfig(id),
     stat: (windowMs) => views.stat(windowMs),
+    trafficFigures: (windowMs, by) => views.trafficFigures(windowMs, by),
     wouldDeny: (windowMs) => views.wouldDeny(windowMs),
     replicas: () => views.replicas(),
     async grantJoin({ namespace, workload, serviceAccount }) {

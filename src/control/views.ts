@@ -8,6 +8,8 @@ export interface ControlPlaneViews {
   proxyConfig(id: string): unknown;
   /** Traffic over the last `windowMs`, newest data at most a few seconds old. */
   stat(windowMs: number): Awaitable<readonly StatRow[]>;
+  /** The same traffic as sums for SMI TrafficMetrics. `by` "instance": told apart by instances, else by service accounts. */
+  trafficFigures(windowMs: number, by: "account" | "instance"): Awaitable<TrafficFigures>;
   /** What permissive access let pass in the last `windowMs` (at most a day) and strict access would have denied. */
   wouldDeny(windowMs: number): Awaitable<readonly WouldDenyRow[]>;
   /** The control planes of the mesh, by name; one with a store that only one can open. */
@@ -88,6 +90,44 @@ export interface StatRow {
   readonly responseBytes: number;
   /** By failure code name. */
   readonly failureCodes: Readonly<Record<string, number>>;
+}
+
+/** How far back traffic is kept. What has more figures than there is memory for is kept for less (`TrafficFigures.spanMs`). */
+export const TRAFFIC_KEPT_MS = 600_000;
+
+/** Traffic of one window, to be summed over what is asked for. */
+export interface TrafficFigures {
+  /** Over how long was counted: less than the window when counting began later, or the oldest had to go. */
+  readonly spanMs: number;
+  /** All that they received together, in the five metrics of SMI and their order; zeros when there was nothing. */
+  received(ends: TrafficEnds): readonly Metric[];
+  /** One per direction and other end, "to" before "from", then by name; calls among them give both. */
+  flows(ends: TrafficEnds): readonly TrafficFlow[];
+}
+
+export type TrafficEnds =
+  | { readonly by: "namespace"; readonly names: readonly string[] }
+  /** "<namespace>/<service>", and whose calls are theirs: "<namespace>/<service account>". */
+  | { readonly by: "service"; readonly names: readonly string[]; readonly accounts: readonly string[] }
+  /** "<namespace>/<workload>". */
+  | { readonly by: "instance"; readonly names: readonly string[] };
+
+export interface Metric {
+  readonly name: string;
+  /** Counts have none. */
+  readonly unit?: "ms";
+  /** A Kubernetes Quantity. */
+  readonly value: string;
+}
+
+export interface TrafficFlow {
+  /** "to": they called the other; "from": it called them. */
+  readonly direction: "to" | "from";
+  /** Which proxies counted it. */
+  readonly side: "client" | "server";
+  /** Of namespaces, a namespace. Else "to" a service and "from" a service account, "<namespace>/<name>". */
+  readonly other: string;
+  readonly metrics: readonly Metric[];
 }
 
 export interface WouldDenyRow {

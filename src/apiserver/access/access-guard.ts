@@ -78,8 +78,10 @@ export async function toAccessRequest(access: ResourceAccess, call: GuardedCall)
   const { group = "", plural = "", namespace = "", name = "", workload = "" } = call.parameters;
   const verb = access.verb === "list" && isTrue(call.query.get("watch")) ? "watch" : access.verb;
   const subresource = access.subresource ?? "";
-  if (access.resource === "path") return { verb, subresource, group, resource: plural, namespace, name };
-  const own = { verb, subresource, group: "weft.dev", resource: access.resource };
+  if (access.resource === "path") {
+    return { verb, subresource, group: access.group ?? group, resource: plural, namespace, name };
+  }
+  const own = { verb, subresource, group: access.group ?? "weft.dev", resource: access.resource };
   if (access.namespaceIn !== "body") return { ...own, namespace, name: name || workload };
   const body = await call.readBody();
   const fields = typeof body === "object" && body !== null ? (body as Partial<Record<string, unknown>>) : {};

@@ -13,6 +13,8 @@ export interface ResourceAccess {
   readonly verb: Verb;
   /** "path": the parameters `group`, `plural`, `namespace` and `name` of the path say. Else a plural of the group weft.dev. */
   readonly resource: string;
+  /** Default: of the path, or weft.dev. */
+  readonly group?: string;
   /** e.g. "status". */
   readonly subresource?: string;
   /**

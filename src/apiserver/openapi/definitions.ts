@@ -3,10 +3,11 @@ import { LIST_META, nameDefinition } from "./definition-names.ts";
 import { type Definitions, type JsonSchema, listReferences } from "./json-schema.ts";
 import { API_VERSION, createKindSchema, KIND } from "./kind-schema.ts";
 import { createMetaDefinitions, groupVersionKinds } from "./meta-definitions.ts";
+import { createMetricsDefinitions } from "./metrics-openapi.ts";
 
 /** Every kind, the list of each, and what they share. */
 export function createDefinitions(): Definitions {
-  const definitions: Record<string, JsonSchema> = { ...createMetaDefinitions() };
+  const definitions: Record<string, JsonSchema> = { ...createMetaDefinitions(), ...createMetricsDefinitions() };
   for (const definition of KINDS) {
     const name = nameDefinition(definition);
     definitions[name] = { ...createKindSchema(definition), ...groupVersionKinds([definition]) };

@@ -1,5 +1,5 @@
-import { KINDS } from "../../resources/registry.ts";
 import type { ApiAnswer, ApiCall, ApiRoute } from "../api-route.ts";
+import { listGroups, listVersions } from "../discovery-documents.ts";
 import { chooseMedia, type Media } from "../negotiation.ts";
 import { createDocument, createJsonDocument, type Document, sendDocument } from "../send-document.ts";
 import { createDefinitions } from "./definitions.ts";
@@ -60,11 +60,12 @@ interface Part {
 }
 
 function listParts(): readonly Part[] {
-  const parts = KINDS.map(({ group, version }) => {
-    const path = group === "" ? `api/${version}` : `apis/${group}/${version}`;
-    return [path, { group, version, path }] as const;
-  });
-  return [...new Map(parts).values()];
+  return ["", ...listGroups()].flatMap((group) =>
+    listVersions(group).map((version) => {
+      const path = group === "" ? `api/${version}` : `apis/${group}/${version}`;
+      return { group, version, path };
+    }),
+  );
 }
 
 function toIndex(parts: readonly (Part & { readonly document: () => Document })[]): object {

@@ -1,4 +1,4 @@
-import { KINDS } from "../../resources/registry.ts";
+import { listGroups, listVersions } from "../discovery-documents.ts";
 import { type Definitions, type JsonSchema, mapSchema, mapValues } from "./json-schema.ts";
 import { listOperations, type Operation, PATH_PARAMETERS } from "./operations.ts";
 
@@ -41,8 +41,8 @@ export interface OperationV2 {
 }
 
 export function createOpenApiV2(definitions: Definitions, weftVersion: string): OpenApiV2 {
-  const versions = new Map(KINDS.map(({ group, version }) => [`${group}/${version}`, { group, version }]));
-  const operations = [...versions.values()].flatMap(({ group, version }) => listOperations(group, version));
+  const versions = ["", ...listGroups()].flatMap((group) => listVersions(group).map((version) => ({ group, version })));
+  const operations = versions.flatMap(({ group, version }) => listOperations(group, version));
   return {
     swagger: "2.0",
     info: { title: "weft", version: weftVersion },

@@ -7,7 +7,10 @@ export interface LocalViews {
   proxies(): readonly ProxyStatus[];
   /** Null when no such proxy is known here. */
   proxyConfig(id: string): unknown;
+  /** By service accounts. */
   traffic(windowMs: number): TrafficSums;
+  /** The same by instances: a workload stands where else its service account does. */
+  instanceTraffic(windowMs: number): TrafficSums;
   wouldDeny(windowMs: number): readonly WouldDenyRow[];
 }
 
@@ -23,6 +26,7 @@ export interface ReplicaAnswers {
   readonly proxies: readonly ProxyStatus[];
   readonly "proxy-config": unknown;
   readonly traffic: TrafficSums;
+  readonly "instance-traffic": TrafficSums;
   readonly "would-deny": readonly WouldDenyRow[];
 }
 
@@ -37,6 +41,8 @@ export function answerQuestion(views: LocalViews, what: string, argument: string
       return views.proxyConfig(argument);
     case "traffic":
       return views.traffic(Number(argument));
+    case "instance-traffic":
+      return views.instanceTraffic(Number(argument));
     case "would-deny":
       return views.wouldDeny(Number(argument));
     default:

@@ -28,6 +28,7 @@ function locals(proxies: readonly ProxyStatus[], sums: TrafficSums): LocalViews 
     proxies: () => proxies,
     proxyConfig: (id) => (proxies.some((known) => known.id === id) ? { of: id } : null),
     traffic: () => sums,
+    instanceTraffic: () => sums,
     wouldDeny: () => [],
   };
 }

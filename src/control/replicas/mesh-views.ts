@@ -1,6 +1,7 @@
-import { toStatRows } from "../telemetry/traffic-ring.ts";
+import { createTrafficFigures } from "../telemetry/traffic-metrics.ts";
+import { toStatRows, type TrafficSums } from "../telemetry/traffic-ring.ts";
 import { mergeWouldDeny } from "../telemetry/would-deny-log.ts";
-import type { ProxyStatus, ReplicaStatus, StatRow, WouldDenyRow } from "../views.ts";
+import type { ProxyStatus, ReplicaStatus, StatRow, TrafficFigures, WouldDenyRow } from "../views.ts";
 import type { LocalStatus, LocalViews } from "./local-views.ts";
 import type { HostPort, Replica, ReplicaDirectory } from "./replica-directory.ts";
 import type { ReplicaPeers } from "./replica-peers.ts";
@@ -59,9 +60,20 @@ export class MeshViews {
   }
 
   async stat(windowMs: number): Promise<readonly StatRow[]> {
+    return toStatRows(await this.#traffic(windowMs, "account"));
+  }
+
+  async trafficFigures(windowMs: number, by: "account" | "instance"): Promise<TrafficFigures> {
+    return createTrafficFigures(await this.#traffic(windowMs, by));
+  }
+
+  /** One part of each control plane that answers. */
+  async #traffic(windowMs: number, by: "account" | "instance"): Promise<readonly TrafficSums[]> {
     const { directory, local, peers } = this.#options;
-    const answers = isAlone(directory) ? [] : await peers.ask("traffic", String(windowMs));
-    return toStatRows([local.traffic(windowMs), ...answers.flatMap(({ answer }) => answer ?? [])]);
+    const what = by === "account" ? "traffic" : "instance-traffic";
+    const own = by === "account" ? local.traffic(windowMs) : local.instanceTraffic(windowMs);
+    const answers = isAlone(directory) ? [] : await peers.ask(what, String(windowMs));
+    return [own, ...answers.flatMap(({ answer }) => answer ?? [])];
   }
 
   async wouldDeny(windowMs: number): Promise<readonly WouldDenyRow[]> {

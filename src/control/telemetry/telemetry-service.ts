@@ -9,7 +9,10 @@ import type { WouldDenyLog } from "./would-deny-log.ts";
 import type { TrafficCounts, TrafficEdge, TrafficRing } from "./traffic-ring.ts";
 
 export interface TelemetryServiceOptions {
+  /** By service accounts. */
   readonly ring: TrafficRing;
+  /** The same traffic with the reporting instance in place of its service account. */
+  readonly instances: TrafficRing;
   readonly wouldDeny: WouldDenyLog;
   readonly verifier: PeerVerifier;
   readonly clock: Clock;
@@ -50,7 +53,7 @@ export function addTelemetryService(server: Server, options: TelemetryServiceOpt
 }
 
 function receive(call: Call, respond: sendUnaryData<weft.v1.TelemetryAck>, options: TelemetryServiceOptions): void {
-  const { verifier, clock, ring, wouldDeny, log } = options;
+  const { verifier, clock, ring, instances, wouldDeny, log } = options;
   const peer = verifier.identify(call);
   let answered = peer === null;
   const answer = (code: status, details: string): void => {
@@ -95,6 +98,7 @@ function receive(call: Call, respond: sendUnaryData<weft.v1.TelemetryAck>, optio
       // Nobody says of another workload who should be let in there.
       const isOwn = edge.direction === "inbound" && edge.destination === `${peer.namespace}/${peer.serviceAccount}`;
       if (isOwn) wouldDeny.add(edge, denied, clock.nowMs());
+      if (isOwn || edge.direction === "outbound") instances.add(toInstanceEdge(edge, peer), counts, clock.nowMs());
     });
     if (bad > 0 && refused === 0) {
       log.warn("a proxy reported traffic that is malformed or not its own; it is not counted", {
@@ -141,6 +145,14 @@ function toEdge(edge: weft.v1.EdgeDelta, peer: PeerIdentity): TrafficEdge | null
     version,
     protocol,
   };
+}
+
+/** Versions are not told apart here: the instance says more. */
+function toInstanceEdge(edge: TrafficEdge, { namespace, workload }: PeerIdentity): TrafficEdge {
+  const instance = `${namespace}/${workload}`;
+  return edge.direction === "inbound"
+    ? { ...edge, destination: instance, version: "" }
+    : { ...edge, source: instance, version: "" };
 }
 
 function toCounts(edge: weft.v1.EdgeDelta): TrafficCounts {

@@ -1,90 +1,111 @@
 import { estimateQuantileMs, LATENCY_BUCKET_COUNT } from "../../observe/latency-buckets.ts";
+import type { Metric, TrafficEnds, TrafficFigures, TrafficFlow } from "../views.ts";
 import { formatMetricQuantity } from "./metric-quantity.ts";
-import type { TrafficCounts, TrafficEdge, TrafficSums } from "./traffic-ring.ts";
+import { OTHER_EDGE, type TrafficCounts, type TrafficEdge, type TrafficSums } from "./traffic-ring.ts";
 
 /**
  * The figures of SMI TrafficMetrics (metrics.smi-spec.io/v1alpha1) from the mesh's own telemetry. No call is counted twice:
- * of its two sides one is taken. What a namespace receives is counted where it arrives. What a service receives is counted
- * where it was called: a proxy that is called knows its service account, not which service the caller meant.
+ * of its two sides one is taken. What namespaces and instances receive is counted where it arrives. What a service receives
+ * is counted where it was called: a proxy that is called knows its service account, not which service the caller meant.
+ * Callers without a proxy therefore count for namespaces and instances, not for services.
+ *
+ * `parts` are the sums of each control plane: of `TrafficRing` by service accounts, or by instances where those are asked for.
+ * Names are compared whole: a dot or a star in one stands for itself.
  */
-
-export interface MetricsResource {
-  readonly kind: "Namespace" | "Service";
-  /** Left out for namespaces. */
-  readonly namespace?: string;
-  readonly name: string;
+export function createTrafficFigures(parts: readonly TrafficSums[]): TrafficFigures {
+  const index = new EdgeIndex(parts);
+  return {
+    spanMs: Math.max(0, ...parts.map((part) => part.spanMs)),
+    received(ends) {
+      const sum = new MetricSum();
+      for (const { counts } of index.receivedBy(ends)) sum.add(counts);
+      return sum.toMetrics();
+    },
+    flows(ends) {
+      const [to, from] = [new Map<string, MetricSum>(), new Map<string, MetricSum>()];
+      const name = ends.by === "namespace" ? namespaceOf : (qualified: string): string => qualified;
+      for (const { edge, counts } of index.sentBy(ends)) addTo(to, name(edge.destination), counts);
+      for (const { edge, counts } of index.receivedBy(ends)) addTo(from, name(edge.source), counts);
+      const fromSide = ends.by === "service" ? "client" : "server";
+      return [...toFlows("to", "client", to), ...toFlows("from", fromSide, from)];
+    },
+  };
 }
 
-export interface Metric {
-  readonly name: string;
-  /** Counts have none. */
-  readonly unit?: "ms";
-  /** A Kubernetes Quantity. */
-  readonly value: string;
-}
+type Entry = TrafficSums["edges"][number];
 
-export interface EdgeMetrics {
-  /** "to": the resource called the other; "from": it was called by it. */
-  readonly direction: "to" | "from";
-  /** Which proxies counted it. */
-  readonly side: "client" | "server";
-  /** The other end. */
-  readonly resource: MetricsResource;
-  readonly metrics: readonly Metric[];
-}
+/** Edges by the names that are asked for, so that a list of all services reads each edge once. */
+class EdgeIndex {
+  readonly #inbound: Map<string, Entry[]> = new Map();
+  readonly #called: Map<string, Entry[]> = new Map();
+  readonly #callers: Map<string, Entry[]> = new Map();
 
-/**
- * All that the resource received, in the five metrics and their order; zeros when it received nothing. Callers without a
- * proxy count for namespaces, not for services.
- */
-export function measureReceived(parts: readonly TrafficSums[], resource: MetricsResource): readonly Metric[] {
-  const sum = new MetricSum();
-  const countedOn = resource.kind === "Namespace" ? "inbound" : "outbound";
-  for (const { edges } of parts) {
-    for (const { edge, counts } of edges)
-      if (edge.direction === countedOn && isEnd(edge.destination, resource)) sum.add(counts);
-  }
-  return sum.toMetrics();
-}
-
-/**
- * One entry per direction and namespace that the namespace exchanged traffic with, "to" before "from", then by name. Calls
- * within it give both. Callers of whom nothing is known make no edge; `measureReceived` has them.
- */
-export function measureNamespaceEdges(parts: readonly TrafficSums[], namespace: string): readonly EdgeMetrics[] {
-  const sums = { to: new Map<string, MetricSum>(), from: new Map<string, MetricSum>() };
-  for (const { edges } of parts) {
-    for (const { edge, counts } of edges) {
-      const isSent = edge.direction === "outbound";
-      const own = namespaceOf(isSent ? edge.source : edge.destination);
-      const other = namespaceOf(isSent ? edge.destination : edge.source);
-      if (own === namespace && other !== "") findSum(isSent ? sums.to : sums.from, other).add(counts);
+  constructor(parts: readonly TrafficSums[]) {
+    for (const { edges } of parts) {
+      for (const entry of edges) {
+        const { direction, source, destination } = entry.edge;
+        if (direction === "inbound") {
+          push(this.#inbound, destination, entry);
+          push(this.#inbound, toNamespaceKey(destination), entry);
+          continue;
+        }
+        push(this.#called, destination, entry);
+        push(this.#callers, source, entry);
+        push(this.#callers, toNamespaceKey(source), entry);
+      }
     }
   }
-  return [...toEdges("to", "client", sums.to), ...toEdges("from", "server", sums.from)];
+
+  receivedBy(ends: TrafficEnds): readonly Entry[] {
+    const { by, names } = ends;
+    const keys = by === "namespace" ? names.map(formatNamespaceKey) : names;
+    return collect(by === "service" ? this.#called : this.#inbound, keys);
+  }
+
+  sentBy(ends: TrafficEnds): readonly Entry[] {
+    const { by, names } = ends;
+    if (by === "namespace") return collect(this.#callers, names.map(formatNamespaceKey));
+    return collect(this.#callers, by === "service" ? ends.accounts : names);
+  }
 }
 
-function toEdges(
-  direction: EdgeMetrics["direction"],
-  side: EdgeMetrics["side"],
-  sums: ReadonlyMap<string, MetricSum>,
-): readonly EdgeMetrics[] {
-  const names = [...sums].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return names.map(([name, sum]) => ({
-    direction,
-    side,
-    resource: { kind: "Namespace", name },
-    metrics: sum.toMetrics(),
-  }));
+function collect(index: ReadonlyMap<string, readonly Entry[]>, keys: readonly string[]): readonly Entry[] {
+  return [...new Set(keys)].flatMap((key) => index.get(key) ?? []);
 }
 
-function findSum(sums: Map<string, MetricSum>, key: string): MetricSum {
-  let sum = sums.get(key);
+function push(index: Map<string, Entry[]>, key: string, entry: Entry): void {
+  const entries = index.get(key);
+  if (entries === undefined) index.set(key, [entry]);
+  else entries.push(entry);
+}
+
+/** No qualified name ends in a slash. */
+function formatNamespaceKey(namespace: string): string {
+  return `${namespace}/`;
+}
+
+function toNamespaceKey(qualified: string): string {
+  return formatNamespaceKey(namespaceOf(qualified));
+}
+
+function addTo(sums: Map<string, MetricSum>, other: string, counts: TrafficCounts): void {
+  // Ends of whom nothing is known make no edge; `received` has them.
+  if (other === "" || other === OTHER_EDGE) return;
+  let sum = sums.get(other);
   if (sum === undefined) {
     sum = new MetricSum();
-    sums.set(key, sum);
+    sums.set(other, sum);
   }
-  return sum;
+  sum.add(counts);
+}
+
+function toFlows(
+  direction: TrafficFlow["direction"],
+  side: TrafficFlow["side"],
+  sums: ReadonlyMap<string, MetricSum>,
+): readonly TrafficFlow[] {
+  const others = [...sums].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return others.map(([other, sum]) => ({ direction, side, other, metrics: sum.toMetrics() }));
 }
 
 class MetricSum {
@@ -113,11 +134,6 @@ class MetricSum {
   #latencyMetric(name: string, quantile: number): Metric {
     return { name, unit: "ms", value: formatMetricQuantity(estimateQuantileMs(this.#latency, quantile) ?? 0) };
   }
-}
-
-/** Names are compared whole: a dot or a star in one stands for itself. */
-function isEnd(qualified: string, { kind, namespace, name }: MetricsResource): boolean {
-  return kind === "Namespace" ? namespaceOf(qualified) === name : qualified === `${namespace ?? ""}/${name}`;
 }
 
 /** Of "<namespace>/<name>"; "" when unknown. */

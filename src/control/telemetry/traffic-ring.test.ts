@@ -146,3 +146,17 @@ test("TrafficRing gives up its oldest seconds past its limit of figures, and say
   );
   assert.equal(limits.length, 1);
 });
+
+test("TrafficRing says a window no longer than it kept: rates are of what was counted", () => {
+  const ring = new TrafficRing({ keepMs: 60_000, onLimit: () => undefined }, 0);
+  const labels = { direction: "outbound", source: "d/a", destination: "d/b", version: "", protocol: "http" } as const;
+  const counts = { success: 60, failure: 0, requestBytes: 0, responseBytes: 0, latency: [60], failureCodes: [] };
+  ring.add(labels, counts, 100_500);
+  assert.equal(ring.sums(600_000, 101_000).spanMs, 60_000);
+  assert.equal(ring.stat(600_000, 101_000)[0]?.rate, 1);
+  const full = new TrafficRing({ maxCells: 2, onLimit: () => undefined }, 0);
+  for (const atMs of [1_500, 5_500, 9_500]) full.add(labels, counts, atMs);
+  // The second from 1 s on had to go.
+  assert.equal(full.sums(60_000, 12_000).spanMs, 10_000);
+  assert.equal(full.stat(60_000, 12_000)[0]?.rate, 12);
+});

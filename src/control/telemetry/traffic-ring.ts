@@ -1,5 +1,5 @@
 import { estimateQuantileMs, LATENCY_BUCKET_COUNT } from "../../observe/latency-buckets.ts";
-import type { StatRow } from "../views.ts";
+import { type StatRow, TRAFFIC_KEPT_MS } from "../views.ts";
 
 export interface TrafficEdge {
   readonly direction: "inbound" | "outbound";
@@ -39,7 +39,6 @@ export interface TrafficRingOptions {
 }
 
 const SLOT_MS = 1000;
-const DEFAULT_KEEP_MS = 600_000;
 const DEFAULT_MAX_EDGES = 5_000;
 const DEFAULT_MAX_CELLS = 50_000;
 const MAX_FAILURE_CODES = 128;
@@ -105,7 +104,8 @@ interface Slot {
  */
 export class TrafficRing {
   readonly #options: TrafficRingOptions;
-  readonly #startedAtMs: number;
+  /** What came before was not counted, or had to go. */
+  #sinceMs: number;
   readonly #edges: Map<string, TrafficEdge> = new Map();
   /** Oldest first; seconds without traffic have none. */
   readonly #slots: Slot[] = [];
@@ -114,7 +114,7 @@ export class TrafficRing {
 
   constructor(options: TrafficRingOptions, nowMs: number) {
     this.#options = options;
-    this.#startedAtMs = nowMs;
+    this.#sinceMs = nowMs;
   }
 
   add(labels: TrafficEdge, counts: TrafficCounts, nowMs: number): void {
@@ -147,13 +147,16 @@ export class TrafficRing {
         sums.set(edge, sum);
       }
     }
-    const spanMs = Math.max(SLOT_MS, Math.min(windowMs, nowMs - this.#startedAtMs));
+    const spanMs = Math.max(
+      SLOT_MS,
+      Math.min(windowMs, this.#options.keepMs ?? TRAFFIC_KEPT_MS, nowMs - this.#sinceMs),
+    );
     return { spanMs, edges: [...sums].map(([edge, sum]) => ({ edge, counts: sum.toCounts() })) };
   }
 
   /** Forgets what is too old, and edges that no slot has any more. Call it every few seconds. */
   prune(nowMs: number): void {
-    const first = Math.floor((nowMs - (this.#options.keepMs ?? DEFAULT_KEEP_MS)) / SLOT_MS) + 1;
+    const first = Math.floor((nowMs - (this.#options.keepMs ?? TRAFFIC_KEPT_MS)) / SLOT_MS) + 1;
     const before = this.#slots.length;
     while (this.#slots[0] !== undefined && this.#slots[0].number < first) this.#dropOldest();
     if (this.#slots.length === before) return;
@@ -196,7 +199,10 @@ export class TrafficRing {
   }
 
   #dropOldest(): void {
-    this.#cells -= this.#slots.shift()?.cells.size ?? 0;
+    const slot = this.#slots.shift();
+    if (slot === undefined) return;
+    this.#cells -= slot.cells.size;
+    this.#sinceMs = Math.max(this.#sinceMs, (slot.number + 1) * SLOT_MS);
   }
 
   #noteLimit(message: string): void {
