@@ -74,7 +74,7 @@ const headers: z.ZodType<Readonly<Record<string, string>>> = z
     const result = new Map<string, string>();
     for (const { name, pattern, path } of listHeaders(value, context)) {
       if (!HEADER_NAME.test(name)) {
-        context.addIssue({ code: "custom", path, message: "a header name" });
+        context.addIssue({ code: "custom", path, message: `a header name, which ${JSON.stringify(name)} is not` });
         continue;
       }
       const key = name.toLowerCase();

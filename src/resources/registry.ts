@@ -34,6 +34,8 @@ export interface KindDefinition {
   readonly namespaced: boolean;
   /** Its status is written through a path of its own (`…/status`), and through no other. */
   readonly hasStatus: boolean;
+  /** Dotted paths of fields whose values messages must not show. */
+  readonly secretFields?: readonly string[];
   readonly schema: z.ZodType<KnownResource>;
 }
 
@@ -85,6 +87,7 @@ export const KINDS: readonly KindDefinition[] = [
     categories: [],
     namespaced: true,
     hasStatus: false,
+    secretFields: ["data", "stringData"],
     schema: secretSchema,
   },
   {
@@ -205,6 +208,7 @@ export const KINDS: readonly KindDefinition[] = [
     categories: [],
     namespaced: false,
     hasStatus: false,
+    secretFields: ["spec.tokens"],
     schema: userSchema,
   },
   {
@@ -229,6 +233,8 @@ export const KINDS: readonly KindDefinition[] = [
     categories: ["weft"],
     namespaced: false,
     hasStatus: false,
+    // Who pastes the wrong block pastes a key.
+    secretFields: ["spec.bundle"],
     schema: trustBundleSchema,
   },
 ];

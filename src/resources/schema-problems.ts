@@ -12,6 +12,8 @@ export interface Position {
 export type Locate = (path: readonly PropertyKey[], part: "key" | "value") => Position;
 
 export interface SchemaSource {
+  /** Dotted paths; what was found there and below is not said. */
+  readonly secretFields?: readonly string[];
   /** What problems name as their file. */
   readonly file: string;
   /** Left out: no positions. */
@@ -115,12 +117,17 @@ function toProblems(issue: z.core.$ZodIssue, input: unknown, source: SchemaSourc
       return branch.flatMap((inner) => toProblems({ ...inner, path: [...issue.path, ...inner.path] }, input, source));
     }
   }
-  if (issue.code === "custom" && issue.params?.["isHidden"] === true) {
-    return [at(issue.path, "something else", issue.message)];
+  const isHidden = issue.code === "custom" && issue.params?.["isHidden"] === true;
+  if (isHidden || isBelow(issue.path, source.secretFields ?? [])) {
+    return [at(issue.path, valueAt(input, issue.path) === undefined ? "nothing" : "something else", issue.message)];
   }
   const value = valueAt(input, issue.path);
   const wrongType = issue.code === "invalid_type" && typeof value === "string";
   return [at(issue.path, wrongType ? `${describeFound(value)} (string)` : describeFound(value), issue.message)];
+}
+
+function isBelow(path: readonly PropertyKey[], fields: readonly string[]): boolean {
+  return fields.some((field) => field.split(".").every((step, index) => path[index] === step));
 }
 
 /** The one alternative whose type was right and which is wrong further inside; null when that is not one. */

@@ -22,7 +22,10 @@ export function validateResource(input: unknown, source: SchemaSource): Validati
   const { apiVersion, kind } = input as Readonly<Record<string, unknown>>;
   const definition = typeof apiVersion === "string" && typeof kind === "string" ? findKind(apiVersion, kind) : null;
   if (definition === null) return { resource: null, problems: describeUnknownKind(apiVersion, kind, source) };
-  const { value, problems } = checkSchema(definition.schema, input, source);
+  const { value, problems } = checkSchema(definition.schema, input, {
+    ...source,
+    secretFields: definition.secretFields ?? [],
+  });
   // A copy: what a schema does not look into is passed on as it is, and freezing it would freeze the caller's.
   return { resource: value === null ? null : deepFreeze(structuredClone(value)), problems };
 }
