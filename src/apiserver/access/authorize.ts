@@ -1,4 +1,5 @@
 import { KINDS } from "../../resources/registry.ts";
+import { METRICS_GROUP, METRICS_KINDS } from "../metrics/metrics-kinds.ts";
 import type { Principal } from "./principal.ts";
 import type { Verb } from "./route-access.ts";
 
@@ -90,6 +91,7 @@ function is(request: AccessRequest, group: string, resource: string): boolean {
 /** Of what is unknown nothing is in a namespace. */
 export function isNamespaced({ group, resource }: Pick<AccessRequest, "group" | "resource">): boolean {
   const kind = KINDS.find((known) => known.group === group && known.plural === resource);
+  if (group === METRICS_GROUP) return METRICS_KINDS.some(({ plural, namespaced }) => plural === resource && namespaced);
   return kind?.namespaced ?? (group === "weft.dev" && OWN_RESOURCES.get(resource) === true);
 }
 
