@@ -141,7 +141,7 @@ describe("API server resources", () => {
       body: { ...first, metadata: { ...first.metadata, labels: { a: "2" } } },
     });
     assert.deepEqual([stale.statusCode, stale.body["reason"]], [409, "Conflict"]);
-    assert.match(String(stale.body["message"]), /found resourceVersion "\d+"; expected the version that was read/);
+    assert.match(String(stale.body["message"]), /^Operation cannot be fulfilled on services "web": the object has been modified/);
     assert.equal((await send("PUT", `${SERVICES}/web`, { body: service("web", { a: "3" }) })).statusCode, 200);
     assert.equal((await send("PUT", `${SERVICES}/other`, { body: service("other") })).statusCode, 404);
   });
@@ -177,7 +177,7 @@ describe("API server resources", () => {
       readonly kind: string;
       readonly causes: readonly object[];
     };
-    assert.deepEqual([details.name, details.kind], ["reviews", "trafficsplits"]);
+    assert.deepEqual([details.name, details.kind], ["reviews", "TrafficSplit"]);
     const found = details.causes as readonly {
       readonly field: string;
       readonly message: string;

@@ -100,7 +100,7 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly KindColumn[]>> = 
     column<Ingress>("Address", "Where the gateway listens.", ({ status }) =>
       (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ip ?? hostname ?? "").join(","),
     ),
-    column<Ingress>("Ports", "80, and 443 with TLS.", ({ spec }) => (spec.tls.length === 0 ? "80" : "80, 443")),
+    column<Ingress>("Ports", "Port 80, and 443 with TLS.", ({ spec }) => (spec.tls.length === 0 ? "80" : "80, 443")),
   ],
   IngressClass: [
     column<IngressClass>("Controller", "Who serves its Ingresses.", ({ spec }) => spec.controller),
