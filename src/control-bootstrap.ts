@@ -84,5 +84,7 @@ export type ControlPlaneStatusLine =
       /** Who signed the API's certificate. */
       readonly trustBundlePem: string;
     }
+  /** The mesh's roots have changed. */
+  | { readonly event: "roots"; readonly trustBundlePem: string }
   /** The process exits next. */
   | { readonly event: "failed"; readonly code: string; readonly message: string; readonly hint: string | null };

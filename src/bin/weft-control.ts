@@ -83,9 +83,10 @@ async function start(bootstrap: ControlPlaneBootstrap): Promise<ControlPlane> {
   });
 }
 
-function announce({ apiPort, trustBundlePem, xdsPort }: ControlPlane): void {
+function announce({ apiPort, onRoots, trustBundlePem, xdsPort }: ControlPlane): void {
   log.info("the control plane is ready", { apiPort, xdsPort, pid: process.pid });
   writeStatus({ event: "ready", apiPort, xdsPort, trustBundlePem });
+  onRoots((roots) => writeStatus({ event: "roots", trustBundlePem: roots }));
 }
 
 async function stop(why: string): Promise<void> {

@@ -107,6 +107,7 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
       ...(carried.pool === null ? {} : { workers: carried.pool.describe() }),
     }),
     onMeshNames: (names) => replaceFile(join(bootstrap.stateDir, "names.json"), JSON.stringify({ names })),
+    onRoots: (trustBundlePem) => svid.manager.setTrustBundle(trustBundlePem),
     onReady: () => writeStatus({ event: "ready" }),
     onReferences: ({ endpointNames, routeNames, secretNames }) => {
       ads?.subscribe(ENDPOINT_TYPE, withControlPlanes(endpointNames));

@@ -22,6 +22,14 @@ export interface ApiCertificateOptions {
   readonly log: Log;
 }
 
+interface OwnCertificate {
+  readonly context: SecureContext;
+  readonly certificate: X509Certificate;
+  readonly renewAtMs: number;
+  /** Of the mesh when it was made. */
+  readonly trustBundlePem: string;
+}
+
 const RENEW_AT_RATIO = 0.5;
 const RETRY_MS = 1_000;
 /** Also how often the user's own files are looked at. */
@@ -35,8 +43,7 @@ const LOCAL_NAMES: readonly string[] = ["localhost", "127.0.0.1", "::1"];
  */
 export class ApiCertificate implements ApiTls {
   readonly #options: ApiCertificateOptions;
-  #own: { readonly context: SecureContext; readonly certificate: X509Certificate; readonly renewAtMs: number } | null =
-    null;
+  #own: OwnCertificate | null = null;
   #given: { readonly context: SecureContext; readonly certificate: X509Certificate; readonly text: string } | null =
     null;
   #refused = "";
@@ -53,6 +60,7 @@ export class ApiCertificate implements ApiTls {
     if (files !== null) this.#readGiven(files);
     await this.#issue();
     this.#schedule(LONGEST_SLEEP_MS);
+    this.#options.authority.onChange(() => this.#followRoots());
   }
 
   close(): void {
@@ -73,6 +81,7 @@ export class ApiCertificate implements ApiTls {
 
   async #issue(): Promise<void> {
     const { address, authority, lifetimeMs, names } = this.#options;
+    const { trustBundlePem } = authority;
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const { certificateChainPem, notAfterMs, notBeforeMs } = await authority.issueServer({
       hosts: [...new Set([...LOCAL_NAMES, ...listAddresses(address), ...names])],
@@ -84,6 +93,7 @@ export class ApiCertificate implements ApiTls {
       context: this.#createContext(certificateChainPem, key),
       certificate: new X509Certificate(certificateChainPem),
       renewAtMs: notBeforeMs + (notAfterMs - notBeforeMs) * RENEW_AT_RATIO,
+      trustBundlePem,
     };
   }
 
@@ -117,18 +127,26 @@ export class ApiCertificate implements ApiTls {
     this.#timer = this.#options.clock.after(delayMs, () => void this.#tick(), undefined);
   }
 
+  /** At the next tick, which is now: a certificate of the root that signs, and the roots of clients. */
+  #followRoots(): void {
+    if (this.#given !== null) this.#given = { ...this.#given, text: "" };
+    this.#timer?.clear();
+    this.#schedule(0);
+  }
+
   async #tick(): Promise<void> {
-    const { clock, files, log } = this.#options;
+    const { authority, clock, files, log } = this.#options;
     if (files !== null) this.#readAgain(files);
-    const renewAtMs = this.#own?.renewAtMs ?? 0;
-    const leftMs = renewAtMs - clock.wallMs();
-    if (leftMs > 0) {
+    const leftMs = (this.#own?.renewAtMs ?? 0) - clock.wallMs();
+    if (leftMs > 0 && this.#own?.trustBundlePem === authority.trustBundlePem) {
       this.#schedule(Math.min(LONGEST_SLEEP_MS, leftMs));
       return;
     }
     try {
       await this.#issue();
-      this.#schedule(LONGEST_SLEEP_MS);
+      this.#timer?.clear();
+      // At once where the roots changed meanwhile.
+      this.#schedule(this.#own?.trustBundlePem === authority.trustBundlePem ? LONGEST_SLEEP_MS : 0);
     } catch (error) {
       log.error("cannot renew the API's certificate; trying on", { error });
       this.#schedule(RETRY_MS);

@@ -27,6 +27,7 @@ import { JoinCredentials } from "./ca/join-credentials.ts";
 import { readProvenKey } from "./ca/certificate-request.ts";
 import { verifyUserCertificate } from "./ca/verify-user-certificate.ts";
 import { CertificateExpiries } from "./ca/certificate-expiries.ts";
+import { followRoots } from "./ca/follow-roots.ts";
 import { PeerVerifier } from "./ca/peer-verifier.ts";
 import { CONTROL_PLANE_NAMESPACE, CONTROL_PLANE_SERVICE_ACCOUNT, SvidIssuer } from "./ca/svid-issuer.ts";
 import { ClosingStack } from "./closing-stack.ts";
@@ -84,6 +85,7 @@ export interface ControlPlane {
   readonly apiPort: number;
   readonly xdsPort: number;
   readonly trustBundlePem: string;
+  readonly onRoots: (listener: (trustBundlePem: string) => void) => void;
   /** All of the API. */
   readonly apiRoutes: readonly ApiRoute[];
   readonly views: ControlPlaneViews;
@@ -145,13 +147,15 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   });
   closing.add(() => follower.close());
   await follower.start();
+  authority.onChange(() => translated.update(follower.model(), authority.trustBundlePem));
+  closing.add(followRoots(authority, clock, log));
   const peerRules = new PeerRuleFollower({ store, trustDomain, clock, log });
   closing.add(() => peerRules.close());
   await peerRules.start();
   peerRules.onRules((rules) => withRules.setPeerRules(rules));
   const { revocations } = peerRules;
 
-  const verifier = new PeerVerifier({ trustDomain, roots: () => [authority.root], revocations, clock });
+  const verifier = new PeerVerifier({ trustDomain, roots: authority.roots, revocations, clock });
   const expiries = new CertificateExpiries();
   const ads = createAdsService({
     source,
@@ -236,14 +240,12 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     settings: () => follower.model().settings,
     views: meshViews,
     issuer,
-    trustBundlePem: authority.trustBundlePem,
-    trustRootNotAfterWallMs: authority.notAfterMs(),
+    authority,
     xds: advertised,
     controlPlanes: () => (state.isShared ? listControlPlanes() : null),
   });
   const { address, port } = options.api;
   const { auditFile = null } = options;
-  const trust = { trustDomain, roots: () => [authority.root] };
   const api = await startApiServer({
     store,
     views,
@@ -251,7 +253,7 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     address,
     port,
     tls: await openApiCertificate(options, authority, lifetimeMs, closing),
-    readCertificate: (certificate) => verifyUserCertificate(certificate, trust),
+    readCertificate: (certificate) => verifyUserCertificate(certificate, { trustDomain, roots: authority.roots }),
     issuer: createUserCertificateIssuer(authority),
     audit: auditFile === null ? NO_AUDIT : new AuditLog({ path: auditFile, clock, log }),
     clock,
@@ -263,7 +265,10 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   return {
     apiPort: api.port,
     xdsPort,
-    trustBundlePem: authority.trustBundlePem,
+    get trustBundlePem() {
+      return authority.trustBundlePem;
+    },
+    onRoots: (listener) => authority.onChange(() => listener(authority.trustBundlePem)),
     apiRoutes: api.routes,
     views,
     store,
@@ -324,7 +329,6 @@ async function openOwnCredentials(
   closing: ClosingStack,
 ): Promise<OwnCredentials> {
   const { clock, log, stateDir } = options;
-  const { trustBundlePem } = authority;
   let onChange: () => void = () => undefined;
   const identity = new OwnIdentity({
     authority,
@@ -334,16 +338,16 @@ async function openOwnCredentials(
     log,
     onChange: (renewed) => {
       keyPair = renewed;
-      server.update(renewed, trustBundlePem);
+      server.update(renewed, renewed.trustBundlePem);
       onChange();
     },
   });
   closing.add(() => identity.close());
   let keyPair: Identity = await identity.start();
-  const server = new MeshServerCredentials(keyPair, trustBundlePem);
+  const server = new MeshServerCredentials(keyPair, keyPair.trustBundlePem);
   return {
     server,
-    client: () => ({ keyPair, trustBundlePem }),
+    client: () => ({ keyPair, trustBundlePem: keyPair.trustBundlePem }),
     onChange: (listener) => {
       onChange = listener;
     },

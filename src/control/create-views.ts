@@ -1,4 +1,5 @@
 import { formatWorkloadId } from "../identity/spiffe-id.ts";
+import type { CertificateAuthority } from "./ca/certificate-authority.ts";
 import type { SvidIssuer } from "./ca/svid-issuer.ts";
 import type { MeshSettings } from "./model/mesh-model.ts";
 import type { MeshViews } from "./replicas/mesh-views.ts";
@@ -10,8 +11,7 @@ export interface ViewsOptions {
   readonly settings: () => MeshSettings;
   readonly views: MeshViews;
   readonly issuer: SvidIssuer;
-  readonly trustBundlePem: string;
-  readonly trustRootNotAfterWallMs: number;
+  readonly authority: Pick<CertificateAuthority, "trustBundlePem" | "notAfterMs">;
   /** Where workloads that join find the control plane. */
   readonly xds: HostPort;
   /** All control planes; null when there is but one, ever. */
@@ -20,7 +20,7 @@ export interface ViewsOptions {
 
 /** What the API shows of a running control plane. */
 export function createViews(options: ViewsOptions): ControlPlaneViews {
-  const { issuer, mesh, settings, trustBundlePem, views, xds } = options;
+  const { authority, issuer, mesh, settings, views, xds } = options;
   return {
     proxies: () => views.proxies(),
     proxyConfig: (id) => views.proxyConfig(id),
@@ -40,14 +40,15 @@ export function createViews(options: ViewsOptions): ControlPlaneViews {
         trustDomain,
         joinCredential: credential,
         expiresWallMs,
-        trustBundlePem,
+        trustBundlePem: authority.trustBundlePem,
         xds,
         ...(controlPlanes === null ? {} : { controlPlanes }),
       };
     },
     mesh() {
       const { access, egress } = settings();
-      return { ...mesh, access, egress, trustRootNotAfterWallMs: options.trustRootNotAfterWallMs, trustBundlePem };
+      const { trustBundlePem } = authority;
+      return { ...mesh, access, egress, trustRootNotAfterWallMs: authority.notAfterMs(), trustBundlePem };
     },
   };
 }

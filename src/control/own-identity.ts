@@ -46,6 +46,8 @@ export class OwnIdentity {
     openPrivateFolder(this.#options.folder);
     this.#identity = this.#loadStored() ?? (await this.#issue());
     this.#schedule();
+    // What presents the old root's certificate has to show the new roots' one.
+    this.#options.authority.onChange(() => void this.#renew());
     return this.#identity;
   }
 
@@ -70,6 +72,7 @@ export class OwnIdentity {
 
   async #issue(): Promise<Identity> {
     const { authority, folder, lifetimeMs, log } = this.#options;
+    const { trustBundlePem } = authority;
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const { certificateChainPem } = await authority.issue({
       namespace: CONTROL_PLANE_NAMESPACE,
@@ -79,10 +82,7 @@ export class OwnIdentity {
       lifetimeMs: lifetimeMs(),
     });
     const keyPem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-    const identity = checkIdentity(
-      { keyPem, certificateChainPem, trustBundlePem: authority.trustBundlePem },
-      this.#spiffeId,
-    );
+    const identity = checkIdentity({ keyPem, certificateChainPem, trustBundlePem }, this.#spiffeId);
     await saveIdentity(folder, identity).catch((error: unknown) =>
       log.warn("cannot store the control plane's certificate", { error }),
     );
@@ -97,14 +97,18 @@ export class OwnIdentity {
   }
 
   async #tick(): Promise<void> {
-    const { clock, log, onChange } = this.#options;
-    if (this.#identity !== null && clock.wallMs() < renewAtMs(this.#identity)) {
-      this.#schedule();
-      return;
-    }
+    if (this.#identity !== null && this.#options.clock.wallMs() < renewAtMs(this.#identity)) this.#schedule();
+    else await this.#renew();
+  }
+
+  async #renew(): Promise<void> {
+    const { log, onChange } = this.#options;
+    this.#timer?.clear();
     try {
       const identity = await this.#issue();
-      if (this.#closed) return;
+      // Roots that changed meanwhile have begun another renewal.
+      if (this.#closed || identity.trustBundlePem !== this.#options.authority.trustBundlePem) return;
+      this.#timer?.clear();
       this.#identity = identity;
       onChange(identity);
       this.#schedule();

@@ -22,5 +22,5 @@ export interface PutSecretOptions {
   readonly forgetAfterMs?: number;
 }
 
-/** The mesh's root: a PEM private key and its certificate. */
+/** The mesh's roots, PEM: the private key that signs and its certificate, then further roots that are believed. */
 export const ROOT_SECRET: SecretName = "ca/root.pem";

@@ -92,6 +92,12 @@ export function leadsTo(certificateChainPem: string, trustBundlePem: string): bo
   );
 }
 
+/** Whether the chain leads to the bundle's first root, which is the one that signs. */
+export function isOfFirstRoot({ certificateChainPem, trustBundlePem }: IdentityMaterial): boolean {
+  const first = parse(trustBundlePem)[0];
+  return first !== undefined && leadsTo(certificateChainPem, first.toString());
+}
+
 /** Throws WEFT_IDENTITY_EXPIRED or WEFT_IDENTITY_CLOCK when the identity is not valid at that time. */
 export function checkValidity(identity: Identity, wallMs: number): void {
   if (wallMs >= identity.notAfterMs) {

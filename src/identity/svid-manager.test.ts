@@ -357,3 +357,37 @@ test("SvidManager goes on renewing when a listener throws", async () => {
   assert.ok(scene.lines.some((line) => line.startsWith("error: a listener failed")));
   manager.close();
 });
+
+test("SvidManager.setTrustBundle() stores and tells new roots, and renews at random once another root signs", async () => {
+  const clock = new FakeClock();
+  const scene = new Scene(clock, await createAuthority(clock));
+  const old = scene.authority;
+  const next = await createAuthority(clock);
+  const manager = scene.createManager({ random: { ...systemRandom, next: () => 0.25 } });
+  const first = await manager.start();
+  const told: Identity[] = [];
+  manager.onChange((identity) => told.push(identity));
+
+  const overlapping = `${old.trustBundlePem}${next.trustBundlePem}`;
+  manager.setTrustBundle(overlapping);
+  manager.setTrustBundle(overlapping);
+  assert.deepEqual(told, [{ ...first, trustBundlePem: overlapping }]);
+  await clock.elapse(15_000);
+  assert.equal(scene.requests.length, 1);
+
+  scene.authority = next;
+  manager.setTrustBundle(`${next.trustBundlePem}${old.trustBundlePem}`);
+  await clock.elapse(14_999);
+  assert.equal(scene.requests.length, 1);
+  const renewed = new Promise<Identity>((resolve) => manager.onChange(resolve));
+  await clock.elapse(1);
+  await renewed;
+  assert.deepEqual(scene.requests, ["one-time", null]);
+  const leaf = new X509Certificate(manager.current()?.certificateChainPem ?? "");
+  assert.equal(leaf.verify(next.root.publicKey), true);
+  manager.close();
+
+  const restarted = scene.createManager({ joinCredential: null });
+  assert.equal((await restarted.start()).certificateChainPem, manager.current()?.certificateChainPem);
+  restarted.close();
+});

@@ -6,7 +6,7 @@ import type { Random } from "../random/random.ts";
 import type { Clock, Timer } from "../time/clock.ts";
 import { formatWallTime } from "../time/wall-time.ts";
 import { encodeCertificateRequest } from "./csr.ts";
-import { checkIdentity, checkValidity, leadsTo, loadIdentity, saveIdentity } from "./identity-file.ts";
+import { checkIdentity, checkValidity, isOfFirstRoot, leadsTo, loadIdentity, saveIdentity } from "./identity-file.ts";
 import type { Identity } from "./identity-file.ts";
 
 export interface SignedCertificate {
@@ -57,6 +57,9 @@ export interface SvidStatus {
 const RENEW_FROM_RATIO = 0.45;
 const RENEW_SPREAD_RATIO = 0.1;
 
+/** Over how long, at most, the workloads of a mesh ask for certificates of a root that is to sign from now on. */
+const NEW_ROOT_SPREAD_MS = 60_000;
+
 /** Between attempts: doubling from the first to the last, but at least ten attempts fit before the certificate ends. */
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 60_000;
@@ -99,6 +102,8 @@ export class SvidManager {
   #renewalRefused: boolean = false;
   #timer: Timer | null = null;
   #closed: boolean = false;
+  /** One file after the other, so that the newest stays. */
+  #saving: Promise<void> = Promise.resolve();
   #cancelStart: ((error: Error) => void) | null = null;
   #renewals: number = 0;
   #failures: number = 0;
@@ -160,7 +165,32 @@ export class SvidManager {
     };
   }
 
-  /** Called with every identity after the first. Returns a function that stops. */
+  /**
+   * The mesh's roots as the control plane tells them, the one that signs first. They are stored, so that a restart believes
+   * whom the others believe, and listeners get them with the certificate of now. Where that is of another root than the one
+   * that signs, it is renewed at random within 60 s, sooner where it would be anyway.
+   */
+  setTrustBundle(trustBundlePem: string): void {
+    const { clock, log, random } = this.#options;
+    const before = this.#identity;
+    if (this.#closed || before === null || before.trustBundlePem === trustBundlePem) return;
+    if (!leadsTo(before.certificateChainPem, trustBundlePem)) {
+      log.warn("the mesh's roots do not include that of the own certificate; renewing it", {
+        spiffeId: before.spiffeId,
+      });
+    }
+    const identity: Identity = { ...before, trustBundlePem };
+    this.#identity = identity;
+    if (!isOfFirstRoot(identity)) {
+      const dueWallMs = clock.wallMs() + random.next() * NEW_ROOT_SPREAD_MS;
+      this.#nextAttemptWallMs = Math.min(this.#nextAttemptWallMs, dueWallMs);
+    }
+    void this.#save(identity);
+    this.#publish(identity);
+    this.#schedule();
+  }
+
+  /** Called with every identity after the first, and when its roots changed. Returns a function that stops. */
   onChange(listener: (identity: Identity) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -212,7 +242,7 @@ export class SvidManager {
 
   /** A new key, a certificate for it, both checked and stored. The credential is used at most once. */
   async #obtain(): Promise<Identity> {
-    const { clock, log, sign, spiffeId, stateDir, workload } = this.#options;
+    const { clock, sign, spiffeId, workload } = this.#options;
     const renewing = this.#identity !== null && clock.wallMs() < this.#identity.notAfterMs;
     const credential = renewing && !this.#renewalRefused ? null : this.#joinCredential;
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -237,11 +267,17 @@ export class SvidManager {
       spiffeId,
     );
     checkValidity(identity, clock.wallMs());
-    await saveIdentity(stateDir, identity).catch((error: unknown) => {
-      log.warn("cannot store the identity; a restart will have to join anew", { error });
-    });
+    await this.#save(identity);
     this.#adopt(identity);
     return identity;
+  }
+
+  #save(identity: Identity): Promise<void> {
+    const { log, stateDir } = this.#options;
+    this.#saving = this.#saving
+      .then(() => saveIdentity(stateDir, identity))
+      .catch((error: unknown) => log.warn("cannot store the identity; a restart will have to join anew", { error }));
+    return this.#saving;
   }
 
   #adopt(identity: Identity): void {

@@ -50,6 +50,8 @@ export interface ProxyOptions {
   readonly facts: () => Pick<ProxyFacts, "residentBytes" | "certificateExpiryMs" | "xdsConnected" | "workers">;
   /** The names that captured connections may dial changed (sorted, lower-case, without trailing dot). */
   readonly onMeshNames: (names: readonly string[]) => void;
+  /** The mesh's own roots (PEM) changed, or came for the first time. Default: nobody asks. */
+  readonly onRoots?: (trustBundlePem: string) => void;
   /** Has an identity and a complete configuration for the first time. */
   readonly onReady: () => void;
   /** Which EDS and RDS names the configuration refers to. */
@@ -251,6 +253,9 @@ export class Proxy {
     this.runtime.snapshot = snapshot;
     if (snapshot.peerRules !== before?.peerRules) {
       this.#guard.setRevocations(new RevocationList(snapshot.peerRules.revoked));
+    }
+    if (snapshot.trustBundlePem !== null && snapshot.trustBundlePem !== (before?.trustBundlePem ?? null)) {
+      this.#options.onRoots?.(snapshot.trustBundlePem);
     }
     if (rootsChanged && this.#identity !== null) void this.#useCredentials();
     for (const downstream of this.runtime.downstreams) if (downstream instanceof TcpSession) downstream.recheck();

@@ -21,6 +21,8 @@ export interface ControlPlaneOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Ready again after it was away. */
   readonly onBack: () => void;
+  /** The mesh's roots have changed, and nothing else of the address. */
+  readonly onRoots: (address: ControlPlaneAddress) => void;
   readonly onProblem: (message: string) => void;
 }
 
@@ -57,6 +59,8 @@ export class ControlPlane {
   #child: Child | null = null;
   #settings: ControlPlaneSettings | null = null;
   #ports: { readonly api: number; readonly xds: number } | null = null;
+  #address: ControlPlaneAddress | null = null;
+  readonly #clients: ApiClient[] = [];
   #client: ApiClient | null = null;
   #impatientClient: ApiClient | null = null;
   #failure: Extract<ControlPlaneStatusLine, { readonly event: "failed" }> | null = null;
@@ -142,8 +146,7 @@ export class ControlPlane {
     this.#isStopping = true;
     this.#isUp = false;
     await this.#supervisor.stop(STOP_GRACE_MS);
-    this.#client?.close();
-    this.#impatientClient?.close();
+    for (const client of this.#clients) client.close();
   }
 
   kill(): void {
@@ -170,6 +173,10 @@ export class ControlPlane {
       this.#failure = status;
       return;
     }
+    if (status.event === "roots") {
+      await this.#followRoots(status.trustBundlePem);
+      return;
+    }
     this.#failure = null;
     const settings = this.#settings;
     if (settings === null) return;
@@ -177,10 +184,10 @@ export class ControlPlane {
     this.#ports = { api: status.apiPort, xds: status.xdsPort };
     if (!isFirst) {
       this.#isUp = true;
+      await this.#followRoots(status.trustBundlePem);
       this.#options.onBack();
       return;
     }
-    const { createApiClient } = await import("../apiserver/api-client.ts");
     const { address: host } = settings.api;
     const urls = toApiUrls({ address: host, port: status.apiPort, names: settings.apiNames ?? [] });
     const caPem = status.trustBundlePem;
@@ -192,11 +199,28 @@ export class ControlPlane {
       serverCertificate: (settings.apiCertificate ?? null) === null ? "mesh" : "given",
       mesh: settings.mesh,
     };
-    const { token } = this.#options;
-    this.#client = createApiClient({ baseUrl: urls.local, token, caPem });
-    this.#impatientClient = createApiClient({ baseUrl: urls.local, token, caPem, timeoutMs: IMPATIENT_MS });
+    await this.#use(address);
     this.#isUp = true;
     this.#resolveStarted(address);
+  }
+
+  async #use(address: ControlPlaneAddress): Promise<void> {
+    const { createApiClient } = await import("../apiserver/api-client.ts");
+    const { token } = this.#options;
+    const { api: baseUrl, caPem } = address;
+    // Calls that run go on with the clients of before; those before them are done.
+    for (const client of this.#clients.splice(0, Math.max(0, this.#clients.length - 2))) client.close();
+    this.#address = address;
+    this.#client = createApiClient({ baseUrl, token, caPem });
+    this.#impatientClient = createApiClient({ baseUrl, token, caPem, timeoutMs: IMPATIENT_MS });
+    this.#clients.push(this.#client, this.#impatientClient);
+  }
+
+  async #followRoots(caPem: string): Promise<void> {
+    if (this.#address === null || this.#address.caPem === caPem) return;
+    const address = { ...this.#address, caPem };
+    await this.#use(address);
+    this.#options.onRoots(address);
   }
 
   #exit(exit: ChildExit, delayMs: number): "restart" | "leave" {

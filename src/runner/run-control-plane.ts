@@ -80,14 +80,17 @@ export async function runControlPlane(context: CliContext, options: RunControlPl
     try {
       const urls = toApiUrls({ ...options.api, port: plane.apiPort });
       const xds = formatAddress({ ...options.xds, port: plane.xdsPort });
-      home.publish({
-        api: urls.local,
-        xds,
-        urls,
-        caPem: plane.trustBundlePem,
-        serverCertificate: options.api.certificate === null ? "mesh" : "given",
-        mesh: settings.mesh,
-      });
+      const publish = (): void =>
+        home.publish({
+          api: urls.local,
+          xds,
+          urls,
+          caPem: plane.trustBundlePem,
+          serverCertificate: options.api.certificate === null ? "mesh" : "given",
+          mesh: settings.mesh,
+        });
+      publish();
+      plane.onRoots(publish);
       stdout.write(`weft control plane of mesh ${settings.mesh} is ready\n`);
       stdout.write(`  API: ${urls.local} (state and token: ${home.path})\n`);
       stdout.write(`  proxies: ${xds}\n`);

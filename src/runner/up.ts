@@ -56,6 +56,7 @@ export async function runUp(context: CliContext, options: UpOptions): Promise<vo
       logFile: openLog(home.path, "control-plane"),
       environment: createOwnProcessEnvironment(environment, join(home.path, "compile-cache")),
       onBack: () => listener.onBack(),
+      onRoots: (address) => home.publish(address),
       onProblem: (message) => listener.onProblem(message),
     });
     control.start();

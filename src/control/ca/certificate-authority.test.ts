@@ -222,6 +222,101 @@ test("CertificateAuthority.issue() gives every certificate another positive seri
   for (const serial of serials) assert.match(serial, /^[4-7][0-9a-f]{31}$/);
 });
 
+/** The secret of a mesh that has both roots, signing with the one of `first`. */
+async function createTwoRoots(clock: FakeClock): Promise<{
+  readonly options: TestOptions;
+  readonly old: string;
+  readonly next: string;
+  readonly write: (text: string) => void;
+}> {
+  const [options, other] = [createOptions({ clock }), createOptions({ clock })];
+  await openCertificateAuthority(options);
+  await openCertificateAuthority(other);
+  const path = join(options.folder, "root.pem");
+  const next = readFileSync(join(other.folder, "root.pem"), "utf8");
+  return { options, old: readFileSync(path, "utf8"), next, write: (text) => writeFileSync(path, text) };
+}
+
+function certificateOf(pem: string): string {
+  return pem.slice(pem.indexOf("-----BEGIN CERT")).trim();
+}
+
+test("CertificateAuthority.refresh() goes from one root to another while certificates of both are believed", async () => {
+  const { options, old, next, write } = await createTwoRoots(new FakeClock());
+  const authority = await openCertificateAuthority(options);
+  const bundles: string[] = [];
+  authority.onChange(() => bundles.push(authority.trustBundlePem));
+  const ofOld = new X509Certificate((await issue(authority, 60_000)).certificateChainPem);
+  const isBelieved = (leaf: X509Certificate): boolean => authority.roots().some((root) => leaf.verify(root.publicKey));
+
+  await authority.refresh();
+  assert.equal(bundles.length, 0);
+  for (const [text, expected] of [
+    [old + certificateOf(next), [old, next]],
+    [next + certificateOf(old), [next, old]],
+  ] as const) {
+    write(text);
+    await authority.refresh();
+    assert.deepEqual(
+      authority.roots().map((root) => root.toString().trim()),
+      expected.map(certificateOf),
+    );
+    assert.ok(isBelieved(ofOld));
+  }
+  const ofNext = new X509Certificate((await issue(authority, 60_000)).certificateChainPem);
+  assert.equal(ofNext.verify(new X509Certificate(certificateOf(next)).publicKey), true);
+  write(next);
+  await authority.refresh();
+  assert.deepEqual([isBelieved(ofOld), isBelieved(ofNext)], [false, true]);
+  assert.deepEqual(
+    bundles.map((pem) => pem.match(/BEGIN/g)?.length),
+    [2, 2, 1],
+  );
+});
+
+test("openCertificateAuthority() goes on wherever a change of roots was broken off", async () => {
+  const { options, old, next, write } = await createTwoRoots(new FakeClock());
+  for (const text of [old, old + next, old + certificateOf(next), next + certificateOf(old), next]) {
+    write(text);
+    const authority = await openCertificateAuthority(options);
+    assert.equal(authority.root.toString().trim(), certificateOf(text === old || text.startsWith(old) ? old : next));
+    assert.equal((await issue(authority, 60_000)).notAfterMs > 0, true);
+  }
+});
+
+test("CertificateAuthority.refresh() refuses roots that cannot be used and keeps those of before", async () => {
+  const { options, old, next, write } = await createTwoRoots(new FakeClock());
+  const authority = await openCertificateAuthority(options);
+  const leaf = (await issue(authority, 60_000)).certificateChainPem;
+  const foreign = createOptions({ trustDomain: "other.mesh" });
+  await openCertificateAuthority(foreign);
+  const other = certificateOf(readFileSync(join(foreign.folder, "root.pem"), "utf8"));
+  for (const [text, code] of [
+    [certificateOf(next), "WEFT_CA_DAMAGED"],
+    [old.replace(certificateOf(old), certificateOf(next)), "WEFT_CA_DAMAGED"],
+    [old + leaf, "WEFT_CA_TRUST_DOMAIN"],
+    [old + other, "WEFT_CA_TRUST_DOMAIN"],
+    [old + `${certificateOf(old)}\n`.repeat(8), "WEFT_CA_DAMAGED"],
+  ] as const) {
+    write(text);
+    await assert.rejects(authority.refresh(), { code });
+    assert.equal(authority.trustBundlePem.trim(), certificateOf(old));
+  }
+});
+
+test("openCertificateAuthority() leaves out a root that has ended, unless it is to sign", async () => {
+  const clock = new FakeClock();
+  const { options, old, write } = await createTwoRoots(clock);
+  const short = createOptions({ clock, rootLifetimeMs: 3_600_000 });
+  await openCertificateAuthority(short);
+  const ended = readFileSync(join(short.folder, "root.pem"), "utf8");
+  clock.advance(3_600_000);
+  write(old + certificateOf(ended));
+  assert.equal((await openCertificateAuthority(options)).roots().length, 1);
+  write(ended + certificateOf(old));
+  await assert.rejects(openCertificateAuthority(options), { code: "WEFT_CA_EXPIRED" });
+});
+
 function hasOpenssl(): boolean {
   return spawnSync("openssl", ["version"]).status === 0;
 }

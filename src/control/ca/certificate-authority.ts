@@ -1,4 +1,4 @@
-import { X509Certificate, createPrivateKey, webcrypto } from "node:crypto";
+import { type X509Certificate, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import { formatWorkloadId } from "../../identity/spiffe-id.ts";
 import { formatUserId } from "../../identity/user-id.ts";
@@ -8,6 +8,7 @@ import type { Clock } from "../../time/clock.ts";
 import { formatWallTime, parseWallTime, toDate } from "../../time/wall-time.ts";
 import { ROOT_SECRET, type SharedSecrets } from "../shared-secrets.ts";
 import { loadX509 } from "./lazy-x509.ts";
+import { KEY_ALGORITHM, parseRootSet, type RootSet } from "./root-set.ts";
 
 export interface CertificateAuthorityOptions {
   /** Where the root is kept. */
@@ -79,36 +80,59 @@ const DEFAULT_ROOT_LIFETIME_MS = 10 * 365 * 24 * 3_600_000;
 /** A certificate is valid from a little before its birth, for hosts whose clock is behind: 60 s, at most a tenth of its life. */
 const MAX_BACKDATE_MS = 60_000;
 
-const KEY_ALGORITHM = { name: "ECDSA", namedCurve: "P-256" };
 const SIGNING_ALGORITHM = { name: "ECDSA", hash: "SHA-256" };
-const PEM_KEY = /-----BEGIN PRIVATE KEY-----([^-]+)-----END PRIVATE KEY-----/;
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/;
 
 /**
- * The mesh's certificate authority: one self-signed ECDSA P-256 root that issues SPIFFE X.509-SVIDs. Key and certificate
- * live in one secret, so that they cannot come apart; the key is held by WebCrypto, not extractable.
+ * The mesh's certificate authority: a self-signed ECDSA P-256 root that issues SPIFFE X.509-SVIDs, and further roots that
+ * are believed and sign nothing. All live in one secret, which is looked at again as long as the mesh runs; the key is held by
+ * WebCrypto, not extractable.
  */
 export class CertificateAuthority {
   readonly trustDomain: string;
-  /** PEM; what every certificate of the mesh must lead to. */
-  readonly trustBundlePem: string;
-  readonly root: X509Certificate;
   readonly #options: CertificateAuthorityOptions;
-  readonly #signingKey: webcrypto.CryptoKey;
-  readonly #notAfterMs: number;
+  readonly #listeners: (() => void)[] = [];
+  #roots: RootSet;
 
-  constructor(options: CertificateAuthorityOptions, root: X509Certificate, signingKey: webcrypto.CryptoKey) {
+  constructor(options: CertificateAuthorityOptions, roots: RootSet) {
     this.trustDomain = options.trustDomain;
-    this.trustBundlePem = root.toString();
-    this.root = root;
     this.#options = options;
-    this.#signingKey = signingKey;
-    this.#notAfterMs = parseWallTime(root.validTo);
+    this.#roots = roots;
   }
+
+  /** PEM; what every certificate of the mesh must lead to one of. The root that signs is the first. */
+  get trustBundlePem(): string {
+    return this.#roots.bundlePem;
+  }
+
+  /** The one that signs. */
+  get root(): X509Certificate {
+    return this.#roots.signing;
+  }
+
+  /** All that are believed; the one that signs is the first. */
+  readonly roots = (): readonly X509Certificate[] => this.#roots.all;
 
   /** Wall clock; nothing can be issued after it. */
   notAfterMs(): number {
-    return this.#notAfterMs;
+    return parseWallTime(this.root.validTo);
+  }
+
+  /** Called after each change of the roots, in the order of registration. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /**
+   * Reads the roots again and follows a change. Rejects as `openCertificateAuthority` where they cannot be used; those of
+   * before then stay in force.
+   */
+  async refresh(): Promise<void> {
+    const { secrets } = this.#options;
+    const pem = await secrets.get(ROOT_SECRET);
+    // Whoever removes the secret means the next start.
+    if (pem === null || pem === this.#roots.pem) return;
+    this.#roots = await parseRootSet(secrets.describe(ROOT_SECRET), pem, this.#options);
+    for (const listener of this.#listeners) listener();
   }
 
   /**
@@ -148,30 +172,33 @@ export class CertificateAuthority {
 
   async #sign(leaf: Leaf): Promise<IssuedCertificate> {
     const { clock, random } = this.#options;
+    const { signing, signingKey } = this.#roots;
+    const endMs = parseWallTime(signing.validTo);
     const lifetimeMs = Math.min(Math.max(leaf.lifetimeMs, MIN_SVID_LIFETIME_MS), MAX_SVID_LIFETIME_MS);
     const nowMs = clock.wallMs();
-    if (nowMs >= this.#notAfterMs) throw this.#expired();
+    if (nowMs >= endMs) throw this.#expired(endMs);
     const notBeforeMs = toSeconds(nowMs - Math.min(MAX_BACKDATE_MS, lifetimeMs / 10));
-    const notAfterMs = Math.min(toSeconds(nowMs + lifetimeMs), this.#notAfterMs);
+    const notAfterMs = Math.min(toSeconds(nowMs + lifetimeMs), endMs);
     const x509 = await loadX509();
+    const issuer = new x509.X509Certificate(signing.raw);
     const publicKey = new x509.PublicKey(leaf.publicKeyDer);
     const usages = leaf.usages.map((usage) => x509.ExtendedKeyUsage[usage]);
     const certificate = await x509.X509CertificateGenerator.create(
       {
         serialNumber: createSerialNumber(random),
         subject: [{ CN: [leaf.commonName] }],
-        issuer: new x509.X509Certificate(this.root.raw).subjectName,
+        issuer: issuer.subjectName,
         notBefore: toDate(notBeforeMs),
         notAfter: toDate(notAfterMs),
         signingAlgorithm: SIGNING_ALGORITHM,
-        signingKey: this.#signingKey,
+        signingKey,
         publicKey,
         extensions: [
           new x509.BasicConstraintsExtension(false, undefined, true),
           new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
           new x509.ExtendedKeyUsageExtension(usages),
           await x509.SubjectKeyIdentifierExtension.create(publicKey, false, webcrypto),
-          await x509.AuthorityKeyIdentifierExtension.create(new x509.X509Certificate(this.root.raw), false, webcrypto),
+          await x509.AuthorityKeyIdentifierExtension.create(issuer, false, webcrypto),
           new x509.SubjectAlternativeNameExtension([...leaf.names]),
         ],
       },
@@ -185,10 +212,10 @@ export class CertificateAuthority {
     };
   }
 
-  #expired(): WeftError {
+  #expired(endMs: number): WeftError {
     return new WeftError(
       "WEFT_CA_EXPIRED",
-      `Cannot issue certificates: the mesh's root ended at ${formatWallTime(this.#notAfterMs)}; expected a root that is still valid`,
+      `Cannot issue certificates: the mesh's root ended at ${formatWallTime(endMs)}; expected a root that is still valid`,
       {
         hint: `Stop the mesh, remove ${this.#options.secrets.describe(ROOT_SECRET)} and start again; every workload then joins anew`,
       },
@@ -197,26 +224,18 @@ export class CertificateAuthority {
 }
 
 /**
- * Loads the mesh's root, or makes one on the first start. Control planes that start at once agree on one root. Throws
+ * Loads the mesh's roots, or makes one on the first start. Control planes that start at once agree on one root. Throws
  * WEFT_CA_… when what is there cannot be used, and as the secrets do.
  */
 export async function openCertificateAuthority(options: CertificateAuthorityOptions): Promise<CertificateAuthority> {
   const { secrets } = options;
-  const place = secrets.describe(ROOT_SECRET);
   let pem = await secrets.get(ROOT_SECRET);
   while (pem === null) {
     const made = await createRoot(options);
     // Where another control plane was faster, its root is the mesh's.
     pem = (await secrets.putIfAbsent(ROOT_SECRET, made)) ? made : await secrets.get(ROOT_SECRET);
   }
-  const { root, privateKeyDer } = parseRoot(place, pem);
-  checkRoot(place, root, options);
-  const signingKey = await webcrypto.subtle
-    .importKey("pkcs8", privateKeyDer, KEY_ALGORITHM, false, ["sign"])
-    .catch((error: unknown) => {
-      throw damaged(place, "a private key that is not for P-256", error);
-    });
-  return new CertificateAuthority(options, root, signingKey);
+  return new CertificateAuthority(options, await parseRootSet(secrets.describe(ROOT_SECRET), pem, options));
 }
 
 async function createRoot(options: CertificateAuthorityOptions): Promise<string> {
@@ -243,52 +262,6 @@ async function createRoot(options: CertificateAuthorityOptions): Promise<string>
   );
   const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
   return `${x509.PemConverter.encode(pkcs8, "PRIVATE KEY")}\n${certificate.toString("pem")}\n`;
-}
-
-function parseRoot(place: string, pem: string): { root: X509Certificate; privateKeyDer: Uint8Array } {
-  const key = PEM_KEY.exec(pem)?.[1];
-  const certificate = PEM_CERTIFICATE.exec(pem)?.[0];
-  if (key === undefined || certificate === undefined) throw damaged(place, "no private key and certificate");
-  const privateKeyDer = Buffer.from(key, "base64");
-  let root: X509Certificate;
-  let matches: boolean;
-  try {
-    root = new X509Certificate(certificate);
-    matches = root.checkPrivateKey(createPrivateKey({ key: privateKeyDer, format: "der", type: "pkcs8" }));
-  } catch (error) {
-    throw damaged(place, "a key or certificate that does not parse", error);
-  }
-  if (!matches) throw damaged(place, "a certificate of another key");
-  return { root, privateKeyDer };
-}
-
-function checkRoot(place: string, root: X509Certificate, options: CertificateAuthorityOptions): void {
-  const trustDomain = root.subjectAltName?.replace(/^URI:spiffe:\/\//, "") ?? "none";
-  if (trustDomain !== options.trustDomain) {
-    throw new WeftError(
-      "WEFT_CA_TRUST_DOMAIN",
-      `Cannot use the root in ${place}: found trust domain "${trustDomain}"; expected "${options.trustDomain}"`,
-      { hint: "Give the mesh its old name or trustDomain back, or start it with another state folder" },
-    );
-  }
-  if (options.clock.wallMs() >= parseWallTime(root.validTo)) {
-    throw new WeftError(
-      "WEFT_CA_EXPIRED",
-      `Cannot use the root in ${place}: it ended at ${root.validTo}; expected a root that is still valid`,
-      { hint: `Remove ${place} and start again; every workload then joins anew` },
-    );
-  }
-}
-
-function damaged(place: string, found: string, cause?: unknown): WeftError {
-  return new WeftError(
-    "WEFT_CA_DAMAGED",
-    `Cannot use the root in ${place}: found ${found}; expected a PEM key and its certificate`,
-    {
-      hint: `Restore ${place} from a backup, or remove it and start again; every workload then joins anew`,
-      cause,
-    },
-  );
 }
 
 /** X.509 times have whole seconds. */
