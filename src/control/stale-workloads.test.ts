@@ -114,7 +114,38 @@ test("StaleWorkloads removes nothing while no proxy is connected at all", async 
   await scene.clock.elapse(600_000);
   assert.deepEqual(scene.names(), ["reviews"]);
   scene.connected.add("default/other-0");
+  await scene.clock.elapse(30_000);
+  assert.deepEqual(scene.names(), ["reviews"]);
   await scene.clock.elapse(5_000);
+  assert.deepEqual(scene.names(), []);
+  scene.stale.close();
+});
+
+test("StaleWorkloads waits while proxies keep arriving: a large mesh that comes back takes longer than 30 s", async () => {
+  const scene = await createScene();
+  await scene.put("reviews", "reviews-0");
+  for (let arrived = 0; arrived < 6; arrived += 1) {
+    scene.connected.add(`default/web-${arrived}`);
+    await scene.clock.elapse(20_000);
+  }
+  scene.connected.add("default/reviews-0");
+  await scene.clock.elapse(60_000);
+  assert.deepEqual(scene.names(), ["reviews"]);
+  scene.stale.close();
+});
+
+test("StaleWorkloads waits five minutes for arrivals, and no longer", async () => {
+  const scene = await createScene();
+  await scene.put("reviews", "reviews-0");
+  const arriveFor = async (forMs: number): Promise<void> => {
+    for (let ms = 0; ms < forMs; ms += 10_000) {
+      scene.connected.add(`default/web-${scene.clock.nowMs()}`);
+      await scene.clock.elapse(10_000);
+    }
+  };
+  await arriveFor(300_000);
+  assert.deepEqual(scene.names(), ["reviews"]);
+  await arriveFor(10_000);
   assert.deepEqual(scene.names(), []);
   scene.stale.close();
 });
