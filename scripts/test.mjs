@@ -153,7 +153,7 @@ async function runSoak() {
 // ---- Files and runtimes
 
 function unitFiles() {
-  const folders = ["src", "test/api", "test/component", "test/conformance", "test/fuzz", "test/simulate"];
+  const folders = ["src", "test/api", "test/component", "test/conformance", "test/fuzz", "test/simulate", "test/soak"];
   return folders.flatMap((folder) => findTests(folder)).filter((file) => !BUN_ONLY.includes(file));
 }
 
