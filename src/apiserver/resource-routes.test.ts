@@ -141,7 +141,10 @@ describe("API server resources", () => {
       body: { ...first, metadata: { ...first.metadata, labels: { a: "2" } } },
     });
     assert.deepEqual([stale.statusCode, stale.body["reason"]], [409, "Conflict"]);
-    assert.match(String(stale.body["message"]), /^Operation cannot be fulfilled on services "web": the object has been modified/);
+    assert.match(
+      String(stale.body["message"]),
+      /^Operation cannot be fulfilled on services "web": the object has been modified/,
+    );
     assert.equal((await send("PUT", `${SERVICES}/web`, { body: service("web", { a: "3" }) })).statusCode, 200);
     assert.equal((await send("PUT", `${SERVICES}/other`, { body: service("other") })).statusCode, 404);
   });
@@ -274,6 +277,12 @@ const EXAMPLES: Readonly<Record<(typeof KINDS)[number]["kind"], Readonly<Record<
     kind: "TCPRoute",
     metadata: { name: "sample" },
     spec: { matches: { ports: [5432] } },
+  },
+  UDPRoute: {
+    apiVersion: "specs.smi-spec.io/v1alpha4",
+    kind: "UDPRoute",
+    metadata: { name: "sample" },
+    spec: { matches: { ports: [53] } },
   },
   Revocation: {
     apiVersion: "weft.dev/v1alpha1",

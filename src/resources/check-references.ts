@@ -97,7 +97,7 @@ function checkTarget(target: TrafficTarget, index: NamedResources, warn: Warn): 
     const path = ["spec", "rules", position];
     const found = index.find(rule.kind, namespace, rule.name);
     if (found === null) {
-      const article = rule.kind === "HTTPRouteGroup" ? "an HTTPRouteGroup" : "a TCPRoute";
+      const article = rule.kind === "HTTPRouteGroup" ? "an HTTPRouteGroup" : `a ${rule.kind}`;
       warn(
         [...path, "name"],
         unknownName(rule.name),
@@ -125,7 +125,7 @@ function checkTarget(target: TrafficTarget, index: NamedResources, warn: Warn): 
 
 function allowsNothing(rule: TrafficRule, namespace: string, index: NamedResources): boolean {
   const found = index.find(rule.kind, namespace, rule.name);
-  if (found === null || rule.kind === "TCPRoute") return found === null;
+  if (found === null || rule.kind !== "HTTPRouteGroup") return found === null;
   const { matches } = (found as HttpRouteGroup).spec;
   const chosen = rule.matches.length === 0 ? matches : matches.filter(({ name }) => rule.matches.includes(name));
   return chosen.every((match) => describeImpossible(match) !== null);

@@ -13,6 +13,7 @@ import type { TrafficSplit } from "./traffic-split.ts";
 import type { TrafficTarget } from "./traffic-target.ts";
 import type { Revocation } from "./revocation.ts";
 import type { TrustBundle } from "./trust-bundle.ts";
+import type { UdpRoute } from "./udp-route.ts";
 import type { User } from "./user.ts";
 
 /** Every kind weft knows; tell them apart by `kind`. */
@@ -32,4 +33,5 @@ export type KnownResource =
   | TrafficTarget
   | Revocation
   | TrustBundle
+  | UdpRoute
   | User;

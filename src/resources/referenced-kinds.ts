@@ -12,6 +12,7 @@ const SERVICES: ReferencedKind = { group: "", kind: "Service", isElsewhere: fals
 const ACCOUNTS: ReferencedKind = { group: "", kind: "ServiceAccount", isElsewhere: true };
 const GROUPS: ReferencedKind = { group: "specs.smi-spec.io", kind: "HTTPRouteGroup", isElsewhere: false };
 const TCP_ROUTES: ReferencedKind = { group: "specs.smi-spec.io", kind: "TCPRoute", isElsewhere: false };
+const UDP_ROUTES: ReferencedKind = { group: "specs.smi-spec.io", kind: "UDPRoute", isElsewhere: false };
 const SPLITS: ReferencedKind = { group: "split.smi-spec.io", kind: "TrafficSplit", isElsewhere: false };
 const SLICES: ReferencedKind = { group: "discovery.k8s.io", kind: "EndpointSlice", isElsewhere: false };
 const POLICIES: ReferencedKind = { group: "weft.dev", kind: "TrafficPolicy", isElsewhere: false };
@@ -19,7 +20,7 @@ const TARGETS: ReferencedKind = { group: "access.smi-spec.io", kind: "TrafficTar
 
 const BY_KIND: ReadonlyMap<string, readonly ReferencedKind[]> = new Map([
   ["TrafficSplit", [SERVICES, GROUPS, SPLITS, SLICES]],
-  ["TrafficTarget", [ACCOUNTS, GROUPS, TCP_ROUTES]],
+  ["TrafficTarget", [ACCOUNTS, GROUPS, TCP_ROUTES, UDP_ROUTES]],
   ["TrafficPolicy", [SERVICES, GROUPS, ACCOUNTS, POLICIES]],
   ["EndpointSlice", [SERVICES]],
   ["HTTPRouteGroup", []],

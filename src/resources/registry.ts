@@ -16,6 +16,7 @@ import { trafficSplitSchema } from "./traffic-split.ts";
 import { trafficTargetSchema } from "./traffic-target.ts";
 import { revocationSchema } from "./revocation.ts";
 import { trustBundleSchema } from "./trust-bundle.ts";
+import { udpRouteSchema } from "./udp-route.ts";
 import { userSchema } from "./user.ts";
 
 /** One kind of resource: its names in YAML, in REST paths and on the command line, and what it must look like. */
@@ -149,6 +150,18 @@ export const KINDS: readonly KindDefinition[] = [
     namespaced: true,
     hasStatus: true,
     schema: tcpRouteSchema,
+  },
+  {
+    group: "specs.smi-spec.io",
+    version: "v1alpha4",
+    kind: "UDPRoute",
+    plural: "udproutes",
+    singular: "udproute",
+    shortNames: ["ur"],
+    categories: ["all", "weft", "smi"],
+    namespaced: true,
+    hasStatus: true,
+    schema: udpRouteSchema,
   },
   {
     group: "split.smi-spec.io",

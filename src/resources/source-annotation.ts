@@ -5,7 +5,7 @@ import type { SchemaSource } from "./schema-problems.ts";
 export const SOURCE_ANNOTATION = "weft.dev/source";
 
 /** Those that say who may call whom; of others nobody asks, and a line that moved is a change to a resource. */
-const KINDS: readonly string[] = ["HTTPRouteGroup", "TCPRoute", "TrafficTarget"];
+const KINDS: readonly string[] = ["HTTPRouteGroup", "TCPRoute", "UDPRoute", "TrafficTarget"];
 
 /** The resource with its place noted, unless it is of another kind, says one itself, or its place is not known. */
 export function noteSource<T extends Resource>(resource: T, { file, locate, basePath }: SchemaSource): T {

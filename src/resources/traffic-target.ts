@@ -18,7 +18,7 @@ export interface TrafficTarget extends Resource {
 export interface TrafficTargetSpec {
   /** Always of the TrafficTarget's own namespace. */
   readonly destination: IdentitySubject;
-  /** At least one. HTTP rules are alternatives; TCP rules are alternatives; when both stand here, both must agree. */
+  /** At least one. HTTP rules are alternatives; TCP rules are alternatives; when both stand here, both must agree. UDP rules are alternatives, of UDP alone. */
   readonly rules: readonly TrafficRule[];
   /** Any of them; [] = nobody. */
   readonly sources: readonly IdentitySubject[];
@@ -31,11 +31,11 @@ export interface IdentitySubject {
   readonly namespace: string;
 }
 
-/** An HTTPRouteGroup or TCPRoute of the TrafficTarget's namespace. */
+/** An HTTPRouteGroup, TCPRoute or UDPRoute of the TrafficTarget's namespace. */
 export interface TrafficRule {
-  readonly kind: "HTTPRouteGroup" | "TCPRoute";
+  readonly kind: "HTTPRouteGroup" | "TCPRoute" | "UDPRoute";
   readonly name: string;
-  /** Names of matches of the group; [] = all of them (default). Always [] for a TCPRoute. */
+  /** Names of matches of the group; [] = all of them (default). Always [] for a TCPRoute or UDPRoute. */
   readonly matches: readonly string[];
 }
 
@@ -57,7 +57,7 @@ const subject: z.ZodType<WrittenSubject> = strictObject<WrittenSubject>({
 });
 
 const rule: z.ZodType<TrafficRule> = strictObject<TrafficRule>({
-  kind: z.enum(["HTTPRouteGroup", "TCPRoute"], "HTTPRouteGroup or TCPRoute"),
+  kind: z.enum(["HTTPRouteGroup", "TCPRoute", "UDPRoute"], "HTTPRouteGroup, TCPRoute or UDPRoute"),
   name: dnsSubdomain,
   matches: z.preprocess(
     (value) => value ?? [],
@@ -67,7 +67,11 @@ const rule: z.ZodType<TrafficRule> = strictObject<TrafficRule>({
   ),
 }).superRefine((value, context) => {
   if (value.kind === "HTTPRouteGroup" || value.matches.length === 0) return;
-  context.addIssue({ code: "custom", path: ["matches"], message: "no matches: a TCPRoute has none to choose from" });
+  context.addIssue({
+    code: "custom",
+    path: ["matches"],
+    message: `no matches: a ${value.kind} has none to choose from`,
+  });
 });
 
 const spec: z.ZodType<WrittenSpec> = strictObject<WrittenSpec>({

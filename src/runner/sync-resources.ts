@@ -13,6 +13,7 @@ const SYNCED_KINDS: readonly GroupKind[] = [
   { group: "", kind: "ServiceAccount" },
   { group: "specs.smi-spec.io", kind: "HTTPRouteGroup" },
   { group: "specs.smi-spec.io", kind: "TCPRoute" },
+  { group: "specs.smi-spec.io", kind: "UDPRoute" },
   { group: "split.smi-spec.io", kind: "TrafficSplit" },
   { group: "access.smi-spec.io", kind: "TrafficTarget" },
 ];

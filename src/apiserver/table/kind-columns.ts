@@ -17,6 +17,7 @@ import type { TrafficSplit } from "../../resources/traffic-split.ts";
 import type { IdentitySubject, TrafficTarget } from "../../resources/traffic-target.ts";
 import type { Revocation } from "../../resources/revocation.ts";
 import type { TrustBundle } from "../../resources/trust-bundle.ts";
+import type { UdpRoute } from "../../resources/udp-route.ts";
 import type { User, UserCredential } from "../../resources/user.ts";
 import { parseWallTime } from "../../time/wall-time.ts";
 
@@ -129,11 +130,8 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly KindColumn[]>> = 
       list(group.spec.matches.map((match) => match.name)),
     ),
   ],
-  TCPRoute: [
-    column<TcpRoute>("Ports", "Ports that are meant.", (route) =>
-      route.spec.matches.ports.length === 0 ? "every port" : list(route.spec.matches.ports.map(String)),
-    ),
-  ],
+  TCPRoute: [column<TcpRoute>("Ports", "Ports of TCP that are meant.", formatRoutePorts)],
+  UDPRoute: [column<UdpRoute>("Ports", "Ports of UDP that are meant.", formatRoutePorts)],
   TrafficSplit: [
     column<TrafficSplit>("Service", "The name that callers use.", (split) => split.spec.service),
     column<TrafficSplit>("Backends", "The Services behind it, with their shares.", formatSplitBackends),
@@ -148,7 +146,7 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly KindColumn[]>> = 
     column<TrafficTarget>("Destination", "The service account that may be called.", (target) =>
       formatSubject(target.spec.destination, target),
     ),
-    column<TrafficTarget>("Rules", "HTTPRouteGroups and TCPRoutes that say with what requests.", (target) =>
+    column<TrafficTarget>("Rules", "HTTPRouteGroups, TCPRoutes and UDPRoutes that say with what requests.", (target) =>
       list(target.spec.rules.map(formatRule)),
     ),
   ],
@@ -256,6 +254,10 @@ function formatSliceAddresses(slice: EndpointSlice): string {
 }
 
 /** `reviews-v1 75%, reviews-v2 25%`. */
+function formatRoutePorts({ spec }: TcpRoute | UdpRoute): string {
+  return spec.matches.ports.length === 0 ? "every port" : list(spec.matches.ports.map(String));
+}
+
 function formatSplitBackends(split: TrafficSplit): string {
   const total = split.spec.backends.reduce((sum, backend) => sum + backend.weight, 0);
   return list(split.spec.backends.map((backend) => `${backend.service} ${formatShare(backend.weight, total)}`));

@@ -43,6 +43,12 @@ test("A2 a TCPRoute without ports means all ports, and TCPRoutes are alternative
   assert.equal(target(["TCPRoute/some"]).http, null);
 });
 
+test("A22 a target with rules about UDP alone opens no port of TCP", () => {
+  const route = { ...sampleTcpRoute("dns", []), kind: "UDPRoute" };
+  const target = targetOf([route, sampleTarget("t", "x", { sources: ["web"], rules: ["UDPRoute/dns"] })]);
+  assert.deepEqual([target.http, target.tcp], [null, []]);
+});
+
 test("A14 a target whose destination is in another namespace is refused", () => {
   const valid = sampleTarget("t", "x", { sources: ["web"], rules: ["TCPRoute/r"] });
   const spec = valid.spec as Readonly<Record<string, unknown>>;

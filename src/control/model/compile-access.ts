@@ -79,7 +79,8 @@ export function compileTarget(
     key: keyOf(target),
     sources: [...sources].sort(compareText),
     http: http.length === 0 ? null : http.flatMap((rule) => compileHttpRule(target, rule, { index, conditions })),
-    tcp: tcp.length === 0 ? null : compileTcpRules(target, tcp, { index, conditions }),
+    // With rules about UDP alone it opens no port of TCP.
+    tcp: tcp.length === 0 && http.length > 0 ? null : compileTcpRules(target, tcp, { index, conditions }),
   };
 }
 

@@ -11,6 +11,7 @@ import type { TcpRoute } from "../../resources/tcp-route.ts";
 import type { TrafficPolicy } from "../../resources/traffic-policy.ts";
 import type { TrafficSplit } from "../../resources/traffic-split.ts";
 import type { TrafficTarget } from "../../resources/traffic-target.ts";
+import type { UdpRoute } from "../../resources/udp-route.ts";
 import { keyOf, type ResourceIndex } from "./resource-index.ts";
 
 /** What changed since somebody last asked. */
@@ -30,6 +31,7 @@ export class LiveIndex implements ResourceIndex {
   readonly serviceAccounts: Set<string> = new Set();
   readonly groups: Map<string, HttpRouteGroup> = new Map();
   readonly tcpRoutes: Map<string, TcpRoute> = new Map();
+  readonly udpRoutes: Map<string, UdpRoute> = new Map();
   splits: readonly TrafficSplit[] = [];
   targets: readonly TrafficTarget[] = [];
   policies: readonly TrafficPolicy[] = [];
@@ -86,6 +88,9 @@ export class LiveIndex implements ResourceIndex {
         break;
       case "TCPRoute":
         setOrDelete(this.tcpRoutes, key, next as TcpRoute | null);
+        break;
+      case "UDPRoute":
+        setOrDelete(this.udpRoutes, key, next as UdpRoute | null);
         break;
       case "TrafficSplit":
         setOrDelete(this.#splitByKey, key, next as TrafficSplit | null);

@@ -52,7 +52,7 @@ export class ModelCompiler {
 const SPLIT_KINDS: readonly string[] = ["TrafficSplit", "Service", "HTTPRouteGroup"];
 const POLICY_KINDS: readonly string[] = [...SPLIT_KINDS, "TrafficPolicy", "ServiceAccount"];
 const INGRESS_KINDS: readonly string[] = ["Ingress", "IngressClass", "Secret", "Service"];
-const TARGET_RULE_KINDS: readonly string[] = ["HTTPRouteGroup", "TCPRoute"];
+const TARGET_RULE_KINDS: readonly string[] = ["HTTPRouteGroup", "TCPRoute", "UDPRoute"];
 
 /** Everything compiled, and of what. */
 class Parts {

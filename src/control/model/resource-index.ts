@@ -11,6 +11,7 @@ import type { TcpRoute } from "../../resources/tcp-route.ts";
 import type { TrafficPolicy } from "../../resources/traffic-policy.ts";
 import type { TrafficSplit } from "../../resources/traffic-split.ts";
 import type { TrafficTarget } from "../../resources/traffic-target.ts";
+import type { UdpRoute } from "../../resources/udp-route.ts";
 
 /** The resources that the model is made of, by kind. Keys are "<namespace>/<name>"; no order is promised. */
 export interface ResourceIndex {
@@ -21,6 +22,7 @@ export interface ResourceIndex {
   readonly serviceAccounts: ReadonlySet<string>;
   readonly groups: ReadonlyMap<string, HttpRouteGroup>;
   readonly tcpRoutes: ReadonlyMap<string, TcpRoute>;
+  readonly udpRoutes: ReadonlyMap<string, UdpRoute>;
   readonly splits: readonly TrafficSplit[];
   readonly targets: readonly TrafficTarget[];
   readonly policies: readonly TrafficPolicy[];
@@ -37,6 +39,7 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
   const serviceAccounts = new Set<string>();
   const groups = new Map<string, HttpRouteGroup>();
   const tcpRoutes = new Map<string, TcpRoute>();
+  const udpRoutes = new Map<string, UdpRoute>();
   const splits: TrafficSplit[] = [];
   const targets: TrafficTarget[] = [];
   const policies: TrafficPolicy[] = [];
@@ -60,6 +63,9 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
         break;
       case "TCPRoute":
         tcpRoutes.set(keyOf(resource), resource as TcpRoute);
+        break;
+      case "UDPRoute":
+        udpRoutes.set(keyOf(resource), resource as UdpRoute);
         break;
       case "TrafficSplit":
         splits.push(resource as TrafficSplit);
@@ -98,6 +104,7 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
     serviceAccounts,
     groups,
     tcpRoutes,
+    udpRoutes,
     splits,
     targets,
     policies,

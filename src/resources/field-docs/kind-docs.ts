@@ -3,7 +3,13 @@ import { ENDPOINT_SLICE_DOCS, NAMESPACE_DOCS, SERVICE_ACCOUNT_DOCS, SERVICE_DOCS
 import type { AnyKindDocs, KindDocs } from "./field-docs.ts";
 import { INGRESS_CLASS_DOCS, INGRESS_DOCS, SECRET_DOCS } from "./ingress-docs.ts";
 import { MESH_DOCS } from "./mesh-docs.ts";
-import { HTTP_ROUTE_GROUP_DOCS, TCP_ROUTE_DOCS, TRAFFIC_SPLIT_DOCS, TRAFFIC_TARGET_DOCS } from "./smi-docs.ts";
+import {
+  HTTP_ROUTE_GROUP_DOCS,
+  TCP_ROUTE_DOCS,
+  TRAFFIC_SPLIT_DOCS,
+  TRAFFIC_TARGET_DOCS,
+  UDP_ROUTE_DOCS,
+} from "./smi-docs.ts";
 import { TRAFFIC_POLICY_DOCS } from "./traffic-policy-docs.ts";
 import { REVOCATION_DOCS, TRUST_BUNDLE_DOCS } from "./identity-docs.ts";
 import { USER_DOCS } from "./user-docs.ts";
@@ -24,6 +30,7 @@ const BY_KIND: { readonly [K in KnownResource["kind"]]: KindDocs<Extract<KnownRe
   TrafficTarget: TRAFFIC_TARGET_DOCS,
   Revocation: REVOCATION_DOCS,
   TrustBundle: TRUST_BUNDLE_DOCS,
+  UDPRoute: UDP_ROUTE_DOCS,
   User: USER_DOCS,
 };
 

@@ -1,8 +1,10 @@
 import type { HttpRouteGroup } from "../http-route-group.ts";
+import type { RoutePorts } from "../route-ports.ts";
 import type { TcpRoute } from "../tcp-route.ts";
 import type { TrafficSplit } from "../traffic-split.ts";
 import type { TrafficTarget } from "../traffic-target.ts";
-import type { KindDocs } from "./field-docs.ts";
+import type { UdpRoute } from "../udp-route.ts";
+import type { FieldDoc, KindDocs } from "./field-docs.ts";
 
 export const HTTP_ROUTE_GROUP_DOCS: KindDocs<HttpRouteGroup> = {
   text: "Names kinds of HTTP requests. Does nothing until a TrafficTarget, a TrafficSplit or a TrafficPolicy refers to it.",
@@ -26,22 +28,27 @@ export const HTTP_ROUTE_GROUP_DOCS: KindDocs<HttpRouteGroup> = {
   },
 };
 
-export const TCP_ROUTE_DOCS: KindDocs<TcpRoute> = {
-  text: "Names ports. Does nothing until a TrafficTarget refers to it.",
-  fields: {
-    spec: [
-      "The ports that are meant.",
+const ROUTE_PORTS_DOCS: FieldDoc<RoutePorts> = [
+  "The ports that are meant.",
+  {
+    matches: [
+      "Which ones are meant. Left out: all.",
       {
-        matches: [
-          "Which connections are meant. Left out: all.",
-          {
-            name: "A name, for those who read it.",
-            ports: "Ports of the Service or of the workload. Left out or empty: every port.",
-          },
-        ],
+        name: "A name, for those who read it.",
+        ports: "Ports of the Service or of the workload. Left out or empty: every port.",
       },
     ],
   },
+];
+
+export const TCP_ROUTE_DOCS: KindDocs<TcpRoute> = {
+  text: "Names ports of TCP. Does nothing until a TrafficTarget refers to it.",
+  fields: { spec: ROUTE_PORTS_DOCS },
+};
+
+export const UDP_ROUTE_DOCS: KindDocs<UdpRoute> = {
+  text: "Names ports of UDP. Does nothing until a TrafficTarget refers to it.",
+  fields: { spec: ROUTE_PORTS_DOCS },
 };
 
 export const TRAFFIC_SPLIT_DOCS: KindDocs<TrafficSplit> = {
@@ -87,11 +94,12 @@ export const TRAFFIC_TARGET_DOCS: KindDocs<TrafficTarget> = {
           },
         ],
         rules: [
-          "The requests that are allowed: at least one rule. Rules of one kind are alternatives; where there are HTTP rules and TCP rules, both must agree.",
+          "The requests that are allowed: at least one rule. Rules of one kind are alternatives; where there are HTTP rules and TCP rules, both must agree. UDPRoutes speak of UDP alone, the others never do.",
           {
-            kind: "HTTPRouteGroup or TCPRoute.",
+            kind: "HTTPRouteGroup, TCPRoute or UDPRoute.",
             name: "Its name, in the namespace of the TrafficTarget.",
-            matches: "Names of matches of the HTTPRouteGroup. Left out or empty: all of them. Not for a TCPRoute.",
+            matches:
+              "Names of matches of the HTTPRouteGroup. Left out or empty: all of them. Not for a TCPRoute or a UDPRoute.",
           },
         ],
         sources: [
