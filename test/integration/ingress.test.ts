@@ -25,6 +25,8 @@ interface Answer {
   readonly body: string;
 }
 
+const all = (name: string): object => ({ paths: [path("/", "Prefix", name)] });
+
 interface Echo {
   readonly service: string;
   readonly path: string;
@@ -79,7 +81,6 @@ ${app("closed", "allow: []")}
       await api.apply(tlsSecret("wild", certificates.wild));
       await api.apply(tlsSecret("rsa", certificates.rsa));
       await api.apply(tlsSecret("mixed", { certificate: certificates.one.certificate, key: certificates.wild.key }));
-      const all = (name: string): object => ({ paths: [path("/", "Prefix", name)] });
       await api.apply(
         ingress("tls", {
           tls: [
@@ -249,15 +250,59 @@ ${app("closed", "allow: []")}
     });
 
     test("an Ingress without rules: its backend gets what nobody else takes", async () => {
-      const all = ingress("everything", { defaultBackend: backend("shop") });
+      const everything = ingress("everything", { defaultBackend: backend("shop") });
       const key = { group: "networking.k8s.io", kind: "Ingress", namespace: "default", name: "everything" };
-      await mesh.api().apply(all);
+      await mesh.api().apply(everything);
       const status = async (): Promise<number> => (await ask("http://elsewhere.test/")).status;
       await waitUntil("the default backend", async () => (await status()) === 200);
       assert.equal((JSON.parse((await ask("http://paths.test/exact/")).body) as Echo).service, "shop");
       assert.equal((JSON.parse((await ask("http://own.test/other")).body) as Echo).service, "api");
       await mesh.api().delete(key);
       await waitUntil("no default backend", async () => (await status()) === 404);
+    });
+
+    test("a TrafficSplit and a TrafficPolicy of the Service hold behind an Ingress", async () => {
+      const api = mesh.api();
+      await api.apply(ingress("shared", { rules: [{ host: "shared.test", http: all("shop") }] }));
+      await waitUntil("the Ingress", async () => (await ask("http://shared.test/")).status === 200);
+      const metadata = { name: "shared", namespace: "default" };
+      const split = { group: "split.smi-spec.io", kind: "TrafficSplit", ...metadata };
+      await api.apply({
+        apiVersion: "split.smi-spec.io/v1alpha4",
+        kind: "TrafficSplit",
+        metadata,
+        spec: {
+          service: "shop",
+          backends: [
+            { service: "web", weight: 1 },
+            { service: "api", weight: 3 },
+          ],
+        },
+      });
+      const serve = async (): Promise<string> => (JSON.parse((await ask("http://shared.test/")).body) as Echo).service;
+      await waitUntil("the split", async () => (await serve()) !== "shop");
+      const counts = new Map<string, number>();
+      for (let sent = 0; sent < 100; sent += 1) {
+        const service = await serve();
+        counts.set(service, (counts.get(service) ?? 0) + 1);
+      }
+      assert.deepEqual([...counts.keys()].toSorted(), ["api", "web"]);
+      assert.ok(Math.abs((counts.get("web") ?? 0) - 25) <= 2, JSON.stringify([...counts]));
+      await api.delete(split);
+      await api.apply({
+        apiVersion: "weft.dev/v1alpha1",
+        kind: "TrafficPolicy",
+        metadata,
+        spec: {
+          targetRef: { kind: "Service", name: "shop" },
+          responseHeaders: { set: { "x-policy": "held" } },
+        },
+      });
+      await waitUntil("the policy", async () => (await ask("http://shared.test/")).headers.get("x-policy") === "held");
+      assert.equal(await serve(), "shop");
+      await api.delete({ group: "weft.dev", kind: "TrafficPolicy", ...metadata });
+      await api.delete({ group: "networking.k8s.io", kind: "Ingress", ...metadata });
+      await waitUntil("nothing of it", async () => (await ask("http://shared.test/")).status === 404);
     });
 
     test("a certificate changes under load: no open connection and no request is lost", async () => {
