@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { compilePattern } from "../lib/pattern.ts";
 import { WeftError } from "../lib/weft-error.ts";
+import { createHeaderPatternsSchema, type HeaderPatterns } from "./header-patterns.ts";
 import { dnsSubdomain } from "./name-schema.ts";
 import { createObjectMetaSchema } from "./object-meta-schema.ts";
 import { refuseRepeats } from "./port-schema.ts";
@@ -9,7 +10,6 @@ import { strictObject } from "./strict-object.ts";
 
 /** Bounds what one group may cost a proxy. */
 const MAX_MATCHES = 256;
-const MAX_HEADERS = 64;
 /** Half of what `compilePattern` takes: the control plane writes a little around it. */
 const MAX_REGEX_LENGTH = 1024;
 
@@ -33,14 +33,13 @@ export interface HttpMatch {
   readonly pathRegex: string;
   /** ["*"] = any method (default); otherwise each once, no "*". */
   readonly methods: readonly HttpMethod[];
-  /** RE2 by lower-case header name, found anywhere in the value. {} = no condition (default). */
-  readonly headers: Readonly<Record<string, string>>;
+  /** RE2, found anywhere in the value; as it was written (`readHeaderPatterns`). {} = no condition (default). */
+  readonly headers: HeaderPatterns;
 }
 
 export type HttpMethod = "*" | "GET" | "HEAD" | "PUT" | "POST" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE" | "PATCH";
 
 const METHODS = ["*", "GET", "HEAD", "PUT", "POST", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"] as const;
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/;
 
 const regex: z.ZodType<string> = z.string("a regular expression (RE2 syntax)").superRefine((source, context) => {
   if (source.length > MAX_REGEX_LENGTH) {
@@ -66,64 +65,7 @@ const methods: z.ZodType<readonly HttpMethod[]> = z
   .default([])
   .transform((list) => (list.length === 0 || list.includes("*") ? ["*"] : [...new Set(list)]));
 
-/** One object, or a list of objects with one header each (what SMI's own tools write); stored as one object. */
-const headers: z.ZodType<Readonly<Record<string, string>>> = z
-  .preprocess((value) => value ?? {}, z.unknown())
-  .transform((value, context) => {
-    const seen = new Set<string>();
-    const result = new Map<string, string>();
-    for (const { name, pattern, path } of listHeaders(value, context)) {
-      if (!HEADER_NAME.test(name)) {
-        context.addIssue({ code: "custom", path, message: `a header name, which ${JSON.stringify(name)} is not` });
-        continue;
-      }
-      const key = name.toLowerCase();
-      if (seen.has(key)) {
-        context.addIssue({
-          code: "custom",
-          path,
-          message: "each header once: all conditions must hold, so a second one would be lost",
-        });
-        continue;
-      }
-      seen.add(key);
-      const checked = regex.safeParse(pattern);
-      for (const issue of checked.error?.issues ?? [])
-        context.addIssue({ code: "custom", path, message: issue.message });
-      if (checked.success) result.set(key, checked.data);
-    }
-    if (seen.size > MAX_HEADERS) {
-      context.addIssue({ code: "custom", message: `at most ${MAX_HEADERS} headers` });
-    }
-    return Object.fromEntries(result);
-  });
-
-interface WrittenHeader {
-  readonly name: string;
-  readonly pattern: unknown;
-  readonly path: PropertyKey[];
-}
-
-function listHeaders(value: unknown, context: z.RefinementCtx): WrittenHeader[] {
-  if (!Array.isArray(value)) return listFields(value, [], context);
-  const all: WrittenHeader[] = [];
-  for (const [index, item] of value.entries()) {
-    const fields = listFields(item, [index], context);
-    if (fields.length > 1) {
-      context.addIssue({ code: "custom", path: [index], message: "one header in each entry of the list" });
-    }
-    all.push(...fields);
-  }
-  return all;
-}
-
-function listFields(value: unknown, path: PropertyKey[], context: z.RefinementCtx): WrittenHeader[] {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    context.addIssue({ code: "custom", path, message: "an object of header names and regular expressions" });
-    return [];
-  }
-  return Object.entries(value).map(([name, pattern]) => ({ name, pattern, path: [...path, name] }));
-}
+const headers: z.ZodType<HeaderPatterns> = createHeaderPatternsSchema(regex);
 
 const match: z.ZodType<HttpMatch> = strictObject<HttpMatch>({
   name: z.string("a string").min(1, "a name that is not empty").max(253, "a name of at most 253 characters"),

@@ -1,4 +1,5 @@
 import { parseSimplePattern } from "../lib/pattern.ts";
+import { readHeaderPatterns } from "./header-patterns.ts";
 import type { HttpMatch } from "./http-route-group.ts";
 
 /**
@@ -23,8 +24,9 @@ function coversMatch(earlier: HttpMatch, later: HttpMatch): boolean {
   const isPathCovered = earlier.pathRegex === ".*" || earlier.pathRegex === later.pathRegex;
   const isMethodCovered =
     earlier.methods.includes("*") || later.methods.every((method) => earlier.methods.includes(method));
-  const headers = Object.entries(earlier.headers);
-  return isPathCovered && isMethodCovered && headers.every(([name, regex]) => later.headers[name] === regex);
+  const headers = [...readHeaderPatterns(earlier.headers)];
+  const others = readHeaderPatterns(later.headers);
+  return isPathCovered && isMethodCovered && headers.every(([name, regex]) => others.get(name) === regex);
 }
 
 /** The letter or digit that every text which fits begins with; "" when there may be others. */

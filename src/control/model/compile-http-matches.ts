@@ -1,3 +1,4 @@
+import { readHeaderPatterns } from "../../resources/header-patterns.ts";
 import type { HttpMatch, HttpRouteGroup } from "../../resources/http-route-group.ts";
 import { compareText } from "./compare-text.ts";
 import type { HttpMatchModel } from "./mesh-model.ts";
@@ -12,6 +13,6 @@ function compileHttpMatch(match: HttpMatch): HttpMatchModel {
   return {
     pathRegex: match.pathRegex,
     methods: match.methods.includes("*") ? null : [...match.methods].sort(compareText),
-    headers: Object.entries(match.headers).sort(([one], [other]) => compareText(one, other)),
+    headers: [...readHeaderPatterns(match.headers)].sort(([one], [other]) => compareText(one, other)),
   };
 }
