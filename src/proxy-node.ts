@@ -104,4 +104,14 @@ export type ProxyStatusLine =
     }
   /** Has an identity and a complete configuration: requests will be served. */
   | { readonly event: "ready" }
+  /** The mesh's roots have changed. */
+  | { readonly event: "roots"; readonly trustBundlePem: string }
+  /** Its certificate will not do, or the control plane is out of its reach: a `ProxyAdmission` may help. */
+  | { readonly event: "wanting" }
   | { readonly event: "failed"; readonly code: string; readonly message: string };
+
+/** What a runner writes on standard input after the bootstrap, one line of JSON each, when its proxy is wanting. */
+export interface ProxyAdmission {
+  readonly joinCredential: string;
+  readonly trustBundlePem: string;
+}

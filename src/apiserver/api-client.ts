@@ -5,7 +5,10 @@ import type {
   MeshView,
   ProxyStatus,
   ReplicaStatus,
+  RotateRequest,
+  RotationView,
   StatRow,
+  TrustView,
   WouldDenyRow,
 } from "../control/views.ts";
 import type { Resource } from "../resources/resource.ts";
@@ -83,6 +86,10 @@ export interface ApiClient {
   /** The control planes of the mesh. */
   replicas(): Promise<readonly ReplicaStatus[]>;
   mesh(): Promise<MeshView>;
+  /** The mesh's roots, who has certificates of which, and a rotation of them. */
+  trust(): Promise<TrustView>;
+  /** Rejects with WEFT_API_CONFLICT while a rotation runs. */
+  rotateRoot(request: RotateRequest): Promise<RotationView>;
   /** A client certificate for a User that exists, which from then on may use the API with it. */
   issueUserCertificate(user: string, request: UserCertificateRequest): Promise<UserCertificateAnswer>;
   /** True when the API server answers and its store can be read; false when it answers that it is not ready. */
@@ -147,6 +154,12 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     },
     async grantJoin(request) {
       return (await requester.send("POST", "/weft/v1/workloads", request)) as JoinGrant;
+    },
+    async trust() {
+      return (await requester.send("GET", "/weft/v1/trust")) as TrustView;
+    },
+    async rotateRoot(request) {
+      return (await requester.send("POST", "/weft/v1/trust/rotation", request)) as RotationView;
     },
     async proxies() {
       const body = (await requester.send("GET", "/weft/v1/proxies")) as { readonly items: readonly ProxyStatus[] };

@@ -4,7 +4,10 @@ import type {
   JoinRequest,
   MeshView,
   ProxyStatus,
+  RotateRequest,
+  RotationView,
   StatRow,
+  TrustView,
   WouldDenyRow,
 } from "../control/views.ts";
 import { silentLog } from "../lib/log.ts";
@@ -32,6 +35,8 @@ export interface TestViews extends ControlPlaneViews {
   statRows: readonly StatRow[];
   wouldDenyRows: readonly WouldDenyRow[];
   meshView: MeshView;
+  trustView: TrustView;
+  readonly rotations: RotateRequest[];
   readonly joins: JoinRequest[];
   /** Of the last `stat` call. */
   windowMs: number;
@@ -113,9 +118,62 @@ function createTestViews(clock: Clock): TestViews {
       return views.wouldDenyRows;
     },
     replicas: () => [],
+    trustView: createTrustView(clock),
+    rotations: [],
+    trust: () => views.trustView,
+    metrics: () => "# none\n",
+    rotateRoot(request) {
+      views.rotations.push(request);
+      const nowMs = clock.wallMs();
+      const rotation = {
+        ...NO_ROTATION,
+        leavesOffline: request.leaveOffline === true,
+        begunWallMs: nowMs,
+        stepWallMs: nowMs,
+      };
+      views.trustView = { ...views.trustView, rotation };
+      return Promise.resolve(rotation);
+    },
     mesh: () => views.meshView,
   };
   return views;
+}
+
+const NO_ROTATION: RotationView = {
+  step: "adding",
+  reason: "asked",
+  from: "a".repeat(64),
+  to: "b".repeat(64),
+  begunWallMs: 0,
+  stepWallMs: 0,
+  leavesOffline: false,
+  left: [],
+  awaited: [],
+};
+
+function createTrustView(clock: Clock): TrustView {
+  const notAfterWallMs = clock.wallMs() + 3650 * 86_400_000;
+  const fingerprint = "a".repeat(64);
+  return {
+    trustDomain: "test.mesh",
+    authorities: [
+      {
+        fingerprint,
+        subject: "O=test.mesh, CN=weft root CA",
+        kind: "root",
+        notBeforeWallMs: clock.wallMs(),
+        notAfterWallMs,
+        isSigning: true,
+        workloads: 0,
+      },
+    ],
+    rotation: null,
+    silent: [],
+    bundles: [],
+    revocations: 0,
+    expiries: [{ kind: "root", name: fingerprint, notAfterWallMs }],
+    wallMs: clock.wallMs(),
+  };
 }
 
 function createGrant(request: JoinRequest, clock: Clock): JoinGrant {

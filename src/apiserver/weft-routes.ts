@@ -1,5 +1,6 @@
 import { type ControlPlaneViews, type JoinRequest, type StatRow, TRAFFIC_KEPT_MS } from "../control/views.ts";
 import { maySee, type Principal } from "./access/principal.ts";
+import { readRotateRequest, toRefusal } from "./rotate-request.ts";
 import { type ApiAnswer, type ApiCall, type ApiRoute, json } from "./api-route.ts";
 import { StatusError } from "./status.ts";
 
@@ -32,6 +33,29 @@ export function createWeftRoutes(views: ControlPlaneViews): readonly ApiRoute[] 
       path: "/weft/v1/replicas",
       access: { verb: "list", resource: "replicas" },
       answer: async () => json({ items: await views.replicas() }),
+    },
+    {
+      method: "GET",
+      path: "/weft/v1/trust",
+      access: { verb: "get", resource: "trust" },
+      answer: async () => json(await views.trust()),
+    },
+    {
+      method: "POST",
+      path: "/weft/v1/trust/rotation",
+      access: { verb: "create", resource: "trust" },
+      answer: async (call) => {
+        const rotation = await views.rotateRoot(readRotateRequest(await call.readBody())).catch(toRefusal);
+        call.noteWrite();
+        return json(rotation, 201);
+      },
+    },
+    {
+      method: "GET",
+      path: "/metrics",
+      access: { verb: "get", resource: "metrics" },
+      produces: "any",
+      answer: () => ({ kind: "text", statusCode: 200, body: views.metrics() }),
     },
     {
       method: "GET",

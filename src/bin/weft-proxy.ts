@@ -13,7 +13,7 @@ import type { WorkloadApi, WorkloadContext } from "../identity/workload-api/work
 import { SvidManager } from "../identity/svid-manager.ts";
 import { JsonLog, type Log } from "../lib/log.ts";
 import { WeftError } from "../lib/weft-error.ts";
-import type { ProxyBootstrap, ProxyStatusLine } from "../proxy-node.ts";
+import type { ProxyAdmission, ProxyBootstrap, ProxyStatusLine } from "../proxy-node.ts";
 import { loadConfig, saveConfig } from "../proxy/config/config-disk.ts";
 import { countDownstreams } from "../proxy/admin/proxy-metrics.ts";
 import { Proxy, type ResourceRejection, type ResourceUpdate } from "../proxy/proxy.ts";
@@ -74,8 +74,9 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
     write: (line) => process.stderr.write(line),
     fields: { component: "proxy", workload: `${bootstrap.namespace}/${bootstrap.workload}` },
   });
-  const svid = createSvidManager(bootstrap, log);
   let ads: AdsClient | null = null;
+  // From its start on: before that nobody is cut off.
+  const svid = createSvidManager(bootstrap, log, () => ads?.state().connected === false);
   // Where there is one control plane and no more, nobody is asked for a list of them.
   const withControlPlanes = (names: readonly string[]): readonly string[] =>
     bootstrap.controlPlanes === undefined ? names : [...names, CONTROL_PLANE_ENDPOINTS];
@@ -107,7 +108,10 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
       ...(carried.pool === null ? {} : { workers: carried.pool.describe() }),
     }),
     onMeshNames: (names) => replaceFile(join(bootstrap.stateDir, "names.json"), JSON.stringify({ names })),
-    onRoots: (trustBundlePem) => svid.manager.setTrustBundle(trustBundlePem),
+    onRoots: (trustBundlePem) => {
+      svid.manager.setTrustBundle(trustBundlePem);
+      writeStatus({ event: "roots", trustBundlePem });
+    },
     onReady: () => writeStatus({ event: "ready" }),
     onReferences: ({ endpointNames, routeNames, secretNames }) => {
       ads?.subscribe(ENDPOINT_TYPE, withControlPlanes(endpointNames));
@@ -130,8 +134,13 @@ async function run(bootstrap: ProxyBootstrap): Promise<void> {
     };
   };
   const workloadApi = await openWorkloadApi(bootstrap, workloadContext(), log);
+  onAdmission((admission) => svid.manager.offer(admission));
+  let shownChain = identity.certificateChainPem;
   svid.manager.onChange((identity) => {
     svid.channel.refresh();
+    // The stream of configuration shows the control plane which certificate is in use.
+    if (identity.certificateChainPem !== shownChain) ads?.move();
+    shownChain = identity.certificateChainPem;
     workloadApi?.update(workloadContext());
     void proxy.setIdentity(toCredentials(identity));
   });
@@ -211,7 +220,7 @@ interface SvidParts {
 }
 
 /** One channel for signing, configuration and telemetry: it presents the current certificate, or none before the first. */
-function createSvidManager(bootstrap: ProxyBootstrap, log: Log): SvidParts {
+function createSvidManager(bootstrap: ProxyBootstrap, log: Log, isCutOff: () => boolean): SvidParts {
   const { trustDomain, namespace, serviceAccount, trustBundlePem } = bootstrap;
   const channel = new ControlPlaneChannel({
     addresses: bootstrap.controlPlanes ?? [bootstrap.xds],
@@ -233,6 +242,8 @@ function createSvidManager(bootstrap: ProxyBootstrap, log: Log): SvidParts {
     stateDir: bootstrap.stateDir,
     joinCredential: bootstrap.joinCredential,
     sign: createIdentityClient(channel),
+    onWanting: () => writeStatus({ event: "wanting" }),
+    isCutOff,
     clock: systemClock,
     random: systemRandom,
     log,
@@ -293,7 +304,21 @@ function stopOnSignals(stop: () => Promise<void>): void {
   process.stdin.on("close", once);
 }
 
-/** The first line of standard input; what follows is ignored, and its end means that the runner is gone. */
+/** Lines of standard input after the bootstrap. */
+function onAdmission(take: (admission: ProxyAdmission) => void): void {
+  let text = "";
+  process.stdin.on("data", (chunk: string) => {
+    text += chunk;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+      // As with the bootstrap: our own runner's.
+      take(JSON.parse(text.slice(0, end)) as ProxyAdmission);
+      text = text.slice(end + 1);
+    }
+    if (text.length > MAX_BOOTSTRAP_BYTES) text = "";
+  });
+}
+
+/** The first line of standard input; its end means that the runner is gone. */
 function readBootstrap(): Promise<ProxyBootstrap> {
   return new Promise((resolve, reject) => {
     let text = "";

@@ -45,7 +45,7 @@ kind: HTTPRouteGroup
 metadata: { name: all }
 spec: { matches: [{ name: all }] }
 ---
-apiVersion: access.smi-spec.io/v1alpha3
+apiVersion: access.smi-spec.io/v1alpha4
 kind: TrafficTarget
 metadata: { name: reviews }
 spec:
@@ -190,7 +190,7 @@ kind: TrafficSplit
 metadata: { name: nowhere }
 spec: { service: split-root, backends: [{ service: empty, weight: 1 }] }
 ---
-apiVersion: access.smi-spec.io/v1alpha3
+apiVersion: access.smi-spec.io/v1alpha4
 kind: TrafficTarget
 metadata: { name: other }
 spec:
@@ -307,7 +307,7 @@ test("checkIdentity() tells an ended root from one that ends soon", () => {
       trustRootNotAfterWallMs: WALL_MS + leftMs,
     } as const;
     const root = checkIdentity(
-      { mesh, proxies: [], resources: [], traffic: [] },
+      { mesh, proxies: [], resources: [], traffic: [], expiries: [] },
       { wallMs: WALL_MS, certificateLifetimeMs: 1 },
     )[0];
     return [root?.outcome ?? "", ...(root?.found ?? [])];
@@ -316,6 +316,24 @@ test("checkIdentity() tells an ended root from one that ends soon", () => {
     [outcome(-7_200_000), outcome(86_400_000 * 3), outcome(86_400_000 * 31)],
     [["error", "it ended 2h ago"], ["warning", "it ends in 3d"], ["ok"]],
   );
+});
+
+test("weft check tells of what ends within 30 days, and of what has ended", async () => {
+  await applyHealthy();
+  const { trustView } = cli.api.views;
+  const ending = (kind: "api-certificate" | "trust-bundle", name: string, days: number) =>
+    ({ kind, name, notAfterWallMs: WALL_MS + days * 86_400_000 }) as const;
+  cli.api.views.trustView = {
+    ...trustView,
+    expiries: [ending("api-certificate", "CN=api", 6), ending("trust-bundle", "bank", 31)],
+  };
+  const soon = await check();
+  assert.deepEqual([soon.exitCode, soon.bad[0]?.outcome], [0, "warning"]);
+  assert.deepEqual(soon.bad[0]?.found, ["api-certificate CN=api: ends in 6d"]);
+  assert.match(soon.bad[0]?.hint ?? "", /Replace the files/);
+  cli.api.views.trustView = { ...trustView, expiries: [ending("trust-bundle", "bank", -1)] };
+  const ended = await check();
+  assert.deepEqual([ended.exitCode, ended.bad[0]?.found], [1, ["trust-bundle bank: ended 1d ago"]]);
 });
 
 test("checkMachine() refuses an old Node and warns without Bun", () => {

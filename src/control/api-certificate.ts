@@ -75,6 +75,9 @@ export class ApiCertificate implements ApiTls {
     return chosen.context;
   }
 
+  /** The user's own certificate; null without one. */
+  readonly given = (): X509Certificate | null => this.#given?.certificate ?? null;
+
   isOwnName(host: string): boolean {
     return [this.#own, this.#given].some((one) => one?.certificate.checkHost(host) !== undefined);
   }

@@ -1,12 +1,9 @@
-import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import { AuditLog, NO_AUDIT } from "../apiserver/access/audit-log.ts";
 import type { UserCertificateIssuer } from "../apiserver/access/user-certificate-routes.ts";
 import type { ApiRoute } from "../apiserver/api-route.ts";
 import { startApiServer } from "../apiserver/api-server.ts";
 import type { ApiCertificateFiles, MeshDefaults, StoreSettings } from "../control-bootstrap.ts";
-import type { Identity } from "../identity/identity-file.ts";
-import { formatWorkloadId } from "../identity/spiffe-id.ts";
 import type { Log } from "../lib/log.ts";
 import { openPrivateFolder } from "../lib/private-files.ts";
 import { WeftError } from "../lib/weft-error.ts";
@@ -16,7 +13,6 @@ import { MESH_NAME } from "../resources/mesh.ts";
 import type { Store } from "../store/store.ts";
 import type { Clock } from "../time/clock.ts";
 import { WEFT_VERSION } from "../version.ts";
-import type { GrpcCredentials } from "../xds/grpc-client.ts";
 import { ADS_CHANNEL_OPTIONS, createAdsService } from "./ads/ads-server.ts";
 import type { AdsService } from "./ads/ads-server.ts";
 import { ApiCertificate } from "./api-certificate.ts";
@@ -29,20 +25,23 @@ import { verifyUserCertificate } from "./ca/verify-user-certificate.ts";
 import { CertificateExpiries } from "./ca/certificate-expiries.ts";
 import { followRoots } from "./ca/follow-roots.ts";
 import { PeerVerifier } from "./ca/peer-verifier.ts";
-import { CONTROL_PLANE_NAMESPACE, CONTROL_PLANE_SERVICE_ACCOUNT, SvidIssuer } from "./ca/svid-issuer.ts";
+import { SvidIssuer } from "./ca/svid-issuer.ts";
 import { ClosingStack } from "./closing-stack.ts";
 import { addControlPlanes } from "./control-plane-endpoints.ts";
 import { createViews } from "./create-views.ts";
 import { ModelFollower } from "./model-follower.ts";
 import { openMeshState } from "./open-mesh-state.ts";
-import { OwnIdentity } from "./own-identity.ts";
 import type { JobLease } from "./replicas/job-lease.ts";
 import type { LocalViews } from "./replicas/local-views.ts";
 import { MeshViews } from "./replicas/mesh-views.ts";
 import type { HostPort } from "./replicas/replica-directory.ts";
 import { ReplicaPeers } from "./replicas/replica-peers.ts";
 import { addReplicaService } from "./replicas/replica-service.ts";
-import { MeshServerCredentials } from "./server-credentials.ts";
+import type { MeshServerCredentials } from "./server-credentials.ts";
+import { collectTrustEvidence, TrustViews } from "./trust-views.ts";
+import { ExpiryWarnings } from "./expiry-warnings.ts";
+import { formatControlPlaneId, openOwnCredentials } from "./own-credentials.ts";
+import { RootRotation } from "./ca/root-rotation.ts";
 import { assertReachable, createReplica, toAdvertised } from "./own-replica.ts";
 import { PeerRuleFollower } from "./peer-rules.ts";
 import { addPeerRules } from "./peer-rules-source.ts";
@@ -155,7 +154,7 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   peerRules.onRules((rules) => withRules.setPeerRules(rules));
   const { revocations } = peerRules;
 
-  const verifier = new PeerVerifier({ trustDomain, roots: authority.roots, revocations, clock });
+  const verifier = new PeerVerifier({ trustDomain, roots: authority.issuers, revocations, clock });
   const expiries = new CertificateExpiries();
   const ads = createAdsService({
     source,
@@ -163,7 +162,7 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     log,
     authenticate: (call) => {
       const peer = verifier.identify(call);
-      if (peer !== null) expiries.note(peer.namespace, peer.workload, peer.notAfterMs);
+      if (peer !== null) expiries.note(peer.namespace, peer.workload, peer.notAfterMs, peer.issuer);
       return peer;
     },
   });
@@ -179,11 +178,15 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   let jobs: JobLease = { held: () => false };
   const local: LocalViews = {
     status: () => ({ hasJobs: jobs.held(), proxies: ads.proxies().filter((proxy) => proxy.connected).length }),
-    proxies: () => ads.proxies().map((proxy) => ({ ...proxy, certificateNotAfterWallMs: expiries.find(proxy.id) })),
+    proxies: () => ads.proxies().map((proxy) => expiries.describe(proxy)),
     proxyConfig: (id) => ads.proxyConfig(id),
     traffic: (windowMs) => traffic.ring.sums(windowMs, clock.nowMs()),
     instanceTraffic: (windowMs) => traffic.instances.sums(windowMs, clock.nowMs()),
     wouldDeny: (windowMs) => wouldDeny.list(windowMs, clock.nowMs()),
+    trust: () => {
+      const upMs = clock.nowMs() - servesSinceMs;
+      return collectTrustEvidence({ authority, expiries, proxies: () => ads.proxies(), replica: self.name, upMs });
+    },
   };
   const server = new Server({ ...ADS_CHANNEL_OPTIONS, "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS });
   addIdentityService(server, { issuer, verifier, log });
@@ -194,8 +197,11 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   const own = await openOwnCredentials(options, authority, lifetimeMs, closing);
   const xdsPort = await bind(server, options, own.server);
 
+  const servesSinceMs = clock.nowMs();
+
   const advertised = toAdvertised(options, xdsPort);
-  const membership = await state.enter(createReplica(random, advertised, startedWallMs), closing);
+  const self = createReplica(random, advertised, startedWallMs);
+  const membership = await state.enter(self, closing);
   const { directory } = membership;
   jobs = membership.jobs;
   peerRules.setLease(jobs);
@@ -235,12 +241,37 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
   closing.add(() => statuses?.close());
   statuses.changed();
 
+  const tls = await openApiCertificate(options, authority, lifetimeMs, closing);
+  const rotation = new RootRotation({
+    authority,
+    evidence: meshViews.trustEvidence,
+    isRevoked: (workload) => revocations().has({ spiffeId: "", workload, serialNumber: "" }),
+    lease: jobs,
+    clock,
+    log,
+  });
+  closing.add(() => rotation.close());
+  const trust = new TrustViews({
+    trustDomain,
+    authority,
+    rotation,
+    evidence: meshViews.trustEvidence,
+    peerRules: () => peerRules.rules(),
+    ingressCertificates: () => follower.model().ingress.secrets,
+    apiCertificate: tls.given,
+    clock,
+  });
+  const warnings = new ExpiryWarnings({ expiries: trust.expiries, clock, log });
+  closing.add(() => warnings.close());
+  warnings.look();
+
   const views = createViews({
     mesh: { name: options.meshName, trustDomain, weftVersion: WEFT_VERSION, startedWallMs },
     settings: () => follower.model().settings,
     views: meshViews,
     issuer,
     authority,
+    trust,
     xds: advertised,
     controlPlanes: () => (state.isShared ? listControlPlanes() : null),
   });
@@ -252,8 +283,8 @@ async function assemble(options: ControlPlaneOptions, closing: ClosingStack): Pr
     token: options.apiToken,
     address,
     port,
-    tls: await openApiCertificate(options, authority, lifetimeMs, closing),
-    readCertificate: (certificate) => verifyUserCertificate(certificate, { trustDomain, roots: authority.roots }),
+    tls,
+    readCertificate: (certificate) => verifyUserCertificate(certificate, { trustDomain, roots: authority.issuers }),
     issuer: createUserCertificateIssuer(authority),
     audit: auditFile === null ? NO_AUDIT : new AuditLog({ path: auditFile, clock, log }),
     clock,
@@ -303,53 +334,6 @@ function createUserCertificateIssuer(authority: CertificateAuthority): UserCerti
     async issue({ user, requestDer, lifetimeMs }) {
       const publicKeyDer = await readProvenKey(requestDer);
       return (await authority.issueUser({ user, publicKeyDer, lifetimeMs })).certificateChainPem;
-    },
-  };
-}
-
-function formatControlPlaneId(trustDomain: string): string {
-  return formatWorkloadId({
-    trustDomain,
-    namespace: CONTROL_PLANE_NAMESPACE,
-    serviceAccount: CONTROL_PLANE_SERVICE_ACCOUNT,
-  });
-}
-
-/** This control plane's certificate, renewed live, at both ends of connections. */
-interface OwnCredentials {
-  readonly server: MeshServerCredentials;
-  readonly client: () => GrpcCredentials;
-  readonly onChange: (listener: () => void) => void;
-}
-
-async function openOwnCredentials(
-  options: ControlPlaneOptions,
-  authority: CertificateAuthority,
-  lifetimeMs: () => number,
-  closing: ClosingStack,
-): Promise<OwnCredentials> {
-  const { clock, log, stateDir } = options;
-  let onChange: () => void = () => undefined;
-  const identity = new OwnIdentity({
-    authority,
-    folder: join(stateDir, "identity"),
-    lifetimeMs,
-    clock,
-    log,
-    onChange: (renewed) => {
-      keyPair = renewed;
-      server.update(renewed, renewed.trustBundlePem);
-      onChange();
-    },
-  });
-  closing.add(() => identity.close());
-  let keyPair: Identity = await identity.start();
-  const server = new MeshServerCredentials(keyPair, keyPair.trustBundlePem);
-  return {
-    server,
-    client: () => ({ keyPair, trustBundlePem: keyPair.trustBundlePem }),
-    onChange: (listener) => {
-      onChange = listener;
     },
   };
 }

@@ -4,6 +4,8 @@ import type { SvidIssuer } from "./ca/svid-issuer.ts";
 import type { MeshSettings } from "./model/mesh-model.ts";
 import type { MeshViews } from "./replicas/mesh-views.ts";
 import type { HostPort } from "./replicas/replica-directory.ts";
+import { formatExpiryMetrics } from "./expiry-metrics.ts";
+import type { TrustViews } from "./trust-views.ts";
 import type { ControlPlaneViews, MeshView } from "./views.ts";
 
 export interface ViewsOptions {
@@ -12,6 +14,7 @@ export interface ViewsOptions {
   readonly views: MeshViews;
   readonly issuer: SvidIssuer;
   readonly authority: Pick<CertificateAuthority, "trustBundlePem" | "notAfterMs">;
+  readonly trust: TrustViews;
   /** Where workloads that join find the control plane. */
   readonly xds: HostPort;
   /** All control planes; null when there is but one, ever. */
@@ -20,7 +23,7 @@ export interface ViewsOptions {
 
 /** What the API shows of a running control plane. */
 export function createViews(options: ViewsOptions): ControlPlaneViews {
-  const { authority, issuer, mesh, settings, views, xds } = options;
+  const { authority, issuer, mesh, settings, trust, views, xds } = options;
   return {
     proxies: () => views.proxies(),
     proxyConfig: (id) => views.proxyConfig(id),
@@ -28,6 +31,9 @@ export function createViews(options: ViewsOptions): ControlPlaneViews {
     trafficFigures: (windowMs, by) => views.trafficFigures(windowMs, by),
     wouldDeny: (windowMs) => views.wouldDeny(windowMs),
     replicas: () => views.replicas(),
+    trust: () => trust.trust(),
+    metrics: () => formatExpiryMetrics(trust.expiries()),
+    rotateRoot: (request) => trust.rotate(request),
     async grantJoin({ namespace, workload, serviceAccount }) {
       const { credential, expiresWallMs } = await issuer.grant({ namespace, workload, serviceAccount });
       const { trustDomain } = mesh;

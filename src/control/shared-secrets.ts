@@ -10,6 +10,11 @@ export interface SharedSecrets {
    * one process or in several, exactly one gives true. Durable before it resolves; also when the first answer was lost.
    */
   putIfAbsent(name: SecretName, value: string, options?: PutSecretOptions): Promise<boolean>;
+  /**
+   * Compare and swap: true when `value` stands under the name now in place of `expected`, false when something else than
+   * `expected` did. Durable before it resolves; also when the first answer was lost. For secrets that are kept for good.
+   */
+  replace(name: SecretName, expected: string, value: string): Promise<boolean>;
   /** Where a secret is, for messages to operators; never the secret itself. */
   describe(name: SecretName): string;
 }

@@ -12,6 +12,12 @@ export interface ControlPlaneViews {
   trafficFigures(windowMs: number, by: "account" | "instance"): Awaitable<TrafficFigures>;
   /** What permissive access let pass in the last `windowMs` (at most a day) and strict access would have denied. */
   wouldDeny(windowMs: number): Awaitable<readonly WouldDenyRow[]>;
+  /** The mesh's roots, who has certificates of which, and a rotation of them. */
+  trust(): Awaitable<TrustView>;
+  /** Of the control plane, in the text format of Prometheus. */
+  metrics(): string;
+  /** Begins a rotation of the mesh's root. Rejects with WEFT_CA_…. */
+  rotateRoot(request: RotateRequest): Promise<RotationView>;
   /** The control planes of the mesh, by name; one with a store that only one can open. */
   replicas(): Awaitable<readonly ReplicaStatus[]>;
   /** Creates a one-time join credential bound to the workload. */
@@ -53,6 +59,10 @@ export interface ProxyStatus {
   readonly types: readonly ProxyTypeStatus[];
   /** When the certificate that the proxy proved itself with last ends; left out or null when unknown. */
   readonly certificateNotAfterWallMs?: number | null;
+  /** It acknowledged the mesh's roots as they are now; left out by control planes of older versions. */
+  readonly hasRoots?: boolean;
+  /** Fingerprint of the authority that signed the certificate that it proved itself with last; left out or null when unknown. */
+  readonly certificateIssuer?: string | null;
   /** Where it serves its metrics and other read-only pages; left out when unknown. */
   readonly admin?: { readonly address: string; readonly port: number };
   /** Name of the control plane that it is, or was, connected to; left out when there is but one. */
@@ -165,6 +175,73 @@ export interface JoinGrant {
   readonly xds: { readonly host: string; readonly port: number };
   /** All control planes that a proxy may take, `xds` among them; left out when there is but one. */
   readonly controlPlanes?: readonly { readonly host: string; readonly port: number }[];
+}
+
+/** What the mesh's identities rest on. */
+export interface TrustView {
+  readonly trustDomain: string;
+  /** All that is believed, the root that signs or vouches for who does first; then the authorities below a root. */
+  readonly authorities: readonly AuthorityView[];
+  /** Null before the first rotation. */
+  readonly rotation: RotationView | null;
+  /** Control planes that do not answer: what they know is missing. */
+  readonly silent: readonly string[];
+  readonly bundles: readonly BundleView[];
+  readonly revocations: number;
+  /** Everything that ends and is weft's to watch, the soonest first. */
+  readonly expiries: readonly ExpiryView[];
+  /** The control plane's clock. */
+  readonly wallMs: number;
+}
+
+export interface AuthorityView {
+  /** SHA-256, 64 hexadecimal digits in lower case. */
+  readonly fingerprint: string;
+  readonly subject: string;
+  readonly kind: "root" | "intermediate";
+  readonly notBeforeWallMs: number;
+  readonly notAfterWallMs: number;
+  readonly isSigning: boolean;
+  /** Workloads that last proved themselves with a certificate of it and are not known to have another. */
+  readonly workloads: number;
+}
+
+export interface RotationView {
+  readonly step: "adding" | "signing" | "withdrawing" | "done";
+  readonly reason: "asked" | "due" | "emergency" | "import";
+  /** Fingerprints. */
+  readonly from: string;
+  readonly to: string;
+  readonly begunWallMs: number;
+  readonly stepWallMs: number;
+  readonly leavesOffline: boolean;
+  /** Proxies that were away in every step and have to join anew. */
+  readonly left: readonly string[];
+  /** Whom this step waits for. */
+  readonly awaited: readonly { readonly who: string; readonly why: string; readonly untilWallMs: number | null }[];
+}
+
+export interface RotateRequest {
+  /** The old root is withdrawn at once: every workload has to join anew. Default false. */
+  readonly now?: boolean;
+  /** Proxies that are not connected are not waited for. Default false. */
+  readonly leaveOffline?: boolean;
+  /** Key, its authority's certificate and those above it, PEM. Default: a root is made. */
+  readonly given?: string;
+}
+
+export interface BundleView {
+  readonly name: string;
+  readonly trustDomain: string;
+  /** When the first of its roots ends; null when none parses. */
+  readonly notAfterWallMs: number | null;
+}
+
+export interface ExpiryView {
+  readonly kind: "root" | "intermediate" | "api-certificate" | "ingress-certificate" | "trust-bundle" | "workload";
+  /** "<namespace>/<name>" of a resource or a workload, a fingerprint, or a file. */
+  readonly name: string;
+  readonly notAfterWallMs: number;
 }
 
 export interface MeshView {

@@ -8,7 +8,7 @@ import {
   GRPC_UNAUTHENTICATED,
   GrpcError,
 } from "../xds/grpc-status.ts";
-import type { SignCertificate } from "./svid-manager.ts";
+import type { SignCertificate } from "./svid-contract.ts";
 
 const PATH = "/weft.v1.IdentityService/SignCertificate";
 /** Signing takes milliseconds; the rest is for a control plane that is starting. */

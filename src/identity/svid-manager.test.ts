@@ -14,7 +14,7 @@ import { systemRandom } from "../random/system-random.ts";
 import { FakeClock } from "../testing/fake-clock.ts";
 import type { Identity } from "./identity-file.ts";
 import { SvidManager } from "./svid-manager.ts";
-import type { SvidManagerOptions } from "./svid-manager.ts";
+import type { SvidManagerOptions } from "./svid-contract.ts";
 
 const LIFETIME_MS = 100_000;
 const BACKDATE_MS = 10_000;

@@ -1,57 +1,12 @@
 import { generateKeyPairSync } from "node:crypto";
-import type { Log } from "../lib/log.ts";
 import { openPrivateFolder } from "../lib/private-files.ts";
 import { WeftError } from "../lib/weft-error.ts";
-import type { Random } from "../random/random.ts";
-import type { Clock, Timer } from "../time/clock.ts";
+import type { Timer } from "../time/clock.ts";
 import { formatWallTime } from "../time/wall-time.ts";
 import { encodeCertificateRequest } from "./csr.ts";
 import { checkIdentity, checkValidity, isOfFirstRoot, leadsTo, loadIdentity, saveIdentity } from "./identity-file.ts";
 import type { Identity } from "./identity-file.ts";
-
-export interface SignedCertificate {
-  readonly certificateChainPem: string;
-  readonly trustBundlePem: string;
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
-}
-
-/**
- * Has the control plane sign a request, within a deadline of its own. Rejects with WeftError WEFT_IDENTITY_REFUSED when
- * the answer was no; every other rejection counts as passing trouble.
- */
-export type SignCertificate = (
-  requestDer: Uint8Array,
-  workload: string,
-  joinCredential: string | null,
-) => Promise<SignedCertificate>;
-
-export interface SvidManagerOptions {
-  readonly workload: string;
-  /** Whom the certificate must name. */
-  readonly spiffeId: string;
-  /** The mesh's roots as the runner knows them. A stored identity that does not lead to them is of another mesh. */
-  readonly trustBundlePem: string;
-  /** Private folder, for a restart while the control plane is down. */
-  readonly stateDir: string;
-  /** One-time; null when the state folder holds an identity. */
-  readonly joinCredential: string | null;
-  readonly sign: SignCertificate;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-}
-
-export interface SvidStatus {
-  /** "expired": no peer accepts us any more until the workload joins anew. */
-  readonly state: "none" | "valid" | "expired";
-  /** Wall clock; null without an identity. */
-  readonly notAfterMs: number | null;
-  readonly renewals: number;
-  /** Failed attempts since the last success. */
-  readonly failures: number;
-  readonly lastFailure: string | null;
-}
+import type { JoinOffer, SignedCertificate, SvidManagerOptions, SvidStatus } from "./svid-contract.ts";
 
 /** Renewal starts between these parts of the lifetime, at random, so that workloads started together spread out. */
 const RENEW_FROM_RATIO = 0.45;
@@ -63,6 +18,9 @@ const NEW_ROOT_SPREAD_MS = 60_000;
 /** Between attempts: doubling from the first to the last, but at least ten attempts fit before the certificate ends. */
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 60_000;
+
+/** Between two calls of `onWanting`. */
+const WANTING_EVERY_MS = 30_000;
 
 /** Longest sleep, so that a wall clock that jumped (a host that was suspended) is noticed. */
 const LONGEST_SLEEP_MS = 60_000;
@@ -101,6 +59,7 @@ export class SvidManager {
   /** The control plane does not know our certificate (its state was lost): an unused join credential may help. */
   #renewalRefused: boolean = false;
   #timer: Timer | null = null;
+  #wantedAtMs: number = -Infinity;
   #closed: boolean = false;
   /** One file after the other, so that the newest stays. */
   #saving: Promise<void> = Promise.resolve();
@@ -175,9 +134,11 @@ export class SvidManager {
     const before = this.#identity;
     if (this.#closed || before === null || before.trustBundlePem === trustBundlePem) return;
     if (!leadsTo(before.certificateChainPem, trustBundlePem)) {
-      log.warn("the mesh's roots do not include that of the own certificate; renewing it", {
+      log.warn("the mesh's roots do not include that of the own certificate; joining anew", {
         spiffeId: before.spiffeId,
       });
+      this.#renewalRefused = true;
+      this.#want();
     }
     const identity: Identity = { ...before, trustBundlePem };
     this.#identity = identity;
@@ -187,6 +148,16 @@ export class SvidManager {
     }
     void this.#save(identity);
     this.#publish(identity);
+    this.#schedule();
+  }
+
+  /** An answer to `onWanting`: the roots of now, and a credential for the case that the certificate will not do any more. */
+  offer({ joinCredential, trustBundlePem }: JoinOffer): void {
+    if (this.#closed || this.#identity === null) return;
+    this.#joinCredential = joinCredential;
+    this.setTrustBundle(trustBundlePem);
+    if (!this.#renewalRefused && this.status().state === "valid") return;
+    this.#nextAttemptWallMs = this.#options.clock.wallMs();
     this.#schedule();
   }
 
@@ -225,7 +196,9 @@ export class SvidManager {
         );
       }
       checkValidity(stored, clock.wallMs());
-      if (leadsTo(stored.certificateChainPem, trustBundlePem)) return stored;
+      // With a credential the roots are news, too; without one the stored ones may be newer.
+      const roots = this.#joinCredential === null ? stored.trustBundlePem : trustBundlePem;
+      if (leadsTo(stored.certificateChainPem, trustBundlePem)) return { ...stored, trustBundlePem: roots };
       throw new WeftError(
         "WEFT_IDENTITY_INVALID",
         `Cannot use the identity in "${stateDir}": found one signed by another mesh's CA; expected this mesh's`,
@@ -294,6 +267,7 @@ export class SvidManager {
   #tick(): void {
     if (this.#closed) return;
     this.#warnOfExpiry();
+    if (this.#options.isCutOff?.() === true) this.#want();
     if (this.#options.clock.wallMs() >= this.#nextAttemptWallMs && !this.#attempting) void this.#renew();
     else this.#schedule();
   }
@@ -320,6 +294,7 @@ export class SvidManager {
       });
       this.#publish(identity);
     } catch (error) {
+      if (this.#renewalRefused || this.status().state === "expired") this.#want();
       const delayMs = this.#noteFailure(error);
       this.#nextAttemptWallMs = this.#options.clock.wallMs() + delayMs;
       const what = "cannot renew the certificate; trying on";
@@ -330,6 +305,13 @@ export class SvidManager {
       this.#attempting = false;
       if (!this.#closed) this.#schedule();
     }
+  }
+
+  #want(): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (this.#joinCredential !== null || nowMs - this.#wantedAtMs < WANTING_EVERY_MS) return;
+    this.#wantedAtMs = nowMs;
+    this.#options.onWanting?.();
   }
 
   #publish(identity: Identity): void {

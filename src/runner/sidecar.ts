@@ -7,6 +7,7 @@ import type {
   BoundAddress,
   InboundPort,
   IngressPort,
+  ProxyAdmission,
   ProxyBootstrap,
   ProxyStatusLine,
 } from "../proxy-node.ts";
@@ -76,6 +77,7 @@ export class Sidecar {
   readonly #supervisor: Supervisor;
   #ports: SidecarPorts | null = null;
   #grant: JoinGrant | null = null;
+  #child: Child | null = null;
   #isListening = false;
   #isReady = false;
   #hasFailed = false;
@@ -139,23 +141,41 @@ export class Sidecar {
   async #introduce(child: Child): Promise<void> {
     this.#isListening = false;
     this.#hasFailed = false;
-    const { workload, namespace = DEFAULT_NAMESPACE, serviceAccount } = this.#options;
-    const request: JoinRequest = { namespace, workload, serviceAccount };
+    this.#child = child;
     let joinCredential: string | null = null;
     try {
-      this.#grant = await this.#options.grantJoin(request, this.#grant === null ? "wait" : "once");
+      this.#grant = await this.#options.grantJoin(this.#joinRequest(), this.#grant === null ? "wait" : "once");
       joinCredential = this.#grant.joinCredential;
     } catch (error) {
       // Without the control plane it starts from the identity and configuration in its state folder.
       if (this.#grant === null) {
         this.#options.onProblem(
-          `the proxy of ${workload} cannot join: ${error instanceof Error ? error.message : String(error)}`,
+          `the proxy of ${this.#options.workload} cannot join: ${error instanceof Error ? error.message : String(error)}`,
         );
         child.kill("SIGKILL");
         return;
       }
     }
     child.sendLine(JSON.stringify(this.#createBootstrap(this.#grant, joinCredential)));
+  }
+
+  #joinRequest(): JoinRequest {
+    const { workload, namespace = DEFAULT_NAMESPACE, serviceAccount } = this.#options;
+    return { namespace, workload, serviceAccount };
+  }
+
+  /** The proxy goes on, with whatever certificate: its connections may outlive this. */
+  async #admitAgain(): Promise<void> {
+    const child = this.#child;
+    try {
+      this.#grant = await this.#options.grantJoin(this.#joinRequest(), "once");
+    } catch {
+      // The proxy asks again; why the control plane does not answer is told elsewhere.
+      return;
+    }
+    const { joinCredential, trustBundlePem } = this.#grant;
+    const admission: ProxyAdmission = { joinCredential, trustBundlePem };
+    if (child === this.#child) child?.sendLine(JSON.stringify(admission));
   }
 
   #createBootstrap(grant: JoinGrant, joinCredential: string | null): ProxyBootstrap {
@@ -197,6 +217,12 @@ export class Sidecar {
         break;
       case "ready":
         this.#setReady(true);
+        break;
+      case "roots":
+        if (this.#grant !== null) this.#grant = { ...this.#grant, trustBundlePem: status.trustBundlePem };
+        break;
+      case "wanting":
+        void this.#admitAgain();
         break;
       case "failed":
         this.#hasFailed = true;

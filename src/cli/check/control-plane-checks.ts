@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { formatEndpointsPath, formatTokenPath } from "../../apiserver/api-access.ts";
 import type { ApiClient } from "../../apiserver/api-client.ts";
-import type { MeshView, ProxyStatus, StatRow } from "../../control/views.ts";
+import type { ExpiryView, MeshView, ProxyStatus, StatRow } from "../../control/views.ts";
 import { WeftError } from "../../lib/weft-error.ts";
 import type { Resource } from "../../resources/resource.ts";
 import { WEFT_VERSION } from "../../version.ts";
@@ -17,6 +17,8 @@ export interface MeshFacts {
   readonly proxies: readonly ProxyStatus[];
   readonly resources: readonly Resource[];
   readonly traffic: readonly StatRow[];
+  /** What ends, as the control plane sees it; empty where one of an older version does not say. */
+  readonly expiries: readonly ExpiryView[];
 }
 
 export interface ControlPlaneReport {
@@ -54,12 +56,13 @@ export async function checkControlPlane(context: CliContext, trafficWindowMs: nu
     if (!isReady) return { results, facts: null };
     const mesh = await client.mesh();
     results.push(toResult(SECTION, "it accepts the token", null), checkVersion(mesh));
-    const [proxies, resources, traffic] = await Promise.all([
+    const [proxies, resources, traffic, expiries] = await Promise.all([
       client.proxies(),
       listEverything(client),
       client.stat(trafficWindowMs),
+      readExpiries(client),
     ]);
-    return { results, facts: { mesh, proxies, resources, traffic } };
+    return { results, facts: { mesh, proxies, resources, traffic, expiries } };
   } catch (error) {
     const name = isUnauthorized(error) ? "it accepts the token" : `it answers at ${client.baseUrl}`;
     results.push(toResult(SECTION, name, toFinding(error)));
@@ -94,6 +97,15 @@ function checkVersion(mesh: MeshView): CheckResult {
           hint: "Start the mesh again with this version, or use the program that started it",
         },
   );
+}
+
+async function readExpiries(client: ApiClient): Promise<readonly ExpiryView[]> {
+  try {
+    return (await client.trust()).expiries;
+  } catch (error) {
+    if (error instanceof WeftError && error.code === "WEFT_API_NOT_FOUND") return [];
+    throw error;
+  }
 }
 
 function isUnauthorized(error: unknown): boolean {

@@ -1,4 +1,5 @@
 import { formatAge } from "../../lib/format-age.ts";
+import { EXPIRY_HINTS } from "../identity/verify.ts";
 import type { MeshFacts } from "./control-plane-checks.ts";
 import { type CheckResult, toResult } from "./check-result.ts";
 
@@ -12,13 +13,13 @@ export function checkIdentity(
   facts: MeshFacts,
   options: { readonly wallMs: number; readonly certificateLifetimeMs: number },
 ): readonly CheckResult[] {
-  return [checkRoot(facts, options.wallMs), ...checkCertificates(facts, options)];
+  return [checkRoot(facts, options.wallMs), checkExpiries(facts, options.wallMs), ...checkCertificates(facts, options)];
 }
 
 function checkRoot({ mesh }: MeshFacts, wallMs: number): CheckResult {
   const name = `the root certificate of ${mesh.trustDomain} is valid`;
   const endsWallMs = mesh.trustRootNotAfterWallMs;
-  const hint = "Start a new root: without one no certificate can be renewed";
+  const hint = "`weft identity rotate --wait`: without a root no certificate can be renewed";
   if (endsWallMs === undefined)
     return toResult(SECTION, name, {
       outcome: "warning",
@@ -34,6 +35,25 @@ function checkRoot({ mesh }: MeshFacts, wallMs: number): CheckResult {
       hint,
     });
   return toResult(SECTION, `${name} (for ${formatAge(endsWallMs - wallMs)})`, null);
+}
+
+/** What does not renew itself. The root that signs is told of above. */
+function checkExpiries({ expiries, mesh }: MeshFacts, wallMs: number): CheckResult {
+  const due = expiries.filter(
+    ({ kind, notAfterWallMs }) =>
+      kind !== "workload" &&
+      !(kind === "root" && notAfterWallMs === mesh.trustRootNotAfterWallMs) &&
+      notAfterWallMs - wallMs < ROOT_WARNING_MS,
+  );
+  const hasEnded = due.some(({ notAfterWallMs }) => notAfterWallMs <= wallMs);
+  return toResult(SECTION, "nothing else that was given ends within 30 days", {
+    outcome: hasEnded ? "error" : "warning",
+    found: due.map(({ kind, name, notAfterWallMs }) => {
+      const leftMs = notAfterWallMs - wallMs;
+      return `${kind} ${name}: ${leftMs <= 0 ? `ended ${formatAge(-leftMs)} ago` : `ends in ${formatAge(leftMs)}`}`;
+    }),
+    hint: [...new Set(due.map(({ kind }) => EXPIRY_HINTS[kind]))].join("; "),
+  });
 }
 
 function checkCertificates(

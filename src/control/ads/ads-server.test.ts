@@ -112,6 +112,7 @@ test("AdsService serves a proxy and lists it as SYNCED", () => {
         reason: null,
       })),
       admin: { address: "127.0.0.1", port: 15_020 },
+      hasRoots: true,
     },
   ]);
 });

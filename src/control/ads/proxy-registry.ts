@@ -2,7 +2,7 @@ import type { Clock } from "../../time/clock.ts";
 import type { Json } from "../../xds/struct-json.ts";
 import type { ProxyNode } from "../config-source.ts";
 import type { ProxyStatus, ProxyTypeStatus } from "../views.ts";
-import { SERVER_CERTIFICATE_PREFIX } from "../../xds/names.ts";
+import { SECRET_TYPE, SERVER_CERTIFICATE_PREFIX, TRUST_BUNDLE_SECRET } from "../../xds/names.ts";
 import { toResourceJson } from "./resource-json.ts";
 import type { StreamSession } from "./stream-session.ts";
 
@@ -96,6 +96,7 @@ function toStatus({ node, session, isConnected, sinceWallMs }: ProxyEntry): Prox
     state: summarise(types, isConnected),
     types,
     admin: node.metadata.admin,
+    hasRoots: session.hasNewest(SECRET_TYPE, TRUST_BUNDLE_SECRET),
   };
 }
 

@@ -164,6 +164,13 @@ export class StreamSession {
     });
   }
 
+  /** The proxy acknowledged the resource as it is now. */
+  hasNewest(typeUrl: string, name: string): boolean {
+    this.#readView();
+    const newest = this.#view.get(typeUrl)?.get(name);
+    return newest !== undefined && this.#subscriptions.get(typeUrl)?.runs(name, newest.version) === true;
+  }
+
   /** What the proxy acknowledged or brought along, by the label of its type. */
   inForce(): ReadonlyMap<string, ReadonlyMap<string, InForce>> {
     const known = this.#order.flatMap((typeUrl) => {

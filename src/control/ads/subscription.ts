@@ -167,6 +167,11 @@ export class Subscription {
     return this.covers(name) && this.#running.get(name) !== undefined && this.holds(name);
   }
 
+  /** The proxy acknowledged this very version of `name`, or brought it along. */
+  runs(name: string, version: string): boolean {
+    return this.isRunning(name) && this.#running.get(name)?.version === version;
+  }
+
   /** Every name of `view` that it covers is running in the version there. */
   runsAllOf(view: ResourcesByName): boolean {
     return this.#running.whole() === view && this.#sent.whole() === view;

@@ -7,8 +7,10 @@ import type { Random } from "../../random/random.ts";
 import type { Clock } from "../../time/clock.ts";
 import { formatWallTime, parseWallTime, toDate } from "../../time/wall-time.ts";
 import { ROOT_SECRET, type SharedSecrets } from "../shared-secrets.ts";
+import { createRoot, createSerialNumber, MAX_BACKDATE_MS, SIGNING_ALGORITHM, toSeconds } from "./create-root.ts";
 import { loadX509 } from "./lazy-x509.ts";
-import { KEY_ALGORITHM, parseRootSet, type RootSet } from "./root-set.ts";
+import type { RotationRecord } from "./root-secret.ts";
+import { findAuthorityFault, parseRootSet, type RootSet } from "./root-set.ts";
 
 export interface CertificateAuthorityOptions {
   /** Where the root is kept. */
@@ -74,14 +76,6 @@ const MAX_COMMON_NAME_CHARACTERS = 64;
 export const MIN_SVID_LIFETIME_MS = 10_000;
 const MAX_SVID_LIFETIME_MS = 366 * 24 * 3_600_000;
 
-/** As long as Istio's and Linkerd's own roots: replacing a root is an operation of its own, not a routine. */
-const DEFAULT_ROOT_LIFETIME_MS = 10 * 365 * 24 * 3_600_000;
-
-/** A certificate is valid from a little before its birth, for hosts whose clock is behind: 60 s, at most a tenth of its life. */
-const MAX_BACKDATE_MS = 60_000;
-
-const SIGNING_ALGORITHM = { name: "ECDSA", hash: "SHA-256" };
-
 /**
  * The mesh's certificate authority: a self-signed ECDSA P-256 root that issues SPIFFE X.509-SVIDs, and further roots that
  * are believed and sign nothing. All live in one secret, which is looked at again as long as the mesh runs; the key is held by
@@ -104,13 +98,51 @@ export class CertificateAuthority {
     return this.#roots.bundlePem;
   }
 
-  /** The one that signs. */
+  /** The one that signs: a root, or an authority below one. */
   get root(): X509Certificate {
     return this.#roots.signing;
   }
 
-  /** All that are believed; the one that signs is the first. */
+  /** All that are believed; the one that signs, or vouches for who does, is the first. */
   readonly roots = (): readonly X509Certificate[] => this.#roots.all;
+
+  /** The roots and the authorities below them: whoever may have signed a certificate that is believed. */
+  readonly issuers = (): readonly X509Certificate[] => this.#roots.issuers;
+
+  /** Where a rotation of the roots stands, or how the last one ended; null before the first. */
+  rotation(): RotationRecord | null {
+    return this.#roots.rotation;
+  }
+
+  /**
+   * Puts other roots in the place of those that this control plane knows; `change` gets the secret's text. False when another
+   * control plane changed them meanwhile: look again. Rejects as `openCertificateAuthority` for roots that cannot be used.
+   */
+  async replaceRoots(change: (text: string) => string): Promise<boolean> {
+    const { secrets } = this.#options;
+    const { pem } = this.#roots;
+    const changed = change(pem);
+    await parseRootSet(secrets.describe(ROOT_SECRET), changed, this.#options);
+    const replaced = await secrets.replace(ROOT_SECRET, pem, changed);
+    await this.refresh();
+    return replaced;
+  }
+
+  /** Rejects with WEFT_CA_IMPORT unless the mesh could sign with this authority: its key, its certificate and those above it, PEM. */
+  async assertUsable(given: string): Promise<void> {
+    const fault = await findAuthorityFault(given, this.#options);
+    if (fault === null) return;
+    throw new WeftError(
+      "WEFT_CA_IMPORT",
+      `Cannot sign with the authority that was given: found ${fault}; expected a PEM key for P-256, the certificate of an authority, and those above it up to a root`,
+      { hint: 'docs/identity.md, "Your own root or intermediate", says how to make one' },
+    );
+  }
+
+  /** A new root for this mesh: its key and certificate, PEM. It is no part of the mesh yet. */
+  createRoot(): Promise<string> {
+    return createRoot(this.#options);
+  }
 
   /** Wall clock; nothing can be issued after it. */
   notAfterMs(): number {
@@ -172,7 +204,7 @@ export class CertificateAuthority {
 
   async #sign(leaf: Leaf): Promise<IssuedCertificate> {
     const { clock, random } = this.#options;
-    const { signing, signingKey } = this.#roots;
+    const { chainPem, signing, signingKey } = this.#roots;
     const endMs = parseWallTime(signing.validTo);
     const lifetimeMs = Math.min(Math.max(leaf.lifetimeMs, MIN_SVID_LIFETIME_MS), MAX_SVID_LIFETIME_MS);
     const nowMs = clock.wallMs();
@@ -205,7 +237,7 @@ export class CertificateAuthority {
       webcrypto,
     );
     return {
-      certificateChainPem: `${certificate.toString("pem")}\n`,
+      certificateChainPem: `${certificate.toString("pem")}\n${chainPem}`,
       serialNumber: certificate.serialNumber,
       notBeforeMs,
       notAfterMs,
@@ -217,7 +249,7 @@ export class CertificateAuthority {
       "WEFT_CA_EXPIRED",
       `Cannot issue certificates: the mesh's root ended at ${formatWallTime(endMs)}; expected a root that is still valid`,
       {
-        hint: `Stop the mesh, remove ${this.#options.secrets.describe(ROOT_SECRET)} and start again; every workload then joins anew`,
+        hint: "`weft identity rotate --now` makes a new root; every workload then joins anew, which `weft up` and `weft run` see to",
       },
     );
   }
@@ -236,42 +268,4 @@ export async function openCertificateAuthority(options: CertificateAuthorityOpti
     pem = (await secrets.putIfAbsent(ROOT_SECRET, made)) ? made : await secrets.get(ROOT_SECRET);
   }
   return new CertificateAuthority(options, await parseRootSet(secrets.describe(ROOT_SECRET), pem, options));
-}
-
-async function createRoot(options: CertificateAuthorityOptions): Promise<string> {
-  const x509 = await loadX509();
-  const keys = await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
-  const nowMs = options.clock.wallMs();
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
-    {
-      serialNumber: createSerialNumber(options.random),
-      name: [{ O: [options.trustDomain] }, { CN: ["weft root CA"] }],
-      notBefore: toDate(toSeconds(nowMs - MAX_BACKDATE_MS)),
-      notAfter: toDate(toSeconds(nowMs + (options.rootLifetimeMs ?? DEFAULT_ROOT_LIFETIME_MS))),
-      signingAlgorithm: SIGNING_ALGORITHM,
-      keys,
-      extensions: [
-        // No intermediate authorities below it.
-        new x509.BasicConstraintsExtension(true, 0, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
-        new x509.SubjectAlternativeNameExtension([{ type: "url", value: `spiffe://${options.trustDomain}` }]),
-      ],
-    },
-    webcrypto,
-  );
-  const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
-  return `${x509.PemConverter.encode(pkcs8, "PRIVATE KEY")}\n${certificate.toString("pem")}\n`;
-}
-
-/** X.509 times have whole seconds. */
-function toSeconds(wallMs: number): number {
-  return Math.floor(wallMs / 1000) * 1000;
-}
-
-/** 126 random bits. The fixed bits keep the integer positive and of one length (RFC 5280, 4.1.2.2). */
-function createSerialNumber(random: Random): string {
-  const bytes = Buffer.from(random.bytes(16));
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
-  return bytes.toString("hex");
 }

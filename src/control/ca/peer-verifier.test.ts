@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { FakeClock } from "../../testing/fake-clock.ts";
 import { createTestCa } from "../../testing/test-ca.ts";
 import type { TestSvidRequest } from "../../testing/test-ca.ts";
+import { formatFingerprint } from "./root-secret.ts";
 import { PeerVerifier } from "./peer-verifier.ts";
 import type { PeerIdentity } from "./peer-verifier.ts";
 
@@ -29,6 +30,7 @@ test("PeerVerifier reads identity and workload from a certificate of the mesh", 
     serviceAccount: "reviews",
     workload: "reviews-v1-0",
     notAfterMs,
+    issuer: formatFingerprint(new X509Certificate(ca.trustBundlePem)),
   });
 });
 

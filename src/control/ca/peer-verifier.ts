@@ -6,6 +6,7 @@ import { parseWorkloadId } from "../../identity/spiffe-id.ts";
 import { parseSpiffeSan } from "../../identity/spiffe-san.ts";
 import type { Clock } from "../../time/clock.ts";
 import { parseWallTime } from "../../time/wall-time.ts";
+import { formatFingerprint } from "./root-secret.ts";
 
 /** Who is at the other end of a gRPC call, proved by mutual TLS. */
 export interface PeerIdentity {
@@ -16,11 +17,13 @@ export interface PeerIdentity {
   readonly workload: string;
   /** Wall clock; from then on the peer is nobody. */
   readonly notAfterMs: number;
+  /** Fingerprint of the authority that signed its certificate. */
+  readonly issuer: string;
 }
 
 export interface PeerVerifierOptions {
   readonly trustDomain: string;
-  /** The roots as they are now; read at every call. */
+  /** The mesh's roots, and the authorities below them, as they are now; read at every call. */
   readonly roots: () => readonly X509Certificate[];
   /** Who is nobody from now on; read at every call. Default: none. */
   readonly revocations?: () => RevocationList;
@@ -61,7 +64,8 @@ export class PeerVerifier {
     const notAfterMs = parseWallTime(certificate.validTo);
     // Written so that a time that did not parse (NaN) refuses.
     const valid = parseWallTime(certificate.validFrom) <= nowMs && nowMs < notAfterMs;
-    if (!valid || certificate.ca || !this.#issuedByUs(certificate)) return null;
+    const issuer = valid && !certificate.ca ? this.#findIssuer(certificate) : null;
+    if (issuer === null) return null;
     const spiffeId = parseSpiffeSan(certificate.subjectAltName);
     const id = spiffeId === null ? null : parseWorkloadId(spiffeId);
     if (spiffeId === null || id === null || id.trustDomain !== this.#options.trustDomain) return null;
@@ -69,11 +73,14 @@ export class PeerVerifier {
     if (workload === null) return null;
     const subject = readCertificateSubject(certificate, spiffeId, id.trustDomain);
     if (this.#options.revocations?.().has(subject) === true) return null;
-    return { spiffeId, namespace: id.namespace, serviceAccount: id.serviceAccount, workload, notAfterMs };
+    return { spiffeId, namespace: id.namespace, serviceAccount: id.serviceAccount, workload, notAfterMs, issuer };
   }
 
-  #issuedByUs(certificate: X509Certificate): boolean {
-    return this.#options.roots().some((root) => certificate.checkIssued(root) && certificate.verify(root.publicKey));
+  #findIssuer(certificate: X509Certificate): string | null {
+    const issuer = this.#options
+      .roots()
+      .find((root) => certificate.checkIssued(root) && certificate.verify(root.publicKey));
+    return issuer === undefined ? null : formatFingerprint(issuer);
   }
 }
 

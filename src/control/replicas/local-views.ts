@@ -1,4 +1,5 @@
 import type { TrafficSums } from "../telemetry/traffic-ring.ts";
+import type { TrustEvidence } from "../ca/trust-evidence.ts";
 import type { ProxyStatus, WouldDenyRow } from "../views.ts";
 
 /** What one control plane knows by itself; others ask for it by these names. */
@@ -12,6 +13,8 @@ export interface LocalViews {
   /** The same by instances: a workload stands where else its service account does. */
   instanceTraffic(windowMs: number): TrafficSums;
   wouldDeny(windowMs: number): readonly WouldDenyRow[];
+  /** The roots that it believes, and that its proxies do. */
+  trust(): TrustEvidence;
 }
 
 export interface LocalStatus {
@@ -28,6 +31,7 @@ export interface ReplicaAnswers {
   readonly traffic: TrafficSums;
   readonly "instance-traffic": TrafficSums;
   readonly "would-deny": readonly WouldDenyRow[];
+  readonly trust: TrustEvidence;
 }
 
 /** Undefined for a question that this version does not know. */
@@ -45,6 +49,8 @@ export function answerQuestion(views: LocalViews, what: string, argument: string
       return views.instanceTraffic(Number(argument));
     case "would-deny":
       return views.wouldDeny(Number(argument));
+    case "trust":
+      return views.trust();
     default:
       return undefined;
   }

@@ -30,6 +30,7 @@ function locals(proxies: readonly ProxyStatus[], sums: TrafficSums): LocalViews 
     traffic: () => sums,
     instanceTraffic: () => sums,
     wouldDeny: () => [],
+    trust: () => ({ replica: "", roots: [], upMs: 0, proxies: [] }),
   };
 }
 

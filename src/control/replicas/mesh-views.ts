@@ -1,3 +1,4 @@
+import type { TrustEvidence } from "../ca/trust-evidence.ts";
 import { createTrafficFigures } from "../telemetry/traffic-metrics.ts";
 import { toStatRows, type TrafficSums } from "../telemetry/traffic-ring.ts";
 import { mergeWouldDeny } from "../telemetry/would-deny-log.ts";
@@ -48,6 +49,13 @@ export class MeshViews {
     }
     return new Set(found.flat().flatMap((proxy) => (proxy.connected ? [proxy.id] : [])));
   }
+
+  /** One for each control plane; the name of each that did not answer. */
+  readonly trustEvidence = async (): Promise<readonly (TrustEvidence | string)[]> => {
+    const { directory, local, peers } = this.#options;
+    const others = isAlone(directory) ? [] : await peers.ask("trust");
+    return [local.trust(), ...others.map(({ replica, answer }) => answer ?? replica.name)];
+  };
 
   async proxyConfig(id: string): Promise<unknown> {
     const { directory, local, peers } = this.#options;

@@ -40,18 +40,34 @@ export class EtcdSecrets implements SharedSecrets {
 
   /** Rejects with WEFT_SECRETS_KEY for one sealed with another key, and as EtcdClient does. */
   async get(name: SecretName): Promise<string | null> {
-    const { client, key } = this.#options;
-    const found = await client.get(this.#path(name));
-    if (found === null) return null;
-    const secret = key.open(name, found.value.toString("utf8"));
-    if (secret !== null) return secret;
-    throw new WeftError(
-      "WEFT_SECRETS_KEY",
-      `Cannot open the mesh's secret ${this.describe(name)}: found it sealed with another key; expected the key that this control plane was given`,
-      {
-        hint: "Every control plane of a mesh needs the same key file: copy secrets.key from the home of one that runs, or name it with --secrets-key",
-      },
-    );
+    const found = await this.#options.client.get(this.#path(name));
+    return found === null ? null : this.#unseal(name, found.value.toString("utf8"));
+  }
+
+  async replace(name: SecretName, expected: string, value: string): Promise<boolean> {
+    const { client, clock, key } = this.#options;
+    const path = this.#path(name);
+    const sealed = key.seal(name, value);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const found = await client.get(path);
+        const before = found?.value.toString("utf8");
+        if (found === null || before === undefined) return false;
+        if (before === sealed) return true;
+        if (this.#unseal(name, before) !== expected) return false;
+        const { succeeded } = await client.txn({
+          compare: [{ key: path, modRevision: found.modRevision }],
+          success: [{ put: path, value: sealed }],
+        });
+        // Another was faster; what it put decides.
+        if (succeeded) return true;
+        if (attempt >= ATTEMPTS) return false;
+      } catch (error) {
+        const isLost = error instanceof WeftError && error.code === "WEFT_STORE_UNKNOWN_OUTCOME";
+        if (!isLost || attempt >= ATTEMPTS) throw error;
+      }
+      await new Promise<void>((resolve) => clock.after(PAUSE_MS, resolve, undefined));
+    }
   }
 
   async putIfAbsent(name: SecretName, value: string, { forgetAfterMs }: PutSecretOptions = {}): Promise<boolean> {
@@ -73,6 +89,19 @@ export class EtcdSecrets implements SharedSecrets {
 
   describe(name: SecretName): string {
     return `etcd's ${this.#path(name)}`;
+  }
+
+  #unseal(name: SecretName, sealed: string): string {
+    const { key } = this.#options;
+    const secret = key.open(name, sealed);
+    if (secret !== null) return secret;
+    throw new WeftError(
+      "WEFT_SECRETS_KEY",
+      `Cannot open the mesh's secret ${this.describe(name)}: found it sealed with another key; expected the key that this control plane was given`,
+      {
+        hint: "Every control plane of a mesh needs the same key file: copy secrets.key from the home of one that runs, or name it with --secrets-key",
+      },
+    );
   }
 
   async #put(path: string, sealed: string, leaseId: number | null): Promise<boolean> {

@@ -27,6 +27,7 @@ export class FileSecrets implements SharedSecrets {
   readonly #options: FileSecretsOptions;
   /** What is in each folder, by name; read when the folder is first used. */
   readonly #folders: Map<string, Map<string, StoredSecret>> = new Map();
+  #replacing: Promise<unknown> = Promise.resolve();
 
   constructor(options: FileSecretsOptions) {
     this.#options = options;
@@ -57,6 +58,18 @@ export class FileSecrets implements SharedSecrets {
       throw error;
     }
     return true;
+  }
+
+  /** One after the other: nobody else uses the folder. */
+  replace(name: SecretName, expected: string, value: string): Promise<boolean> {
+    const replaced = this.#replacing.then(async () => {
+      const stored = this.#open(name).get(name);
+      if (stored === undefined || readPrivateFile(stored.path) !== expected) return false;
+      await writePrivateFile(stored.path, value);
+      return true;
+    });
+    this.#replacing = replaced.catch(() => undefined);
+    return replaced;
   }
 
   describe(name: SecretName): string {

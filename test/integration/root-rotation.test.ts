@@ -1,0 +1,211 @@
+// The mesh's root is changed under constant load, with connections open all the while: nothing fails and none is dropped, also
+// when the control plane is killed in each step; who was away has to join anew, and does. On both runtimes.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { after, before, describe, test } from "node:test";
+import { WebSocket } from "ws";
+import type { ApiClient } from "../../src/apiserver/api-client.ts";
+import type { TrustView } from "../../src/control/views.ts";
+import { encodeProxyHeader } from "../../src/capture/encode-proxy-header.ts";
+import { within } from "../../src/testing/within.ts";
+import { call } from "./http-call.ts";
+import { describeFailures, describeLoad, Load } from "./load.ts";
+import { endProcess, Mesh, ROOT } from "./mesh.ts";
+import { pause, waitUntil } from "./wait-until.ts";
+
+/** Proxies renew within a minute, and a control plane that was killed waits 20 s for its proxies in each step. */
+const ROTATION_LIMIT_MS = 240_000;
+const RATE = 50;
+const CONNECTIONS = 4;
+const TCP_PORT = 9000;
+
+for (const runtime of ["node", "bun"] as const) {
+  describe(`root rotation on ${runtime}`, { concurrency: false }, () => {
+    let mesh: Mesh;
+
+    before(async () => {
+      const app = "node ws-peer.mjs";
+      mesh = await Mesh.start({
+        runtime,
+        yaml: `
+mesh: rotated
+services:
+  client: { command: node echo.mjs }
+  echo: { command: node echo.mjs, allow: [client] }
+  fresh: { command: node echo.mjs, allow: [client] }
+  spare: { command: node echo.mjs, allow: [client] }
+  chat: { command: ${app}, env: { APP_MODULES: "${ROOT}" }, allow: [client] }
+  bytes: { command: node tcp-echo.mjs, port: ${TCP_PORT}, protocol: tcp, allow: [client] }
+`,
+      });
+    });
+
+    after(() => mesh.stop());
+
+    for (const kills of [false, true]) {
+      const how = kills ? "with the control plane killed in each step" : "from one root to the next";
+      test(`${how}: no call fails, HTTP/2, WebSocket and TCP connections live on`, async (t) => {
+        const port = await mesh.outboundPort("client-0");
+        const held = await openAll(port);
+        const load = new Load({ port, host: "echo", path: "/who", connections: CONNECTIONS, requestsPerSecond: RATE });
+        const before = await mesh.api().trust();
+        const [old] = before.authorities;
+        const begun = await mesh.weft(["identity", "rotate"]);
+        assert.equal(begun.code, 0, begun.stderr);
+        const seen = await followRotation(mesh, kills, held);
+        const report = await load.stop();
+        const summary = `${runtime}: ${seen.join(", ")}; ${describeLoad(report)}`;
+        assert.equal(report.failures.length, 0, `${summary}\n${describeFailures(report.failures)}`);
+        assert.equal(report.connects, CONNECTIONS, `every caller kept its connection: ${summary}`);
+        for (const one of held) await one.check("after the rotation");
+
+        const { authorities, rotation } = await mesh.api().trust();
+        assert.equal(authorities.length, 1);
+        assert.notEqual(authorities[0]?.fingerprint, old?.fingerprint);
+        assert.deepEqual(rotation?.left, []);
+        assert.equal(authorities[0]?.workloads, 6);
+        // A handshake now has nothing but the new root.
+        const fresh = await call({ port, host: kills ? "spare" : "fresh", path: "/who" });
+        assert.equal(fresh.status, 200, fresh.body);
+        const verified = await mesh.weft(["identity", "verify"]);
+        assert.equal(verified.code, 0, verified.stdout);
+        for (const one of held) one.close();
+        t.diagnostic(summary);
+      });
+    }
+
+    test("a proxy that was away through a whole rotation joins anew when it is back", async (t) => {
+      const pid = mesh.processId("proxy of fresh-0");
+      endProcess(pid, "SIGSTOP");
+      try {
+        // Its stream ends when it does not answer for half a minute.
+        await waitUntil("the control plane misses it", () => isAway(mesh.api(), "default/fresh-0"), 60_000);
+        const begun = await mesh.weft(["identity", "rotate", "--leave-offline"]);
+        assert.equal(begun.code, 0, begun.stderr);
+        await followRotation(mesh, false);
+        assert.deepEqual((await mesh.api().trust()).rotation?.left, ["default/fresh-0"]);
+        const verified = await mesh.weft(["identity", "verify", "fresh-0"]);
+        assert.equal(verified.code, 1, verified.stdout);
+        assert.match(verified.stdout, /default\/fresh-0: it is not connected/);
+      } finally {
+        endProcess(pid, "SIGCONT");
+      }
+      await waitUntil("it has the new root", async () => (await mesh.weft(["identity", "verify"])).code === 0, 150_000);
+      assert.equal(mesh.processId("proxy of fresh-0"), pid, "nothing was restarted");
+      const port = await mesh.outboundPort("client-0");
+      await waitUntil("it is called", async () => (await call({ port, host: "fresh", path: "/who" })).status === 200);
+      t.diagnostic(`${runtime}: process ${pid} joined anew`);
+    });
+
+    test("an emergency withdraws the root at once: every workload joins anew, nothing is restarted", async (t) => {
+      const before = mesh.processes();
+      const refused = await mesh.weft(["identity", "rotate", "--now"]);
+      assert.equal(refused.code, 2, refused.stdout);
+      const begun = await mesh.weft(["identity", "rotate", "--now", "--yes"]);
+      assert.equal(begun.code, 0, begun.stderr);
+      await followRotation(mesh, false);
+      await waitUntil(
+        "all have joined anew",
+        async () => (await mesh.weft(["identity", "verify"])).code === 0,
+        150_000,
+      );
+      const port = await mesh.outboundPort("client-0");
+      await waitUntil("calls go", async () => (await call({ port, host: "echo", path: "/who" })).status === 200);
+      assert.deepEqual(mesh.processes(), before);
+      const { authorities } = await mesh.api().trust();
+      assert.deepEqual([authorities.length, authorities[0]?.workloads], [1, 6]);
+      t.diagnostic(`${runtime}: ${authorities[0]?.fingerprint ?? ""}`);
+    });
+  });
+}
+
+async function isAway(api: ApiClient, id: string): Promise<boolean> {
+  return (await api.proxies()).some((proxy) => proxy.id === id && !proxy.connected);
+}
+
+/** The steps that were seen, to its end; what is held is used all the while, as none of it is to be closed for being idle. */
+async function followRotation(mesh: Mesh, kills: boolean, held: readonly Held[] = []): Promise<readonly string[]> {
+  const seen: string[] = [];
+  await waitUntil(
+    "the rotation is done",
+    async () => {
+      for (const one of held) await one.check(`in the step ${seen.at(-1) ?? "none"}`);
+      await pause(250);
+      const step = (await readTrust(mesh)).rotation?.step ?? "none";
+      if (seen.at(-1) === step) return false;
+      seen.push(step);
+      if (step === "done") return true;
+      if (kills) {
+        endProcess(mesh.processId("control plane"), "SIGKILL");
+        await waitUntil("the control plane is back", () => mesh.api().health());
+      }
+      return false;
+    },
+    ROTATION_LIMIT_MS,
+  );
+  return seen;
+}
+
+async function readTrust(mesh: Mesh): Promise<TrustView> {
+  return mesh.api().trust();
+}
+
+/** Something that stays open. */
+interface Held {
+  check(when: string): Promise<void>;
+  close(): void;
+}
+
+async function openAll(port: number): Promise<readonly Held[]> {
+  const held = [await openHttp2(port), await openWebSocket(port), await openTcp(port)];
+  for (const one of held) await one.check("before");
+  return held;
+}
+
+async function openHttp2(port: number): Promise<Held> {
+  const session: ClientHttp2Session = connectHttp2(`http://127.0.0.1:${port}`);
+  await within("an HTTP/2 connection", once(session, "connect"));
+  return {
+    async check(when) {
+      assert.equal(session.destroyed || session.closed, false, `the HTTP/2 connection is open ${when}`);
+      const stream = session.request({ ":path": "/who", ":authority": "echo" });
+      const [headers] = (await within("an answer on HTTP/2", once(stream, "response"))) as [Record<string, unknown>];
+      stream.resume();
+      assert.equal(headers[":status"], 200, when);
+    },
+    close: () => session.destroy(),
+  };
+}
+
+async function openWebSocket(port: number): Promise<Held> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/echo`, ["echo.test"], { headers: { host: "chat" } });
+  await within("a WebSocket", once(socket, "open"));
+  return {
+    async check(when) {
+      assert.equal(socket.readyState, WebSocket.OPEN, `the WebSocket is open ${when}`);
+      const echoed = once(socket, "message");
+      socket.send(when);
+      const [data] = (await within("an echo", echoed)) as [Buffer];
+      assert.equal(data.toString(), when);
+    },
+    close: () => socket.terminate(),
+  };
+}
+
+async function openTcp(port: number): Promise<Held> {
+  const socket: Socket = connect(port, "127.0.0.1");
+  await within("a TCP connection", once(socket, "connect"));
+  socket.write(encodeProxyHeader("bytes", TCP_PORT));
+  return {
+    async check(when) {
+      assert.equal(socket.destroyed || socket.readableEnded, false, `the TCP connection is open ${when}`);
+      const echoed = once(socket, "data");
+      socket.write(when);
+      const [data] = (await within("an echo", echoed)) as [Buffer];
+      assert.equal(data.toString(), `bytes:${when}`);
+    },
+    close: () => socket.destroy(),
+  };
+}
