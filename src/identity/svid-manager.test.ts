@@ -1,98 +1,21 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
-import { FileSecrets } from "../control/secrets/file-secrets.ts";
-import { openCertificateAuthority } from "../control/ca/certificate-authority.ts";
-import type { CertificateAuthority } from "../control/ca/certificate-authority.ts";
-import { readProvenKey } from "../control/ca/certificate-request.ts";
-import type { Log, LogFields } from "../lib/log.ts";
-import { WeftError } from "../lib/weft-error.ts";
+import { test } from "node:test";
 import { systemRandom } from "../random/system-random.ts";
-import { FakeClock } from "../testing/fake-clock.ts";
 import type { Identity } from "./identity-file.ts";
-import { SvidManager } from "./svid-manager.ts";
-import type { SvidManagerOptions } from "./svid-contract.ts";
-
-const LIFETIME_MS = 100_000;
-const BACKDATE_MS = 10_000;
-/** The random source below always gives 0: renewal at 45 % of the whole validity. */
-const RENEW_AFTER_MS = 0.45 * (LIFETIME_MS + BACKDATE_MS) - BACKDATE_MS;
-const SPIFFE_ID = "spiffe://shop.mesh/ns/default/sa/reviews";
-const REFUSED = new WeftError("WEFT_IDENTITY_REFUSED", "Cannot get a certificate: the control plane refused");
-const UNREACHABLE = new WeftError("WEFT_IDENTITY_UNREACHABLE", "Cannot get a certificate: UNAVAILABLE");
-
-const folder = mkdtempSync(join(tmpdir(), "weft-svid-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
-let count = 0;
-
-function createFolder(): string {
-  count += 1;
-  return join(folder, String(count));
-}
-
-function createAuthority(clock: FakeClock): Promise<CertificateAuthority> {
-  return openCertificateAuthority({
-    secrets: new FileSecrets({ folder: createFolder(), clock }),
-    trustDomain: "shop.mesh",
-    clock,
-    random: systemRandom,
-  });
-}
-
-/** A workload's state folder and a control plane that answers as the test says. */
-class Scene {
-  readonly clock: FakeClock;
-  readonly stateDir: string = createFolder();
-  readonly lines: string[] = [];
-  /** One entry per request: the credential it carried. */
-  readonly requests: (string | null)[] = [];
-  authority: CertificateAuthority;
-  answer: "sign" | Error = "sign";
-  serviceAccount: string = "reviews";
-
-  constructor(clock: FakeClock, authority: CertificateAuthority) {
-    this.clock = clock;
-    this.authority = authority;
-  }
-
-  createManager(change: Partial<SvidManagerOptions> = {}): SvidManager {
-    return new SvidManager({
-      workload: "reviews-v1-0",
-      spiffeId: SPIFFE_ID,
-      trustBundlePem: this.authority.trustBundlePem,
-      stateDir: this.stateDir,
-      joinCredential: "one-time",
-      clock: this.clock,
-      random: { ...systemRandom, next: () => 0 },
-      log: this.#createLog(),
-      sign: async (requestDer, workload, joinCredential) => {
-        this.requests.push(joinCredential);
-        if (this.answer instanceof Error) throw this.answer;
-        const publicKeyDer = await readProvenKey(requestDer);
-        const binding = { namespace: "default", serviceAccount: this.serviceAccount, workload };
-        const issued = await this.authority.issue({ ...binding, publicKeyDer, lifetimeMs: LIFETIME_MS });
-        return { ...issued, trustBundlePem: this.authority.trustBundlePem };
-      },
-      ...change,
-    });
-  }
-
-  #createLog(): Log {
-    const write = (level: string) => (message: string, fields?: LogFields) => {
-      this.lines.push(`${level}: ${message}`);
-      assert.doesNotMatch(JSON.stringify(fields ?? {}), /PRIVATE KEY|one-time/);
-    };
-    return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
-  }
-}
-
-async function createScene(): Promise<Scene> {
-  const clock = new FakeClock();
-  return new Scene(clock, await createAuthority(clock));
-}
+import type { SvidManager } from "./svid-manager.ts";
+import {
+  BACKDATE_MS,
+  createAuthority,
+  createScene,
+  LIFETIME_MS,
+  REFUSED,
+  RENEW_AFTER_MS,
+  SPIFFE_ID,
+  UNREACHABLE,
+} from "../testing/svid-scene.ts";
 
 function nextChange(manager: SvidManager): Promise<Identity> {
   return new Promise((resolve) => {
@@ -356,38 +279,4 @@ test("SvidManager goes on renewing when a listener throws", async () => {
   assert.equal(manager.status().failures, 0);
   assert.ok(scene.lines.some((line) => line.startsWith("error: a listener failed")));
   manager.close();
-});
-
-test("SvidManager.setTrustBundle() stores and tells new roots, and renews at random once another root signs", async () => {
-  const clock = new FakeClock();
-  const scene = new Scene(clock, await createAuthority(clock));
-  const old = scene.authority;
-  const next = await createAuthority(clock);
-  const manager = scene.createManager({ random: { ...systemRandom, next: () => 0.25 } });
-  const first = await manager.start();
-  const told: Identity[] = [];
-  manager.onChange((identity) => told.push(identity));
-
-  const overlapping = `${old.trustBundlePem}${next.trustBundlePem}`;
-  manager.setTrustBundle(overlapping);
-  manager.setTrustBundle(overlapping);
-  assert.deepEqual(told, [{ ...first, trustBundlePem: overlapping }]);
-  await clock.elapse(15_000);
-  assert.equal(scene.requests.length, 1);
-
-  scene.authority = next;
-  manager.setTrustBundle(`${next.trustBundlePem}${old.trustBundlePem}`);
-  await clock.elapse(14_999);
-  assert.equal(scene.requests.length, 1);
-  const renewed = new Promise<Identity>((resolve) => manager.onChange(resolve));
-  await clock.elapse(1);
-  await renewed;
-  assert.deepEqual(scene.requests, ["one-time", null]);
-  const leaf = new X509Certificate(manager.current()?.certificateChainPem ?? "");
-  assert.equal(leaf.verify(next.root.publicKey), true);
-  manager.close();
-
-  const restarted = scene.createManager({ joinCredential: null });
-  assert.equal((await restarted.start()).certificateChainPem, manager.current()?.certificateChainPem);
-  restarted.close();
 });

@@ -4,11 +4,15 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { WebSocket } from "ws";
 import type { ApiClient } from "../../src/apiserver/api-client.ts";
 import type { TrustView } from "../../src/control/views.ts";
 import { encodeProxyHeader } from "../../src/capture/encode-proxy-header.ts";
+import { createGivenAuthority } from "../../src/testing/given-authority.ts";
+import { systemClock } from "../../src/time/system-clock.ts";
 import { within } from "../../src/testing/within.ts";
 import { call } from "./http-call.ts";
 import { describeFailures, describeLoad, Load } from "./load.ts";
@@ -36,6 +40,7 @@ services:
   echo: { command: node echo.mjs, allow: [client] }
   fresh: { command: node echo.mjs, allow: [client] }
   spare: { command: node echo.mjs, allow: [client] }
+  late: { command: node echo.mjs, allow: [client] }
   chat: { command: ${app}, env: { APP_MODULES: "${ROOT}" }, allow: [client] }
   bytes: { command: node tcp-echo.mjs, port: ${TCP_PORT}, protocol: tcp, allow: [client] }
 `,
@@ -65,7 +70,7 @@ services:
         assert.equal(authorities.length, 1);
         assert.notEqual(authorities[0]?.fingerprint, old?.fingerprint);
         assert.deepEqual(rotation?.left, []);
-        assert.equal(authorities[0]?.workloads, 6);
+        assert.equal(authorities[0]?.workloads, 7);
         // A handshake now has nothing but the new root.
         const fresh = await call({ port, host: kills ? "spare" : "fresh", path: "/who" });
         assert.equal(fresh.status, 200, fresh.body);
@@ -75,6 +80,36 @@ services:
         t.diagnostic(summary);
       });
     }
+
+    test("an intermediate that was given signs from then on, with its chain: no call fails, connections live on", async (t) => {
+      const port = await mesh.outboundPort("client-0");
+      const held = await openAll(port);
+      const load = new Load({ port, host: "echo", path: "/who", connections: CONNECTIONS, requestsPerSecond: RATE });
+      const { given, intermediate, root } = await createGivenAuthority(systemClock);
+      const end = given.indexOf("-----BEGIN CERTIFICATE");
+      const files = { "ca.key": given.slice(0, end), "ca.pem": intermediate.toString(), "root.pem": root.toString() };
+      for (const [name, text] of Object.entries(files)) writeFileSync(join(mesh.folder, name), text, { mode: 0o600 });
+      const parameters = ["--key", "ca.key", "--cert", "ca.pem", "--chain", "root.pem"];
+      const begun = await mesh.weft(["identity", "import", ...parameters]);
+      assert.equal(begun.code, 0, begun.stderr);
+      await followRotation(mesh, false, held);
+      const report = await load.stop();
+      assert.equal(report.failures.length, 0, describeFailures(report.failures));
+      for (const one of held) one.close();
+      const { authorities } = await mesh.api().trust();
+      assert.deepEqual(
+        authorities.map(({ isSigning, kind, subject, workloads }) => [subject, kind, isSigning, workloads]),
+        [
+          ["CN=Corp Root", "root", false, 0],
+          ["CN=Corp Mesh CA", "intermediate", true, 7],
+        ],
+      );
+      const fresh = await call({ port, host: "late", path: "/who" });
+      assert.equal(fresh.status, 200, fresh.body);
+      const verified = await mesh.weft(["identity", "verify"]);
+      assert.equal(verified.code, 0, verified.stdout);
+      t.diagnostic(`${runtime}: ${describeLoad(report)}`);
+    });
 
     test("a proxy that was away through a whole rotation joins anew when it is back", async (t) => {
       const pid = mesh.processId("proxy of fresh-0");
@@ -115,7 +150,7 @@ services:
       await waitUntil("calls go", async () => (await call({ port, host: "echo", path: "/who" })).status === 200);
       assert.deepEqual(mesh.processes(), before);
       const { authorities } = await mesh.api().trust();
-      assert.deepEqual([authorities.length, authorities[0]?.workloads], [1, 6]);
+      assert.deepEqual([authorities.length, authorities[0]?.workloads], [1, 7]);
       t.diagnostic(`${runtime}: ${authorities[0]?.fingerprint ?? ""}`);
     });
   });
