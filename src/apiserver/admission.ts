@@ -17,10 +17,12 @@ export function admitResource(body: unknown, target: ResourceTarget): Resource {
   if (resource === null || errors.length > 0) throw invalid(input, errors, target);
   const { definition, namespace } = target;
   const apiVersion = formatApiVersion(definition.group, definition.version);
-  if (resource.kind !== definition.kind || resource.apiVersion !== apiVersion) {
+  // Of the body: the resource is in the version that it is stored in.
+  const written = (input as Resource).apiVersion;
+  if (resource.kind !== definition.kind || written !== apiVersion) {
     throw new StatusError(
       "BadRequest",
-      `Cannot take the body: found ${resource.apiVersion} ${resource.kind}; expected ${apiVersion} ${definition.kind}, as in the path`,
+      `Cannot take the body: found ${written} ${resource.kind}; expected ${apiVersion} ${definition.kind}, as in the path`,
     );
   }
   if (resource.metadata.namespace !== namespace) {

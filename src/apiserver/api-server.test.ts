@@ -159,7 +159,7 @@ describe("API server discovery", () => {
         "discovery.k8s.io/v1",
         "specs.smi-spec.io/v1alpha4",
         "split.smi-spec.io/v1alpha4",
-        "access.smi-spec.io/v1alpha3",
+        "access.smi-spec.io/v1alpha4",
         "weft.dev/v1alpha1",
         "metrics.smi-spec.io/v1alpha1",
       ],

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { METRICS_GROUP, METRICS_KINDS, METRICS_VERBS, METRICS_VERSION } from "./metrics/metrics-kinds.ts";
-import { formatApiVersion, type KindDefinition, KINDS } from "../resources/registry.ts";
+import { formatApiVersion, type KindDefinition, KINDS, SERVED_KINDS } from "../resources/registry.ts";
 
 /** What kinds there are and what can be done with them, in each of the forms that Kubernetes clients ask for. */
 
@@ -14,7 +14,9 @@ export function listGroups(): readonly string[] {
 
 export function listVersions(group: string): readonly string[] {
   if (group === METRICS_GROUP) return [METRICS_VERSION];
-  return [...new Set(KINDS.filter((kind) => kind.group === group).map((kind) => kind.version))];
+  // The newest, which are the stored ones, come first: of these clients take the first.
+  const kinds = SERVED_KINDS.filter((kind) => kind.group === group);
+  return [...new Set(kinds.map((kind) => kind.version))];
 }
 
 /** `/api`. */
@@ -60,7 +62,7 @@ export function createAggregatedDiscovery(groups: readonly string[], version: st
 }
 
 function listKinds(group: string, version: string): readonly KindDefinition[] {
-  return KINDS.filter((kind) => kind.group === group && kind.version === version);
+  return SERVED_KINDS.filter((kind) => kind.group === group && kind.version === version);
 }
 
 /** What can be measured is no kind of its own: whatever it is of, the answer is TrafficMetrics. */
@@ -128,6 +130,7 @@ function toWords({ shortNames, categories }: KindDefinition): object {
 }
 
 /** Equal as long as objects are stored in the same version; clients only compare it. */
-function hashStorageVersion({ group, version, kind }: KindDefinition): string {
+function hashStorageVersion({ group, kind }: KindDefinition): string {
+  const version = KINDS.find((known) => known.group === group && known.kind === kind)?.version ?? "";
   return createHash("sha256").update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString("base64");
 }

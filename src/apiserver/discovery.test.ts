@@ -3,7 +3,7 @@ import { request } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { parse } from "yaml";
-import { KINDS } from "../resources/registry.ts";
+import { SERVED_KINDS } from "../resources/registry.ts";
 import { METRICS_API_VERSION, METRICS_KINDS } from "./metrics/metrics-kinds.ts";
 import { type Answer, type Call, sendToApi } from "./send-to-api.ts";
 import { startTestApi, type TestApi } from "./start-test-api.ts";
@@ -85,7 +85,7 @@ describe("API discovery", () => {
         ),
       );
     });
-    const expected = KINDS.map(
+    const expected = SERVED_KINDS.map(
       ({ group, version, kind, plural, namespaced, hasStatus }) =>
         `${group}/${version} ${kind} ${plural} ${namespaced ? "Namespaced" : "Cluster"} ${hasStatus ? 1 : 0}`,
     );

@@ -2,6 +2,7 @@ import type { KindDefinition } from "../resources/registry.ts";
 import { formatApiVersion } from "../resources/registry.ts";
 import type { Resource } from "../resources/resource.ts";
 import { chooseMedia, type MediaTransform, RESOURCE_MEDIA, WATCH_MEDIA } from "./negotiation.ts";
+import { readAllInVersion, readInVersion } from "./served-version.ts";
 import { type ListMetadata, toPartial, toPartialList } from "./table/partial-metadata.ts";
 import { readIncludeObject, type TableOptions, toTable } from "./table/to-table.ts";
 import { toWire } from "./wire-resource.ts";
@@ -18,7 +19,11 @@ export interface PresenterOptions {
   readonly answer: "one" | "list" | "watch";
 }
 
-/** Turns stored resources into what the client asked for: whole, as rows of a Table, or their metadata only. */
+/**
+ * Turns stored resources into what the client asked for: whole, as rows of a Table, or their metadata only. Throws
+ * StatusError NotAcceptable for a whole object that the version asked for cannot say. What a Table and metadata say is the
+ * same in every version.
+ */
 export interface Presenter {
   one(resource: Resource): unknown;
   list(items: readonly Resource[], metadata: ListMetadata): unknown;
@@ -45,10 +50,16 @@ export function createPresenter(options: PresenterOptions): Presenter {
 
 function createWholePresenter(definition: KindDefinition): Presenter {
   const apiVersion = formatApiVersion(definition.group, definition.version);
+  const toObject = (stored: Resource): unknown => toWire(readInVersion(definition, stored));
   return {
-    one: toWire,
-    list: (items, metadata) => ({ kind: `${definition.kind}List`, apiVersion, metadata, items: items.map(toWire) }),
-    event: toWire,
+    one: toObject,
+    list: (items, metadata) => ({
+      kind: `${definition.kind}List`,
+      apiVersion,
+      metadata,
+      items: readAllInVersion(definition, items).map(toWire),
+    }),
+    event: toObject,
     bookmark: (metadata) => ({ kind: definition.kind, apiVersion, metadata }),
   };
 }

@@ -304,7 +304,7 @@ const EXAMPLES: Readonly<Record<(typeof KINDS)[number]["kind"], Readonly<Record<
     spec: { service: "reviews", backends: [{ service: "reviews-v1", weight: 1 }] },
   },
   TrafficTarget: {
-    apiVersion: "access.smi-spec.io/v1alpha3",
+    apiVersion: "access.smi-spec.io/v1alpha4",
     kind: "TrafficTarget",
     metadata: { name: "sample" },
     spec: {

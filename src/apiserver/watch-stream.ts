@@ -100,6 +100,7 @@ class WatchRun {
     this.#timers.push(clock.after(lifetimeMs, () => this.#expire(), undefined));
     if (this.#hasBookmarks) this.#timers.push(clock.every(BOOKMARK_MS, () => this.#bookmark(), undefined));
     for (const resource of start.initial) this.#send("ADDED", resource);
+    if (!options.watches.open.has(this.#end)) return;
     this.#maxBufferedBytes = MAX_BUFFERED_BYTES + response.writableLength;
     if (start.isBookmarked && this.#hasBookmarks) this.#bookmark(INITIAL_EVENTS_END);
     // The headers wait for one turn, so that a version that is too old can still be answered with HTTP 410.
@@ -126,8 +127,18 @@ class WatchRun {
     else stop();
   }
 
+  /** An object that the version cannot say ends the watch: what it was before is no longer true. */
   #send(type: string, resource: Resource): void {
-    this.#write(type, this.#presenter.event(resource));
+    if (!this.#options.watches.open.has(this.#end)) return;
+    let object: unknown;
+    try {
+      object = this.#presenter.event(resource);
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error;
+      this.#fail(error);
+      return;
+    }
+    this.#write(type, object);
   }
 
   #bookmark(annotations?: Readonly<Record<string, string>>): void {

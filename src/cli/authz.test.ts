@@ -58,7 +58,7 @@ spec:
     - { name: list, pathRegex: "/reviews$", methods: [GET] }
     - { name: one, pathRegex: "/reviews/[0-9]+$", methods: [GET, HEAD], headers: { x-role: ^reader$ } }
 ---
-apiVersion: access.smi-spec.io/v1alpha3
+apiVersion: access.smi-spec.io/v1alpha4
 kind: TrafficTarget
 metadata: { name: reviews }
 spec:

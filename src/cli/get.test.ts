@@ -48,7 +48,7 @@ kind: HTTPRouteGroup
 metadata: { name: reads }
 spec: { matches: [{ name: get, methods: [GET] }] }
 ---
-apiVersion: access.smi-spec.io/v1alpha3
+apiVersion: access.smi-spec.io/v1alpha4
 kind: TrafficTarget
 metadata: { name: reviews }
 spec:

@@ -122,7 +122,7 @@ for (const [pathRegex, expected] of PATHS) {
 
 test("checkReferences() warns of a target that allows nothing", () => {
   const target = (rules: string): string => `
-apiVersion: access.smi-spec.io/v1alpha3
+apiVersion: access.smi-spec.io/v1alpha4
 kind: TrafficTarget
 metadata: { name: t }
 spec:

@@ -67,24 +67,38 @@ const methods: z.ZodType<readonly HttpMethod[]> = z
 
 const headers: z.ZodType<HeaderPatterns> = createHeaderPatternsSchema(regex);
 
-const match: z.ZodType<HttpMatch> = strictObject<HttpMatch>({
+const MATCH = {
   name: z.string("a string").min(1, "a name that is not empty").max(253, "a name of at most 253 characters"),
   pathRegex,
   methods,
-  headers,
+};
+
+export const httpMatchesSchema: z.ZodType<readonly HttpMatch[]> = listOf(
+  strictObject<HttpMatch>({ ...MATCH, headers }),
+);
+
+/** Before there were headers. */
+export const headerlessMatchesSchema: z.ZodType<readonly HeaderlessMatch[]> = listOf(
+  strictObject<HeaderlessMatch>(MATCH),
+);
+
+export type HeaderlessMatch = Omit<HttpMatch, "headers">;
+
+export const httpRouteGroupSpecSchema: z.ZodType<HttpRouteGroupSpec> = strictObject<HttpRouteGroupSpec>({
+  matches: httpMatchesSchema,
 });
 
-const spec: z.ZodType<HttpRouteGroupSpec> = strictObject<HttpRouteGroupSpec>({
-  matches: z
+function listOf<T extends { readonly name: string }>(match: z.ZodType<T>): z.ZodType<readonly T[]> {
+  return z
     .array(match, "a list of matches")
     .max(MAX_MATCHES, `at most ${MAX_MATCHES} matches`)
-    .superRefine((all, context) => refuseRepeats(context, all, "name", (item) => item.name)),
-});
+    .superRefine((all, context) => refuseRepeats(context, all, "name", (item) => item.name));
+}
 
 export const httpRouteGroupSchema: z.ZodType<HttpRouteGroup> = strictObject<HttpRouteGroup>({
   apiVersion: z.literal("specs.smi-spec.io/v1alpha4"),
   kind: z.literal("HTTPRouteGroup"),
   metadata: createObjectMetaSchema({ name: dnsSubdomain, namespaced: true }),
-  spec,
+  spec: httpRouteGroupSpecSchema,
   status: z.unknown().exactOptional(),
 });

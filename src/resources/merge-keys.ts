@@ -36,6 +36,8 @@ export interface MergeKind {
   /** "" for the core group. */
   readonly group: string;
   readonly kind: string;
+  /** Set: in this version what else stands under `spec` stands at the top. */
+  readonly topFields?: Readonly<Record<string, string>>;
 }
 
 /** By path: fields joined by ".", `[]` for the entries of a list. */
@@ -107,17 +109,25 @@ interface BuiltNode extends MergeNode {
 const DEFAULT_NODE: MergeNode = { rule: NO_RULE, fields: new Map(), item: null };
 const META_TREE: MergeNode = toTree(META_RULES);
 const TREES: ReadonlyMap<string, MergeNode> = new Map(
-  [...RULES].map(([name, rules]) => [name, toTree({ ...META_RULES, ...rules })]),
+  [...RULES].flatMap(([name, rules]) => [
+    [name, toTree({ ...META_RULES, ...rules })],
+    [`${name} flat`, toTree({ ...META_RULES, ...flatten(rules) })],
+  ]),
 );
 
 /** Of the whole object. A kind without rules of its own has those of its metadata. */
 export function findMergeTree(kind: MergeKind): MergeNode {
-  return TREES.get(`${kind.group}/${kind.kind}`) ?? META_TREE;
+  return TREES.get(`${kind.group}/${kind.kind}${kind.topFields !== undefined ? " flat" : ""}`) ?? META_TREE;
 }
 
 /** All rules of a kind by path (`spec.ports`, `spec.rateLimits[].overrides`), those of metadata and status included. */
 export function listMergeRules(kind: MergeKind): ReadonlyMap<string, MergeRule> {
-  return new Map(Object.entries({ ...META_RULES, ...RULES.get(`${kind.group}/${kind.kind}`) }));
+  const rules = RULES.get(`${kind.group}/${kind.kind}`) ?? {};
+  return new Map(Object.entries({ ...META_RULES, ...(kind.topFields !== undefined ? flatten(rules) : rules) }));
+}
+
+function flatten(rules: MergeRules): MergeRules {
+  return Object.fromEntries(Object.entries(rules).map(([path, rule]) => [path.replace(/^spec\./, ""), rule]));
 }
 
 export function fieldNode(node: MergeNode, field: string): MergeNode {

@@ -3,6 +3,7 @@ import { endpointSliceSchema } from "./endpoint-slice.ts";
 import { httpRouteGroupSchema } from "./http-route-group.ts";
 import { ingressClassSchema } from "./ingress-class.ts";
 import { ingressSchema } from "./ingress.ts";
+import type { KindVersion, ServedObject } from "./kind-version.ts";
 import type { KnownResource } from "./known-resource.ts";
 import { meshSchema } from "./mesh.ts";
 import { namespaceSchema } from "./namespace.ts";
@@ -10,6 +11,10 @@ import type { Resource } from "./resource.ts";
 import { secretSchema } from "./secret.ts";
 import { serviceAccountSchema } from "./service-account.ts";
 import { serviceSchema } from "./service.ts";
+import { HTTP_ROUTE_GROUP_VERSIONS } from "./smi-versions/http-route-group-versions.ts";
+import { TCP_ROUTE_VERSIONS } from "./smi-versions/tcp-route-versions.ts";
+import { TRAFFIC_SPLIT_VERSIONS } from "./smi-versions/traffic-split-versions.ts";
+import { TRAFFIC_TARGET_VERSIONS } from "./smi-versions/traffic-target-versions.ts";
 import { tcpRouteSchema } from "./tcp-route.ts";
 import { trafficPolicySchema } from "./traffic-policy.ts";
 import { trafficSplitSchema } from "./traffic-split.ts";
@@ -19,7 +24,10 @@ import { trustBundleSchema } from "./trust-bundle.ts";
 import { udpRouteSchema } from "./udp-route.ts";
 import { userSchema } from "./user.ts";
 
-/** One kind of resource: its names in YAML, in REST paths and on the command line, and what it must look like. */
+/**
+ * One kind of resource in one version: its names in YAML, in REST paths and on the command line, and what it must look
+ * like.
+ */
 export interface KindDefinition {
   /** "" for the core group. */
   readonly group: string;
@@ -37,10 +45,16 @@ export interface KindDefinition {
   readonly hasStatus: boolean;
   /** Dotted paths of fields whose values messages must not show. */
   readonly secretFields?: readonly string[];
-  readonly schema: z.ZodType<KnownResource>;
+  readonly schema: z.ZodType<Resource>;
+  /** Of the stored version: in which others the kind is served, the newest first. */
+  readonly olderVersions?: readonly KindVersion[];
+  /** Of another version than the stored one: how objects come from there and go there. */
+  readonly conversion?: KindVersion;
+  /** See `KindVersion`. */
+  readonly topFields?: Readonly<Record<string, string>>;
 }
 
-/** Short names are those of Kubernetes and SMI. */
+/** Every kind, in the version it is stored in. Short names are those of Kubernetes and SMI. */
 export const KINDS: readonly KindDefinition[] = [
   {
     group: "",
@@ -138,6 +152,7 @@ export const KINDS: readonly KindDefinition[] = [
     namespaced: true,
     hasStatus: true,
     schema: httpRouteGroupSchema,
+    olderVersions: HTTP_ROUTE_GROUP_VERSIONS,
   },
   {
     group: "specs.smi-spec.io",
@@ -150,6 +165,7 @@ export const KINDS: readonly KindDefinition[] = [
     namespaced: true,
     hasStatus: true,
     schema: tcpRouteSchema,
+    olderVersions: TCP_ROUTE_VERSIONS,
   },
   {
     group: "specs.smi-spec.io",
@@ -174,10 +190,11 @@ export const KINDS: readonly KindDefinition[] = [
     namespaced: true,
     hasStatus: true,
     schema: trafficSplitSchema,
+    olderVersions: TRAFFIC_SPLIT_VERSIONS,
   },
   {
     group: "access.smi-spec.io",
-    version: "v1alpha3",
+    version: "v1alpha4",
     kind: "TrafficTarget",
     plural: "traffictargets",
     singular: "traffictarget",
@@ -186,6 +203,7 @@ export const KINDS: readonly KindDefinition[] = [
     namespaced: true,
     hasStatus: true,
     schema: trafficTargetSchema,
+    olderVersions: TRAFFIC_TARGET_VERSIONS,
   },
   {
     group: "weft.dev",
@@ -252,8 +270,18 @@ export const KINDS: readonly KindDefinition[] = [
   },
 ];
 
+/** Every kind in every version it is served in, the stored one first. */
+export const SERVED_KINDS: readonly KindDefinition[] = KINDS.flatMap((kind) => [
+  kind,
+  ...(kind.olderVersions ?? []).map((conversion): KindDefinition => {
+    const { olderVersions: _olderVersions, ...names } = kind;
+    const { version, schema, topFields } = conversion;
+    return { ...names, version, schema, conversion, ...(topFields === undefined ? {} : { topFields }) };
+  }),
+]);
+
 const byApiVersion: ReadonlyMap<string, KindDefinition> = new Map(
-  KINDS.map((kind) => [`${formatApiVersion(kind.group, kind.version)} ${kind.kind}`, kind]),
+  SERVED_KINDS.map((kind) => [`${formatApiVersion(kind.group, kind.version)} ${kind.kind}`, kind]),
 );
 
 /** Null when weft does not know this kind in this version. */
@@ -263,7 +291,9 @@ export function findKind(apiVersion: string, kind: string): KindDefinition | nul
 
 /** By the parts of a REST path. */
 export function findPlural(group: string, version: string, plural: string): KindDefinition | null {
-  return KINDS.find((kind) => kind.group === group && kind.version === version && kind.plural === plural) ?? null;
+  return (
+    SERVED_KINDS.find((kind) => kind.group === group && kind.version === version && kind.plural === plural) ?? null
+  );
 }
 
 /**
@@ -282,9 +312,21 @@ export function findCliName(name: string): KindDefinition | null {
   return null;
 }
 
-/** The definition of a resource that was validated. */
-export function kindOf(resource: Resource): KindDefinition | null {
-  return findKind(resource.apiVersion, resource.kind);
+/**
+ * The definition, in the version it is stored in, of a resource that was validated: whichever version it says. A store may
+ * hold what was stored when another version was the newest; its content is the same.
+ */
+export function kindOf({ apiVersion, kind }: Resource): KindDefinition | null {
+  if (findKind(apiVersion, kind) === null) return null;
+  const group = parseGroup(apiVersion);
+  return KINDS.find((known) => known.kind === kind && known.group === group) ?? null;
+}
+
+/** A stored resource in the version of `definition`. */
+export function toServedVersion({ conversion, group, version }: KindDefinition, stored: Resource): ServedObject {
+  if (conversion !== undefined) return conversion.fromStored(stored);
+  const apiVersion = formatApiVersion(group, version);
+  return { object: stored.apiVersion === apiVersion ? stored : { ...stored, apiVersion }, loss: null };
 }
 
 /** "v1", "split.smi-spec.io/v1alpha4". */

@@ -6,7 +6,7 @@ import type { Resource } from "./resource.ts";
 import { strictObject } from "./strict-object.ts";
 
 /** The sum of all weights must fit the 32 bits that xDS gives it: 256 x 1,000,000 does. */
-const MAX_WEIGHT = 1_000_000;
+export const MAX_WEIGHT = 1_000_000;
 const MAX_BACKENDS = 256;
 const MAX_GROUPS = 64;
 const WEIGHT_RULE = `a whole number of 0 to ${MAX_WEIGHT}`;
@@ -41,10 +41,23 @@ export interface RouteGroupReference {
   readonly apiGroup?: "specs.smi-spec.io";
 }
 
-const backend: z.ZodType<SplitBackend> = strictObject<SplitBackend>({
-  service: dnsLabel,
-  weight: z.int(WEIGHT_RULE).min(0, WEIGHT_RULE).max(MAX_WEIGHT, WEIGHT_RULE),
-});
+/** Backends of any form of weight: at least one, each Service once. */
+export function splitBackendsSchema<T extends { readonly service: string }>(
+  backend: z.ZodType<T>,
+): z.ZodType<readonly T[]> {
+  return z
+    .array(backend, "a list of backends")
+    .min(1, "at least one backend")
+    .max(MAX_BACKENDS, `at most ${MAX_BACKENDS} backends`)
+    .superRefine((all, context) => refuseRepeats(context, all, "service", (item) => item.service));
+}
+
+export const weightedBackends: z.ZodType<readonly SplitBackend[]> = splitBackendsSchema(
+  strictObject<SplitBackend>({
+    service: dnsLabel,
+    weight: z.int(WEIGHT_RULE).min(0, WEIGHT_RULE).max(MAX_WEIGHT, WEIGHT_RULE),
+  }),
+);
 
 const group: z.ZodType<RouteGroupReference> = strictObject<RouteGroupReference>({
   kind: z.literal("HTTPRouteGroup", "HTTPRouteGroup: only HTTP requests can be told apart"),
@@ -52,13 +65,9 @@ const group: z.ZodType<RouteGroupReference> = strictObject<RouteGroupReference>(
   apiGroup: z.literal("specs.smi-spec.io").exactOptional(),
 });
 
-const spec: z.ZodType<TrafficSplitSpec> = strictObject<TrafficSplitSpec>({
+export const trafficSplitSpecSchema: z.ZodType<TrafficSplitSpec> = strictObject<TrafficSplitSpec>({
   service: dnsSubdomain,
-  backends: z
-    .array(backend, "a list of backends")
-    .min(1, "at least one backend")
-    .max(MAX_BACKENDS, `at most ${MAX_BACKENDS} backends`)
-    .superRefine((all, context) => refuseRepeats(context, all, "service", (item) => item.service)),
+  backends: weightedBackends,
   matches: z.preprocess(
     (value) => value ?? [],
     z.array(group, "a list of HTTPRouteGroups").max(MAX_GROUPS, `at most ${MAX_GROUPS} groups`),
@@ -69,7 +78,7 @@ export const trafficSplitSchema: z.ZodType<TrafficSplit> = strictObject<TrafficS
   apiVersion: z.literal("split.smi-spec.io/v1alpha4"),
   kind: z.literal("TrafficSplit"),
   metadata: createObjectMetaSchema({ name: dnsSubdomain, namespaced: true }),
-  spec,
+  spec: trafficSplitSpecSchema,
   status: z.unknown().exactOptional(),
 });
 

@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { checkDestinationPort } from "./destination-port.ts";
 import { dnsLabel, dnsSubdomain } from "./name-schema.ts";
 import { createObjectMetaSchema } from "./object-meta-schema.ts";
-import type { Resource } from "./resource.ts";
-import { strictObject } from "./strict-object.ts";
+import type { ObjectMeta, Resource } from "./resource.ts";
+import { type ShapeOf, strictObject } from "./strict-object.ts";
 
 const MAX_RULES = 256;
 const MAX_SOURCES = 1024;
@@ -10,7 +11,7 @@ const MAX_RULE_MATCHES = 256;
 
 /** Allows its sources to call its destination with the requests its rules describe. Nothing ever denies. */
 export interface TrafficTarget extends Resource {
-  readonly apiVersion: "access.smi-spec.io/v1alpha3";
+  readonly apiVersion: "access.smi-spec.io/v1alpha4";
   readonly kind: "TrafficTarget";
   readonly spec: TrafficTargetSpec;
 }
@@ -39,66 +40,94 @@ export interface TrafficRule {
   readonly matches: readonly string[];
 }
 
-type WrittenSubject = Omit<IdentitySubject, "namespace"> & { readonly namespace?: string };
-type WrittenSpec = {
-  readonly destination: WrittenSubject;
-  readonly rules: readonly TrafficRule[];
-  readonly sources: readonly WrittenSubject[];
-};
+/** As it may be written. */
+export type WrittenSubject = Omit<IdentitySubject, "namespace"> & { readonly namespace?: string };
+
 type WrittenTarget = Pick<TrafficTarget, "apiVersion" | "kind" | "metadata"> & {
-  readonly spec: WrittenSpec;
+  readonly spec: WrittenTargetSpec;
   readonly status?: unknown;
 };
 
-const subject: z.ZodType<WrittenSubject> = strictObject<WrittenSubject>({
+export interface WrittenTargetSpec {
+  readonly destination: WrittenSubject;
+  readonly rules: readonly TrafficRule[];
+  readonly sources: readonly WrittenSubject[];
+}
+
+export const subjectFields: ShapeOf<WrittenSubject> = {
   kind: z.literal("ServiceAccount"),
   name: dnsSubdomain,
   namespace: dnsLabel.exactOptional(),
-});
+};
 
-const rule: z.ZodType<TrafficRule> = strictObject<TrafficRule>({
-  kind: z.enum(["HTTPRouteGroup", "TCPRoute", "UDPRoute"], "HTTPRouteGroup, TCPRoute or UDPRoute"),
-  name: dnsSubdomain,
-  matches: z.preprocess(
-    (value) => value ?? [],
-    z
-      .array(z.string("the name of a match").min(1, "the name of a match"), "a list of names of matches")
-      .max(MAX_RULE_MATCHES, `at most ${MAX_RULE_MATCHES} names`),
-  ),
-}).superRefine((value, context) => {
-  if (value.kind === "HTTPRouteGroup" || value.matches.length === 0) return;
-  context.addIssue({
-    code: "custom",
-    path: ["matches"],
-    message: `no matches: a ${value.kind} has none to choose from`,
+const subject: z.ZodType<WrittenSubject> = strictObject<WrittenSubject>(subjectFields);
+
+export const sourcesSchema: z.ZodType<readonly WrittenSubject[]> = z
+  .array(subject, "a list of sources")
+  .max(MAX_SOURCES, `at most ${MAX_SOURCES} sources`);
+
+/** Rules of these kinds: at least one. */
+export function createRulesSchema(kinds: readonly TrafficRule["kind"][]): z.ZodType<readonly TrafficRule[]> {
+  const [last = ""] = kinds.slice(-1);
+  const rule = strictObject<TrafficRule>({
+    kind: z.enum(kinds, `${kinds.slice(0, -1).join(", ")} or ${last}`),
+    name: dnsSubdomain,
+    matches: z.preprocess(
+      (value) => value ?? [],
+      z
+        .array(z.string("the name of a match").min(1, "the name of a match"), "a list of names of matches")
+        .max(MAX_RULE_MATCHES, `at most ${MAX_RULE_MATCHES} names`),
+    ),
+  }).superRefine((value, context) => {
+    if (value.kind === "HTTPRouteGroup" || value.matches.length === 0) return;
+    context.addIssue({
+      code: "custom",
+      path: ["matches"],
+      message: `no matches: a ${value.kind} has none to choose from`,
+    });
   });
-});
+  return z.array(rule, "a list of rules").min(1, "at least one rule").max(MAX_RULES, `at most ${MAX_RULES} rules`);
+}
 
-const spec: z.ZodType<WrittenSpec> = strictObject<WrittenSpec>({
+export const targetSpecSchema: z.ZodType<WrittenTargetSpec> = strictObject<WrittenTargetSpec>({
   destination: subject,
-  rules: z.array(rule, "a list of rules").min(1, "at least one rule").max(MAX_RULES, `at most ${MAX_RULES} rules`),
-  sources: z.array(subject, "a list of sources").max(MAX_SOURCES, `at most ${MAX_SOURCES} sources`),
+  rules: createRulesSchema(["HTTPRouteGroup", "TCPRoute", "UDPRoute"]),
+  sources: sourcesSchema,
 });
 
 export const trafficTargetSchema: z.ZodType<TrafficTarget> = strictObject<WrittenTarget>({
-  apiVersion: z.literal("access.smi-spec.io/v1alpha3"),
+  apiVersion: z.literal("access.smi-spec.io/v1alpha4"),
   kind: z.literal("TrafficTarget"),
   metadata: createObjectMetaSchema({ name: dnsSubdomain, namespaced: true }),
-  spec,
+  spec: targetSpecSchema,
   status: z.unknown().exactOptional(),
 })
   .superRefine((target, context) => {
-    const own = target.metadata.namespace;
-    if ((target.spec.destination.namespace ?? own) === own) return;
-    context.addIssue({
-      code: "custom",
-      path: ["spec", "destination", "namespace"],
-      message: `${own}: a TrafficTarget opens only its own namespace`,
-    });
+    checkDestinationPort(target.metadata, context);
+    checkOwnNamespace(target.spec.destination, target.metadata, { context, path: ["spec", "destination"] });
   })
-  .transform((target) => {
-    const own = target.metadata.namespace;
-    const qualify = (written: WrittenSubject): IdentitySubject => ({ ...written, namespace: written.namespace ?? own });
-    const { destination, rules, sources } = target.spec;
-    return { ...target, spec: { destination: qualify(destination), rules, sources: sources.map(qualify) } };
+  .transform((target) => ({ ...target, spec: completeTargetSpec(target.spec, target.metadata) }));
+
+/** Adds an issue when the destination is in another namespace than the target. */
+export function checkOwnNamespace(
+  destination: WrittenSubject,
+  { namespace }: ObjectMeta,
+  { context, path }: { readonly context: z.RefinementCtx; readonly path: readonly string[] },
+): void {
+  if ((destination.namespace ?? namespace) === namespace) return;
+  context.addIssue({
+    code: "custom",
+    path: [...path, "namespace"],
+    message: `${namespace}: a TrafficTarget opens only its own namespace`,
   });
+}
+
+/** With the namespaces that were left out. */
+export function completeTargetSpec(written: WrittenTargetSpec, { namespace }: ObjectMeta): TrafficTargetSpec {
+  const { destination, rules, sources } = written;
+  const qualify = (subject: WrittenSubject): IdentitySubject => ({
+    ...subject,
+    namespace: subject.namespace ?? namespace,
+  });
+  return { destination: qualify(destination), rules, sources: sources.map(qualify) };
+}

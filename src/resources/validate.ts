@@ -1,11 +1,11 @@
 import { deepFreeze } from "../lib/deep-freeze.ts";
 import type { KnownResource } from "./known-resource.ts";
 import type { Problem } from "./problem.ts";
-import { findKind, formatApiVersion, KINDS } from "./registry.ts";
+import { findKind, formatApiVersion, KINDS, SERVED_KINDS } from "./registry.ts";
 import { checkSchema, createProblem, describeFound, type SchemaSource } from "./schema-problems.ts";
 
 export interface ValidationResult {
-  /** Frozen, with every default; null when there is an error. */
+  /** As it is stored, whichever version was written: frozen, with every default. Null when there is an error. */
   readonly resource: KnownResource | null;
   readonly problems: readonly Problem[];
 }
@@ -26,12 +26,16 @@ export function validateResource(input: unknown, source: SchemaSource): Validati
     ...source,
     secretFields: definition.secretFields ?? [],
   });
+  if (value === null) return { resource: null, problems };
   // A copy: what a schema does not look into is passed on as it is, and freezing it would freeze the caller's.
-  return { resource: value === null ? null : deepFreeze(structuredClone(value)), problems };
+  const copy = structuredClone(value);
+  // Of the stored version's schema; which kind it is, `definition` says.
+  const resource = definition.conversion?.toStored(copy) ?? (copy as KnownResource);
+  return { resource: deepFreeze(resource), problems };
 }
 
 function describeUnknownKind(apiVersion: unknown, kind: unknown, source: SchemaSource): Problem[] {
-  const sameKind = KINDS.filter((candidate) => candidate.kind === kind);
+  const sameKind = SERVED_KINDS.filter((candidate) => candidate.kind === kind);
   if (sameKind.length > 0) {
     const expected = sameKind.map((candidate) => formatApiVersion(candidate.group, candidate.version)).join(" or ");
     return [createProblem(["apiVersion"], { found: describeFound(apiVersion), expected }, source)];

@@ -104,7 +104,7 @@ function toTarget(service: ServiceEntry, config: WeftYaml): readonly Target[] {
   // Where opaque bytes may come, only a rule about connections can allow them; it allows every request as well.
   const rule = service.protocol === "tcp" || service.protocol === "detect" ? "TCPRoute" : "HTTPRouteGroup";
   const resource: Resource = {
-    apiVersion: "access.smi-spec.io/v1alpha3",
+    apiVersion: "access.smi-spec.io/v1alpha4",
     kind: "TrafficTarget",
     metadata: createMeta(service.name),
     spec: {

@@ -294,7 +294,7 @@ function toResources({ groups, tcpRoutes, targets }: WrittenPolicies): readonly 
     ...targets.map((one) => {
       const account = (written: WrittenTarget["destination"]): object => ({ kind: "ServiceAccount", ...written });
       const { destination, rules, sources } = one;
-      return toResource("access.smi-spec.io/v1alpha3", "TrafficTarget", one, {
+      return toResource("access.smi-spec.io/v1alpha4", "TrafficTarget", one, {
         destination: account(destination),
         rules,
         sources: sources.map(account),

@@ -26,7 +26,7 @@ services:
   });
   const target = { kind: "ServiceAccount", namespace: "default" };
   const allow = (destination: string, sources: readonly string[]): unknown => ({
-    apiVersion: "access.smi-spec.io/v1alpha3",
+    apiVersion: "access.smi-spec.io/v1alpha4",
     kind: "TrafficTarget",
     metadata: { name: destination },
     spec: {

@@ -1,4 +1,4 @@
-import { findMergeTree, type MergeKind } from "../../resources/merge-keys.ts";
+import { findMergeTree } from "../../resources/merge-keys.ts";
 import { formatApiVersion } from "../../resources/registry.ts";
 import { fromEntries, isEqual, isObject, type JsonObject, measure, readField } from "../patch/json-value.ts";
 import { findConflicts, type OwnershipConflict, withoutChanged } from "./change-owners.ts";
@@ -19,6 +19,7 @@ import { KUBECTL, readLastAppliedFields, withLastApplied } from "./last-applied.
 import { mergeApplied, removeFields } from "./merge-applied.ts";
 import { readApplied } from "./read-applied.ts";
 import { decodeOwners, encodeOwners, NO_OWNERS, type Owner, ownerId, type Owners } from "./owners.ts";
+import { toOwnVersions, toVersion, type VersionedKind } from "./owners-in-version.ts";
 import { formatOwnerTime } from "./owner-time.ts";
 import { compareObjects, readManagedFields, takeOwnership } from "./record-update.ts";
 import { toFieldSet } from "./to-field-set.ts";
@@ -33,7 +34,7 @@ export interface ApplyOptions {
   /** Take fields from other managers instead of answering Conflict. */
   readonly force: boolean;
   readonly wallMs: number;
-  readonly kind: MergeKind & { readonly version: string };
+  readonly kind: VersionedKind;
   /** "" for the object itself, else e.g. "status". */
   readonly subresource: string;
 }
@@ -57,7 +58,7 @@ export function applyConfiguration(live: unknown, applied: unknown, options: App
   const outcome = merge(before, wanted, owners, options);
   if (outcome.conflicts.length > 0 && !options.force) refuseConflicts(outcome.conflicts, live, wanted, options);
   const merged = options.manager === KUBECTL ? withLastApplied(outcome.merged, wanted) : outcome.merged;
-  const managedFields = encodeOwners(outcome.owners);
+  const managedFields = encodeOwners(toOwnVersions(outcome.owners, options.kind));
   const metadata = readField(merged, "metadata");
   return {
     ...merged,
@@ -66,9 +67,7 @@ export function applyConfiguration(live: unknown, applied: unknown, options: App
 }
 
 function readOwners(live: unknown, before: JsonObject, options: ApplyOptions): Owners {
-  const apiVersion = formatApiVersion(options.kind.group, options.kind.version);
-  const decoded = decodeOwners(readManagedFields(live)) ?? NO_OWNERS;
-  const owners = new Map([...decoded].filter(([, owner]) => owner.apiVersion === apiVersion));
+  const owners = toVersion(decodeOwners(readManagedFields(live)) ?? NO_OWNERS, options.kind);
   if (owners.size > 0 || !isObject(live)) return owners;
   return takeOwnership(owners, null, before, { ...options, manager: BEFORE_FIRST_APPLY, operation: "Update" });
 }

@@ -1,4 +1,4 @@
-import { findMergeTree, type MergeKind } from "../../resources/merge-keys.ts";
+import { findMergeTree } from "../../resources/merge-keys.ts";
 import { formatApiVersion } from "../../resources/registry.ts";
 import { isObject, readField } from "../patch/json-value.ts";
 import { capUpdaters } from "./cap-updaters.ts";
@@ -8,6 +8,7 @@ import { differenceOf, isEmptySet, unionOf } from "./field-set.ts";
 import { formatOwnerTime } from "./owner-time.ts";
 import type { ManagedFieldsEntry } from "./managed-fields-entry.ts";
 import { decodeOwners, encodeOwners, NO_OWNERS, type Owner, ownerId, type Owners } from "./owners.ts";
+import { toOwnVersions, toVersion, type VersionedKind } from "./owners-in-version.ts";
 import { filterWritable, UNOWNED_FIELDS } from "./tracked-fields.ts";
 
 export interface UpdateOptions {
@@ -15,7 +16,7 @@ export interface UpdateOptions {
   readonly manager: string;
   readonly operation: "Update";
   readonly wallMs: number;
-  readonly kind: MergeKind & { readonly version: string };
+  readonly kind: VersionedKind;
   /** "" for the object itself, else e.g. "status". */
   readonly subresource: string;
 }
@@ -29,15 +30,16 @@ export interface UpdateOptions {
 export function recordUpdate(before: unknown, after: unknown, options: UpdateOptions): readonly ManagedFieldsEntry[] {
   const owners = readOwners(before, after, options.subresource);
   if (before !== null && owners.size === 0) return [];
-  return encodeOwners(capUpdaters(takeOwnership(owners, before, after, options)));
+  const { kind } = options;
+  const taken = takeOwnership(toVersion(owners, kind), before, after, options);
+  return encodeOwners(toOwnVersions(capUpdaters(taken), kind));
 }
 
-/** `owners` after the change, with what was written owned by `options.manager`. */
+/** `owners`, with places as `options.kind` has them, after the change: what was written is owned by `options.manager`. */
 export function takeOwnership(owners: Owners, before: unknown, after: unknown, options: UpdateOptions): Owners {
   const apiVersion = formatApiVersion(options.kind.group, options.kind.version);
-  const current = new Map([...owners].filter(([, owner]) => owner.apiVersion === apiVersion));
   const change = compareObjects(before ?? { metadata: {} }, after, options);
-  const others = new Map(withoutChanged(current, change, null));
+  const others = new Map(withoutChanged(owners, change, null));
   const written = differenceOf(unionOf(change.modified, change.added), UNOWNED_FIELDS);
   if (isEmptySet(written)) return others;
   const { operation, subresource, wallMs } = options;

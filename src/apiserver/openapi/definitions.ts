@@ -1,4 +1,4 @@
-import { KINDS, type KindDefinition } from "../../resources/registry.ts";
+import { type KindDefinition, SERVED_KINDS } from "../../resources/registry.ts";
 import { LIST_META, nameDefinition } from "./definition-names.ts";
 import { type Definitions, type JsonSchema, listReferences } from "./json-schema.ts";
 import { API_VERSION, createKindSchema, KIND } from "./kind-schema.ts";
@@ -8,7 +8,7 @@ import { createMetricsDefinitions } from "./metrics-openapi.ts";
 /** Every kind, the list of each, and what they share. */
 export function createDefinitions(): Definitions {
   const definitions: Record<string, JsonSchema> = { ...createMetaDefinitions(), ...createMetricsDefinitions() };
-  for (const definition of KINDS) {
+  for (const definition of SERVED_KINDS) {
     const name = nameDefinition(definition);
     definitions[name] = { ...createKindSchema(definition), ...groupVersionKinds([definition]) };
     definitions[`${name}List`] = createListSchema(definition, name);

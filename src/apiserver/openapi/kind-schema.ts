@@ -17,7 +17,7 @@ const STATUS_TEXT = "What was found about it. Not written by users.";
 
 /** One kind as OpenAPI describes it: what may be written, what it means, and how it is merged. */
 export function createKindSchema(definition: KindDefinition): JsonSchema {
-  const { text, fields } = findKindDocs(definition.kind);
+  const { text, fields } = findKindDocs(definition);
   const schema = fromZod(definition.schema);
   const { apiVersion: _apiVersion, kind: _kind, metadata: _metadata, ...own } = schema.properties ?? {};
   const described = describeFields(own, { status: STATUS_TEXT, ...fields });

@@ -1,5 +1,5 @@
 import { METRICS_GROUP } from "../metrics/metrics-kinds.ts";
-import { formatApiVersion, type KindDefinition, KINDS } from "../../resources/registry.ts";
+import { formatApiVersion, type KindDefinition, SERVED_KINDS } from "../../resources/registry.ts";
 import { PATCH_TYPES } from "../rest/patch-resource.ts";
 import { DELETE_OPTIONS, nameDefinition, PATCH, STATUS } from "./definition-names.ts";
 import type { GroupVersionKind } from "./meta-definitions.ts";
@@ -43,7 +43,7 @@ const OBJECT_TYPES: readonly string[] = ["application/json", "application/yaml"]
 /** Of all kinds of one group and version. */
 export function listOperations(group: string, version: string): readonly Operation[] {
   if (group === METRICS_GROUP) return listMetricsOperations();
-  const kinds = KINDS.filter((definition) => definition.group === group && definition.version === version);
+  const kinds = SERVED_KINDS.filter((definition) => definition.group === group && definition.version === version);
   return kinds.flatMap((definition) => operationsOf(definition));
 }
 

@@ -5,6 +5,7 @@ import { assertDeletable, isNamespace } from "../life-cycle/namespaces.ts";
 import { parseListFilter } from "../list-filter.ts";
 import { createPresenter } from "../present.ts";
 import { conflict, describeTarget, detailsOf, notFound, type ResourceTarget } from "../resource-target.ts";
+import { readInVersion } from "../served-version.ts";
 import { StatusError } from "../status.ts";
 import { type DeleteOptions, readDeleteOptions } from "./delete-options.ts";
 import { answerOne } from "./get-resource.ts";
@@ -31,8 +32,21 @@ export async function deleteCollection(context: RestContext, call: ApiCall): Pro
   const { definition, namespace } = collection;
   const filter = parseListFilter(call.query, definition);
   const options = await readDeleteOptions(call);
+  const wallMs = (): number => context.clock.wallMs();
+  const presenter = createPresenter({
+    accept: call.headers.accept,
+    query: call.query,
+    definition,
+    wallMs,
+    answer: "list",
+  });
   const kind = { group: definition.group, kind: definition.kind };
   const list = await context.store.list(kind, namespace === "" ? undefined : namespace);
+  // Before anything is gone: the answer shows what was deleted.
+  presenter.list(
+    list.items.filter((item) => filter.accepts(item)),
+    { resourceVersion: list.resourceVersion },
+  );
   const deleted: Resource[] = [];
   for (const item of list.items) {
     if (!filter.accepts(item)) continue;
@@ -45,14 +59,6 @@ export async function deleteCollection(context: RestContext, call: ApiCall): Pro
     });
     if (resource !== null) deleted.push(resource);
   }
-  const wallMs = (): number => context.clock.wallMs();
-  const presenter = createPresenter({
-    accept: call.headers.accept,
-    query: call.query,
-    definition,
-    wallMs,
-    answer: "list",
-  });
   return json(presenter.list(deleted, { resourceVersion: list.resourceVersion }));
 }
 
@@ -63,6 +69,7 @@ async function remove(
   options: DeleteOptions,
 ): Promise<DeletionOutcome> {
   assertPreconditions(target, found, options);
+  readInVersion(target.definition, found);
   if (isNamespace(found)) assertDeletable(target.name);
   return deleteObject(context, found, options);
 }

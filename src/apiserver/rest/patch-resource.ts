@@ -6,6 +6,7 @@ import { applyJsonPatch } from "../patch/json-patch.ts";
 import { applyMergePatch } from "../patch/merge-patch.ts";
 import { applyStrategicMergePatch } from "../patch/strategic-merge-patch.ts";
 import { conflict, describeTarget, detailsOf, notFound, type ResourceTarget } from "../resource-target.ts";
+import { readInVersion } from "../served-version.ts";
 import { StatusError } from "../status.ts";
 import { isTrue } from "../watch-stream.ts";
 import { toWire } from "../wire-resource.ts";
@@ -59,7 +60,7 @@ function readPatch(call: ApiCall, { target, options, warn }: Write, body: BodyTe
   }
   const patch = parseJson(body, options.fieldValidation, warn);
   return (live) => {
-    const before = live === null ? null : toWire(live);
+    const before = live === null ? null : toWire(readInVersion(target.definition, live));
     if (body.type === JSON_PATCH) return applyJsonPatch(before, patch);
     if (body.type === MERGE_PATCH) return applyMergePatch(before, patch);
     return applyStrategicMergePatch(before, patch, target.definition);
@@ -81,7 +82,8 @@ function readApply(context: RestContext, call: ApiCall, { target, subresource }:
   const applied = withName(parseYaml(body.text), target);
   return (live) => {
     if (live === null) assertMayCreate(applied, target);
-    return applyConfiguration(live === null ? null : toWire(live), applied, {
+    const before = live === null ? null : toWire(readInVersion(target.definition, live));
+    return applyConfiguration(before, applied, {
       manager,
       force,
       wallMs: context.clock.wallMs(),

@@ -15,7 +15,7 @@ const SERVER_FIELDS = [
 
 export interface WrittenObject {
   readonly target: ResourceTarget;
-  /** What is stored now; null: nothing. */
+  /** What is stored now, in the version that is written; null: nothing. */
   readonly live: Resource | null;
   readonly subresource: "" | "status";
 }

@@ -6,6 +6,7 @@ import { completeNamespace, enterNamespace, isNamespace } from "../life-cycle/na
 import { recordUpdate } from "../managed-fields/record-update.ts";
 import { settleManagedFields } from "../managed-fields/settle-managed-fields.ts";
 import type { ResourceTarget } from "../resource-target.ts";
+import { readInVersion } from "../served-version.ts";
 import { toWire } from "../wire-resource.ts";
 import { assertFinalizers } from "./assert-finalizers.ts";
 import { assertOwners } from "./assert-owners.ts";
@@ -50,16 +51,20 @@ export async function writeObject(context: RestContext, write: ObjectWrite): Pro
 
 async function prepare(context: RestContext, write: ObjectWrite): Promise<Resource> {
   const { live, target, subresource, options } = write;
-  const admitted = admitResource(takeServerFields(write.input, write), target);
+  const { definition } = target;
+  // Who writes in a version that cannot say what is stored would undo what it cannot see.
+  const served = live === null ? null : readInVersion(definition, live);
+  const admitted = admitResource(takeServerFields(write.input, { ...write, live: served }), target);
   assertFinalizers(target, live, admitted);
   await assertOwners(context.store, target, live, admitted);
   const resource = isNamespace(admitted) ? completeNamespace(admitted) : admitted;
   if (write.operation === "Apply") return resource;
-  const managedFields = recordUpdate(live === null ? null : toWire(live), toWire(resource), {
+  const after = toWire(readInVersion(definition, resource));
+  const managedFields = recordUpdate(served === null ? null : toWire(served), after, {
     manager: options.manager,
     operation: "Update",
     wallMs: context.clock.wallMs(),
-    kind: target.definition,
+    kind: definition,
     subresource,
   });
   const { managedFields: _sent, ...metadata } = resource.metadata;

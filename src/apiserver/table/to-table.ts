@@ -1,5 +1,6 @@
 import type { KindDefinition } from "../../resources/registry.ts";
 import type { Resource } from "../../resources/resource.ts";
+import { readInVersion } from "../served-version.ts";
 import { StatusError } from "../status.ts";
 import { toWire } from "../wire-resource.ts";
 import { type KindColumn, listColumns } from "./kind-columns.ts";
@@ -29,7 +30,7 @@ export function toTable(definition: KindDefinition, items: readonly Resource[], 
     columnDefinitions: options.hasColumns === false ? [] : columns.map(toColumnDefinition),
     rows: items.map((item) => ({
       cells: columns.map((column) => column.value(item, options.wallMs)),
-      ...toRowObject(item, options),
+      ...toRowObject(definition, item, options),
     })),
   };
 }
@@ -55,7 +56,7 @@ function toColumnDefinition(column: KindColumn): object {
   };
 }
 
-function toRowObject(item: Resource, { includeObject, version }: TableOptions): object {
+function toRowObject(definition: KindDefinition, item: Resource, { includeObject, version }: TableOptions): object {
   if (includeObject === "None") return {};
-  return { object: includeObject === "Object" ? toWire(item) : toPartial(item, version) };
+  return { object: includeObject === "Object" ? toWire(readInVersion(definition, item)) : toPartial(item, version) };
 }

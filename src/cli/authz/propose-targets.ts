@@ -153,7 +153,7 @@ function createTarget(
     return { kind: "ServiceAccount", name: one.name, namespace: one.namespace };
   };
   return createResource(
-    "access.smi-spec.io/v1alpha3",
+    "access.smi-spec.io/v1alpha4",
     "TrafficTarget",
     { namespace, name: names.give("TrafficTarget", namespace, `${name}-from-${who}${suffix}`) },
     { destination: subject(destination), rules, sources: sources.map((source) => subject(split(source))) },

@@ -90,3 +90,12 @@ function targetOf(resources: readonly Resource[]): TargetModel {
 function paths(target: TargetModel): string[] | undefined {
   return target.http?.map((match) => match.pathRegex);
 }
+
+test("A30 the port of an older version's destination is the only one, and what cannot be read is none", () => {
+  const only = (text: string): number | null => {
+    const target = sampleTarget("t", "x", { sources: ["web"], rules: ["HTTPRouteGroup/g"] });
+    const metadata = { ...target.metadata, annotations: { "weft.dev/destination-port": text } };
+    return targetOf([GROUP, { ...target, metadata }]).onlyPort;
+  };
+  assert.deepEqual(["8080", "0", "70000", "http", ""].map(only), [8080, 0, 0, 0, 0]);
+});

@@ -1,3 +1,4 @@
+import { readDestinationPort } from "../../resources/destination-port.ts";
 import type { TrafficRule, TrafficTarget } from "../../resources/traffic-target.ts";
 import { compareText } from "./compare-text.ts";
 import { compileHttpMatches } from "./compile-http-matches.ts";
@@ -81,6 +82,7 @@ export function compileTarget(
     http: http.length === 0 ? null : http.flatMap((rule) => compileHttpRule(target, rule, { index, conditions })),
     // With rules about UDP alone it opens no port of TCP.
     tcp: tcp.length === 0 && http.length > 0 ? null : compileTcpRules(target, tcp, { index, conditions }),
+    onlyPort: readDestinationPort(target.metadata),
   };
 }
 

@@ -109,6 +109,8 @@ export interface TargetModel {
   readonly http: readonly HttpMatchModel[] | null;
   /** Ports of the Service or of the app, sorted; null = the target has no TCP rule. */
   readonly tcp: "all" | readonly number[] | null;
+  /** The one port that is opened, whatever the rules say; null = every port. */
+  readonly onlyPort: number | null;
 }
 
 /** One instance, ready or not. */

@@ -100,7 +100,7 @@ export function sampleTarget(name: string, destination: string, options: SampleT
     const subject = second === undefined ? { name: first } : { namespace: first, name: second };
     return { kind: "ServiceAccount", ...subject };
   });
-  return sample("access.smi-spec.io/v1alpha3", "TrafficTarget", {
+  return sample("access.smi-spec.io/v1alpha4", "TrafficTarget", {
     name,
     options,
     spec: { destination: { kind: "ServiceAccount", name: destination }, rules, sources },

@@ -43,7 +43,8 @@ export function createAnonymousRules(access: AccessModel | null, guarded: Guarde
 
 /** Any of them; empty = the target does not open this port. */
 function listPermissions(target: TargetModel, guarded: GuardedPort): Permission[] {
-  const { http, tcp } = target;
+  const { http, tcp, onlyPort } = target;
+  if (onlyPort !== null && !guarded.ports.has(onlyPort)) return [];
   const opensPort = tcp === "all" || (tcp ?? []).some((port) => guarded.ports.has(port));
   // On an opaque port requests cannot be seen: TCP rules alone count.
   if (guarded.protocol === "tcp") return opensPort ? [{ any: true }] : [];

@@ -1,4 +1,5 @@
 import type { KnownResource } from "../known-resource.ts";
+import type { KindDefinition } from "../registry.ts";
 import { ENDPOINT_SLICE_DOCS, NAMESPACE_DOCS, SERVICE_ACCOUNT_DOCS, SERVICE_DOCS } from "./core-docs.ts";
 import type { AnyKindDocs, KindDocs } from "./field-docs.ts";
 import { INGRESS_CLASS_DOCS, INGRESS_DOCS, SECRET_DOCS } from "./ingress-docs.ts";
@@ -10,6 +11,7 @@ import {
   TRAFFIC_TARGET_DOCS,
   UDP_ROUTE_DOCS,
 } from "./smi-docs.ts";
+import { OLDER_FIELDS } from "./smi-older-docs.ts";
 import { TRAFFIC_POLICY_DOCS } from "./traffic-policy-docs.ts";
 import { REVOCATION_DOCS, TRUST_BUNDLE_DOCS } from "./identity-docs.ts";
 import { USER_DOCS } from "./user-docs.ts";
@@ -34,7 +36,8 @@ const BY_KIND: { readonly [K in KnownResource["kind"]]: KindDocs<Extract<KnownRe
   User: USER_DOCS,
 };
 
-/** What the fields of a kind mean. */
-export function findKindDocs(kind: KnownResource["kind"]): AnyKindDocs {
-  return BY_KIND[kind];
+/** What the fields of a kind mean, in a version of it. */
+export function findKindDocs({ kind, version }: Pick<KindDefinition, "kind" | "version">): AnyKindDocs {
+  const { text, fields } = BY_KIND[kind];
+  return { text, fields: OLDER_FIELDS.get(`${kind}.${version}`) ?? fields };
 }

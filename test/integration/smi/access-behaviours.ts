@@ -185,7 +185,7 @@ export function describeAccess(running: () => Lab): void {
 
   test("A14: a destination in another namespace than the target's is refused", async () => {
     const { code, stderr } = await running().applyText(`
-apiVersion: access.smi-spec.io/v1alpha3
+apiVersion: access.smi-spec.io/v1alpha4
 kind: TrafficTarget
 metadata: { name: foreign, namespace: team-b }
 spec:
@@ -212,7 +212,7 @@ spec:
 
   test("A17: a target without rules is refused", async () => {
     const { code, stderr } = await running().applyText(`
-apiVersion: access.smi-spec.io/v1alpha3
+apiVersion: access.smi-spec.io/v1alpha4
 kind: TrafficTarget
 metadata: { name: empty }
 spec:

@@ -32,7 +32,7 @@ function describeAccessGroup(running: () => Lab): void {
   const access = target("service-b", { to: "app-b", from: ["app-a"], rules: ["tcp:tcp-route"] });
 
   test("K traffic-access 1: traffictargets.access.smi-spec.io is served, short name tt", () =>
-    isServed(running(), "access.smi-spec.io/v1alpha3", "traffictargets", "tt"));
+    isServed(running(), "access.smi-spec.io/v1alpha4", "traffictargets", "tt"));
 
   test("K traffic-access 2: the apps are ready", () => areReady(running()));
 

@@ -287,7 +287,7 @@ const RULE_KINDS: Readonly<Record<string, string>> = { http: "HTTPRouteGroup", t
 
 export function target(name: string, { to, from, rules }: TargetDraft): Draft {
   return {
-    apiVersion: "access.smi-spec.io/v1alpha3",
+    apiVersion: "access.smi-spec.io/v1alpha4",
     kind: "TrafficTarget",
     metadata: { name },
     spec: {
