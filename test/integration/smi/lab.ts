@@ -159,6 +159,17 @@ export class Lab {
     return this.mesh.weft(["apply", "-f", "-"], yaml);
   }
 
+  /** As `apply`, of a file's text in any version. `drafts` name what goes after the test. */
+  async applyVersions(yaml: string, drafts: readonly Draft[]): Promise<void> {
+    const { code, stderr } = await this.applyText(yaml);
+    assert.equal(code, 0, stderr);
+    for (const draft of drafts) {
+      const resource = toResource(draft);
+      if (!this.#applied.some((other) => isSame(other, resource))) this.#applied.push(resource);
+    }
+    await this.settle();
+  }
+
   // Calls.
 
   /** One request through the sidecar of `from`, on a connection of its own. */

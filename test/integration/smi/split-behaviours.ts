@@ -304,6 +304,25 @@ export function describeSplits(running: () => Lab): void {
     assert.equal(seen.get("app-c") ?? 0, 0);
   });
 
+  test("S25: quantities of v1alpha1 in different units keep their ratio, and are read back as written", async () => {
+    const lab = running();
+    await lab.apply(...openAll("app-a"));
+    const backends = '[{ service: app-b, weight: "1" }, { service: app-c, weight: 500m }]';
+    await lab.applyVersions(
+      `{ apiVersion: split.smi-spec.io/v1alpha1, kind: TrafficSplit, metadata: { name: old }, spec: { service: root, backends: ${backends} } }`,
+      [split("old", "root", "app-b=2 app-c=1")],
+    );
+    const seen = await lab.share("app-a", { to: ROOT }, 900);
+    assert.ok(isNear(seen, "app-b", 2 / 3) && isNear(seen, "app-c", 1 / 3), JSON.stringify([...seen]));
+    const found = (await lab.raw("/apis/split.smi-spec.io/v1alpha1/namespaces/default/trafficsplits/old")) as {
+      readonly spec: { readonly backends: unknown };
+    };
+    assert.deepEqual(found.spec.backends, [
+      { service: "app-b", weight: "1" },
+      { service: "app-c", weight: "500m" },
+    ]);
+  });
+
   test("S26: fractions and negative weights are refused", async () => {
     for (const weight of ["0.5", "-1", '"50"']) {
       const { code, stderr } = await running().applyText(`
@@ -314,6 +333,37 @@ spec: { service: app-b, backends: [{ service: app-c, weight: ${weight} }] }
 `);
       assert.notEqual(code, 0, weight);
       assert.match(stderr, /backends\[0\]\.weight/, weight);
+    }
+  });
+
+  test("S27: a canary in v1alpha2, step by step; what is read back is what was written", async () => {
+    const lab = running();
+    await lab.apply(...openAll("app-a"));
+    for (const [primary, canary] of [
+      [100, 0],
+      [90, 10],
+      [50, 50],
+      [0, 100],
+      [100, 0],
+    ] as const) {
+      const spec = {
+        service: "root",
+        backends: [
+          { service: "app-b", weight: primary },
+          { service: "app-c", weight: canary },
+        ],
+      };
+      const metadata = { name: "canary" };
+      await lab.applyVersions(
+        JSON.stringify({ apiVersion: "split.smi-spec.io/v1alpha2", kind: "TrafficSplit", metadata, spec }),
+        [split("canary", "root", `app-b=${primary} app-c=${canary}`)],
+      );
+      const found = (await lab.raw("/apis/split.smi-spec.io/v1alpha2/namespaces/default/trafficsplits/canary")) as {
+        readonly spec: unknown;
+      };
+      assert.deepEqual(found.spec, spec);
+      const seen = await lab.share("app-a", { to: ROOT }, 100);
+      assert.ok(isNear(seen, "app-c", canary / 100), `${canary}: ${JSON.stringify([...seen])}`);
     }
   });
 }
