@@ -7,6 +7,8 @@ import { after, before, describe, test } from "node:test";
 import { WebSocket } from "ws";
 import { within } from "../../src/testing/within.ts";
 import { systemClock } from "../../src/time/system-clock.ts";
+import { openAll, TCP_PORT } from "./held-connections.ts";
+import { describeFailures, describeLoad, Load } from "./load.ts";
 import { endProcess, Mesh, ROOT } from "./mesh.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -27,6 +29,8 @@ for (const runtime of ["node", "bun"] as const) {
 mesh: revoked
 services:
   chat: { command: ${app}, env: { APP_MODULES: "${ROOT}" }, allow: [caller, other] }
+  echo: { command: node echo.mjs, allow: [caller, other] }
+  bytes: { command: node tcp-echo.mjs, port: ${TCP_PORT}, protocol: tcp, allow: [caller, other] }
   caller: { command: ${app}, env: { APP_MODULES: "${ROOT}" } }
   other: { command: ${app}, env: { APP_MODULES: "${ROOT}" } }
 `,
@@ -94,6 +98,28 @@ services:
       kept.send("still here");
       await within("the other caller's WebSocket", echoed);
       kept.terminate();
+    });
+
+    test("under constant load cuts HTTP/2, WebSocket and TCP of one, and costs the other nothing", async (t) => {
+      await taken("default/caller-0");
+      const [port, otherPort] = [await mesh.outboundPort("caller-0"), await mesh.outboundPort("other-0")];
+      const load = { host: "echo", path: "/who", connections: 4, requestsPerSecond: 50 };
+      const [own, others] = [new Load({ ...load, port }), new Load({ ...load, port: otherPort })];
+      const [held, kept] = [await openAll(port), await openAll(otherPort)];
+      await own.more(50);
+      assert.equal(own.report().failures.length, 0);
+      const startedMs = systemClock.nowMs();
+      await revoked("default/caller-0");
+      await within("HTTP/2, WebSocket and TCP of caller-0 to be cut", Promise.all(held.map(({ cut }) => cut)));
+      const tookMs = systemClock.nowMs() - startedMs;
+      assert.ok(tookMs < CUT_OFF_WITHIN_MS, `${tookMs} ms`);
+      for (const one of kept) await one.check("after the other was revoked");
+      const [cut, fine] = [await own.stop(), await others.stop()];
+      assert.equal(fine.failures.length, 0, describeFailures(fine.failures));
+      assert.equal(fine.connects, 4);
+      assert.ok(cut.failures.length > 0, "who is revoked is served no more");
+      for (const one of [...held, ...kept]) one.close();
+      t.diagnostic(`cut off ${Math.round(tookMs)} ms after the command started; the other: ${describeLoad(fine)}`);
     });
 
     test("refuses new connections, by its own code, and keeps doing so without a control plane", async () => {

@@ -1,19 +1,14 @@
 // The mesh's root is changed under constant load, with connections open all the while: nothing fails and none is dropped, also
 // when the control plane is killed in each step; who was away has to join anew, and does. On both runtimes.
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
-import { connect, type Socket } from "node:net";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { WebSocket } from "ws";
 import type { ApiClient } from "../../src/apiserver/api-client.ts";
 import type { TrustView } from "../../src/control/views.ts";
-import { encodeProxyHeader } from "../../src/capture/encode-proxy-header.ts";
 import { createGivenAuthority } from "../../src/testing/given-authority.ts";
 import { systemClock } from "../../src/time/system-clock.ts";
-import { within } from "../../src/testing/within.ts";
+import { type Held, openAll, TCP_PORT } from "./held-connections.ts";
 import { call } from "./http-call.ts";
 import { describeFailures, describeLoad, Load } from "./load.ts";
 import { endProcess, Mesh, ROOT } from "./mesh.ts";
@@ -23,7 +18,6 @@ import { pause, waitUntil } from "./wait-until.ts";
 const ROTATION_LIMIT_MS = 240_000;
 const RATE = 50;
 const CONNECTIONS = 4;
-const TCP_PORT = 9000;
 
 for (const runtime of ["node", "bun"] as const) {
   describe(`root rotation on ${runtime}`, { concurrency: false }, () => {
@@ -185,62 +179,4 @@ async function followRotation(mesh: Mesh, kills: boolean, held: readonly Held[] 
 
 async function readTrust(mesh: Mesh): Promise<TrustView> {
   return mesh.api().trust();
-}
-
-/** Something that stays open. */
-interface Held {
-  check(when: string): Promise<void>;
-  close(): void;
-}
-
-async function openAll(port: number): Promise<readonly Held[]> {
-  const held = [await openHttp2(port), await openWebSocket(port), await openTcp(port)];
-  for (const one of held) await one.check("before");
-  return held;
-}
-
-async function openHttp2(port: number): Promise<Held> {
-  const session: ClientHttp2Session = connectHttp2(`http://127.0.0.1:${port}`);
-  await within("an HTTP/2 connection", once(session, "connect"));
-  return {
-    async check(when) {
-      assert.equal(session.destroyed || session.closed, false, `the HTTP/2 connection is open ${when}`);
-      const stream = session.request({ ":path": "/who", ":authority": "echo" });
-      const [headers] = (await within("an answer on HTTP/2", once(stream, "response"))) as [Record<string, unknown>];
-      stream.resume();
-      assert.equal(headers[":status"], 200, when);
-    },
-    close: () => session.destroy(),
-  };
-}
-
-async function openWebSocket(port: number): Promise<Held> {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/echo`, ["echo.test"], { headers: { host: "chat" } });
-  await within("a WebSocket", once(socket, "open"));
-  return {
-    async check(when) {
-      assert.equal(socket.readyState, WebSocket.OPEN, `the WebSocket is open ${when}`);
-      const echoed = once(socket, "message");
-      socket.send(when);
-      const [data] = (await within("an echo", echoed)) as [Buffer];
-      assert.equal(data.toString(), when);
-    },
-    close: () => socket.terminate(),
-  };
-}
-
-async function openTcp(port: number): Promise<Held> {
-  const socket: Socket = connect(port, "127.0.0.1");
-  await within("a TCP connection", once(socket, "connect"));
-  socket.write(encodeProxyHeader("bytes", TCP_PORT));
-  return {
-    async check(when) {
-      assert.equal(socket.destroyed || socket.readableEnded, false, `the TCP connection is open ${when}`);
-      const echoed = once(socket, "data");
-      socket.write(when);
-      const [data] = (await within("an echo", echoed)) as [Buffer];
-      assert.equal(data.toString(), `bytes:${when}`);
-    },
-    close: () => socket.destroy(),
-  };
 }
