@@ -29,8 +29,11 @@ export interface ApiClientOptions {
   readonly baseUrl: string;
   /** Sent as `authorization: Bearer`; never shown in an error. */
   readonly token: string;
-  /** PEM; who signed the certificate of an `https:` API, which is looked at as that of `localhost`. Needed for one. */
-  readonly caPem?: string;
+  /**
+   * PEM; who signed the certificate of an `https:` API, which is looked at as that of `localhost`. Needed for one. A function
+   * is asked for each request, as the mesh's roots may change.
+   */
+  readonly caPem?: string | (() => string | undefined);
   /** Longest wait for one answer; default 10 s. */
   readonly timeoutMs?: number;
 }
@@ -98,9 +101,13 @@ export interface ApiClient {
   close(): void;
 }
 
-/** For the mesh of a home. */
-export function createHomeClient({ endpoints, token, caPem }: ApiAccess): ApiClient {
-  return createApiClient({ baseUrl: endpoints.api, token, ...(caPem === undefined ? {} : { caPem }) });
+/** For the mesh of a home. `readCaPem`: for whoever goes on for so long that the roots may change. */
+export function createHomeClient(
+  { endpoints, token, caPem }: ApiAccess,
+  readCaPem?: () => string | undefined,
+): ApiClient {
+  const ca = readCaPem ?? caPem;
+  return createApiClient({ baseUrl: endpoints.api, token, ...(ca === undefined ? {} : { caPem: ca }) });
 }
 
 export function createApiClient(options: ApiClientOptions): ApiClient {

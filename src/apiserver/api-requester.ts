@@ -67,10 +67,15 @@ export function createApiRequester(options: ApiClientOptions): ApiRequester {
 }
 
 /** The certificate that every API of weft has is for `localhost`, whatever address leads there. */
-function createAgent({ baseUrl, caPem }: ApiClientOptions): Agent {
+function createAgent({ baseUrl }: ApiClientOptions): Agent {
   const keeping = { keepAlive: true, maxSockets: MAX_CONNECTIONS };
-  if (!baseUrl.startsWith("https:")) return new Agent(keeping);
-  return new TlsAgent({ ...keeping, servername: "localhost", ...(caPem === undefined ? {} : { ca: caPem }) });
+  return baseUrl.startsWith("https:") ? new TlsAgent({ ...keeping, servername: "localhost" }) : new Agent(keeping);
+}
+
+/** Asked for each request: the agent makes a new connection where it has none with these roots. */
+function readRoots({ caPem }: ApiClientOptions): { readonly ca?: string } {
+  const ca = typeof caPem === "function" ? caPem() : caPem;
+  return ca === undefined ? {} : { ca };
 }
 
 interface Call {
@@ -95,6 +100,7 @@ function exchange(options: ApiClientOptions, agent: Agent, call: Call, isSecondT
     const isTls = url.protocol === "https:";
     const outgoing = (isTls ? requestTls : requestPlain)({
       agent,
+      ...(isTls ? readRoots(options) : {}),
       method: call.method,
       hostname: url.hostname.replace(/^\[|\]$/g, ""),
       port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { connect } from "node:tls";
+import { createApiClient } from "../apiserver/api-client.ts";
 import { silentLog } from "../lib/log.ts";
 import { systemRandom } from "../random/system-random.ts";
 import { within } from "../testing/within.ts";
@@ -76,6 +77,11 @@ test("a control plane that runs follows its roots: bundle first, then its own an
     writeFileSync(path, text);
     return within("the control plane sees its roots", told);
   };
+  const client = createApiClient({
+    baseUrl: `https://127.0.0.1:${plane.apiPort}`,
+    token: "t".repeat(43),
+    caPem: () => plane.trustBundlePem,
+  });
   const held = connect({ host: "127.0.0.1", port: plane.xdsPort, ALPNProtocols: ["h2"], rejectUnauthorized: false });
   held.on("error", () => undefined);
   await within("a connection", new Promise((resolve) => held.once("secureConnect", resolve)));
@@ -87,12 +93,15 @@ test("a control plane that runs follows its roots: bundle first, then its own an
     assert.equal(await change(next + certificateOf(old)), nextRoot.toString() + oldRoot.toString());
     for (const port of [plane.xdsPort, plane.apiPort])
       await within("the new root signs", untilSignedBy(nextRoot, port));
+    assert.equal((await client.mesh()).trustBundlePem, plane.trustBundlePem);
 
     assert.equal(await change(next), nextRoot.toString());
     for (const port of [plane.xdsPort, plane.apiPort])
       await within("the new root signs", untilSignedBy(nextRoot, port));
     assert.equal(held.destroyed, false);
+    assert.equal((await client.mesh()).trustBundlePem, nextRoot.toString());
   } finally {
+    client.close();
     held.destroy();
     await plane.close();
   }

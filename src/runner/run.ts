@@ -57,7 +57,7 @@ const FAREWELL_MS = 2000;
 export async function runService(context: CliContext, options: RunOptions): Promise<void> {
   const home = context.findHome();
   const access = readApiAccess(home);
-  const client = createHomeClient(access);
+  const client = createHomeClient(access, () => readRoots(home) ?? access.caPem);
   const folder = formatRunFolder(home, process.pid);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   try {
@@ -65,6 +65,15 @@ export async function runService(context: CliContext, options: RunOptions): Prom
   } finally {
     client.close();
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** As whoever runs the control plane wrote them last; undefined while it is about to. */
+function readRoots(home: string): string | undefined {
+  try {
+    return readApiAccess(home).caPem;
+  } catch {
+    return undefined;
   }
 }
 
