@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { call } from "../http-call.ts";
 import { type App, type Draft, endpoint, group, type Lab, service, split, target, tcpRoute } from "./lab.ts";
+import { describePublishedInputs } from "./published-inputs.ts";
 
 interface Metrics {
   readonly ReqReceived: readonly string[];
@@ -22,6 +23,7 @@ const ECHO = "http://app-b.default.svc.cluster.local.:9091/echo";
 const METRICS = "http://app-b.default.svc.cluster.local.:9091/metrics";
 
 export function describeConformance(running: () => Lab): void {
+  describePublishedInputs(running);
   describeAccessGroup(running);
   describeSpecGroup(running);
   describeSplitGroup(running);
