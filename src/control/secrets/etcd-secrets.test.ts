@@ -5,6 +5,7 @@ import { FakeClock } from "../../testing/fake-clock.ts";
 import { MemoryEtcd } from "../../testing/memory-etcd.ts";
 import { openCertificateAuthority } from "../ca/certificate-authority.ts";
 import { JoinCredentials } from "../ca/join-credentials.ts";
+import type { EtcdTxn } from "../../store/etcd/etcd-client.ts";
 import { ROOT_SECRET } from "../shared-secrets.ts";
 import { EtcdSecrets } from "./etcd-secrets.ts";
 import { SealingKey } from "./sealing-key.ts";
@@ -91,4 +92,40 @@ test("a join credential granted by one control plane admits once among all", asy
   const results = await Promise.allSettled(planes.map((plane) => plane.redeem(credential, "a-0")));
   assert.deepEqual(results.map((result) => result.status).toSorted(), ["fulfilled", "rejected"]);
   assert.ok(etcd.keys().every((name) => !name.includes(credential)));
+});
+
+test("EtcdSecrets.replace() swaps what is expected and nothing else, and knows its own when the answer was lost", async () => {
+  const clock = new FakeClock();
+  const etcd = new MemoryEtcd(clock);
+  const secrets = createSecrets(etcd, clock);
+  assert.equal(await secrets.replace("a/b", "one", "two"), false);
+  await secrets.putIfAbsent("a/b", "one");
+  assert.equal(await secrets.replace("a/b", "other", "two"), false);
+  assert.equal(await secrets.replace("a/b", "one", "two"), true);
+  assert.equal(await secrets.get("a/b"), "two");
+  assert.ok(!(await etcd.get("/weft/m/secrets/a/b"))?.value.toString().includes("two"));
+
+  const results = Promise.all(
+    ["three", "four", "five"].map((value) => createSecrets(etcd, clock).replace("a/b", "two", value)),
+  );
+  for (let turn = 0; turn < 10; turn += 1) await clock.elapse(200);
+  assert.deepEqual((await results).filter(Boolean), [true]);
+
+  const before = (await secrets.get("a/b")) ?? "";
+  const client = {
+    get: (key: string) => etcd.get(key),
+    grantLease: (seconds: number) => etcd.grantLease(seconds),
+    async txn(txn: EtcdTxn) {
+      etcd.fault = "lost answer";
+      try {
+        return await etcd.txn(txn);
+      } finally {
+        etcd.fault = "none";
+      }
+    },
+  };
+  const lost = new EtcdSecrets({ client, prefix: "/weft/m/secrets/", key, clock }).replace("a/b", before, "six");
+  for (let turn = 0; turn < 5; turn += 1) await clock.elapse(200);
+  assert.equal(await lost, true);
+  assert.equal(await secrets.get("a/b"), "six");
 });
