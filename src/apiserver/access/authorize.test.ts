@@ -35,7 +35,8 @@ test("an editor may do everything but see users and Secrets and write the Mesh",
     (text) =>
       !text.includes("weft.dev/users") &&
       !text.includes("/secrets") &&
-      (!/weft\.dev\/(meshes|revocations|trustbundles)/.test(text) || READ_VERBS.includes(text.split(" ", 1)[0] ?? "")),
+      (!/weft\.dev\/(meshes|revocations|trustbundles|trust)\b/.test(text) ||
+        READ_VERBS.includes(text.split(" ", 1)[0] ?? "")),
   );
   assert.deepEqual(allowedOf(user("editor")), expected);
 });

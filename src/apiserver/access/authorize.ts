@@ -41,10 +41,12 @@ export const OWN_RESOURCES: ReadonlyMap<string, boolean> = new Map([
   ["traffic", true],
   ["workloads", true],
   ["replicas", false],
+  ["trust", false],
+  ["metrics", false],
 ]);
 
-/** They cut off or let in whole meshes. */
-const PEER_RULES: readonly string[] = ["revocations", "trustbundles"];
+/** They cut off or let in whole meshes; who gives the root is everybody. */
+const PEER_RULES: readonly string[] = ["revocations", "trustbundles", "trust"];
 
 const ALLOWED: Decision = { allowed: true, reason: "" };
 
