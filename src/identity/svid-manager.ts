@@ -87,6 +87,7 @@ export class SvidManager {
     if (stored !== null) {
       this.#identity = stored;
       this.#nextAttemptWallMs = this.#chooseRenewal(stored);
+      this.#hastenForNewRoot(stored);
       this.#tick();
       return stored;
     }
@@ -130,7 +131,7 @@ export class SvidManager {
    * that signs, it is renewed at random within 60 s, sooner where it would be anyway.
    */
   setTrustBundle(trustBundlePem: string): void {
-    const { clock, log, random } = this.#options;
+    const { log } = this.#options;
     const before = this.#identity;
     if (this.#closed || before === null || before.trustBundlePem === trustBundlePem) return;
     if (!leadsTo(before.certificateChainPem, trustBundlePem)) {
@@ -142,10 +143,7 @@ export class SvidManager {
     }
     const identity: Identity = { ...before, trustBundlePem };
     this.#identity = identity;
-    if (!isOfFirstRoot(identity)) {
-      const dueWallMs = clock.wallMs() + random.next() * NEW_ROOT_SPREAD_MS;
-      this.#nextAttemptWallMs = Math.min(this.#nextAttemptWallMs, dueWallMs);
-    }
+    this.#hastenForNewRoot(identity);
     void this.#save(identity);
     this.#publish(identity);
     this.#schedule();
@@ -356,6 +354,13 @@ export class SvidManager {
         "the certificate has expired: no peer will accept this proxy until it joins anew",
         fields,
       );
+  }
+
+  #hastenForNewRoot(identity: Identity): void {
+    if (isOfFirstRoot(identity)) return;
+    const { clock, random } = this.#options;
+    const dueWallMs = clock.wallMs() + random.next() * NEW_ROOT_SPREAD_MS;
+    this.#nextAttemptWallMs = Math.min(this.#nextAttemptWallMs, dueWallMs);
   }
 
   #chooseRenewal(identity: Identity): number {

@@ -97,3 +97,22 @@ test("SvidManager asks while the control plane is out of reach, and takes nothin
   assert.equal(manager.current()?.trustBundlePem, `${scene.authority.trustBundlePem}${next.trustBundlePem}`);
   manager.close();
 });
+
+test("SvidManager that starts with a stored certificate of a root that signs no more renews it soon", async () => {
+  const clock = new FakeClock();
+  const scene = new Scene(clock, await createAuthority(clock));
+  const first = scene.createManager();
+  await first.start();
+  first.close();
+  const old = scene.authority.trustBundlePem;
+  scene.authority = await createAuthority(clock);
+  const bundles = `${scene.authority.trustBundlePem}${old}`;
+  const random = { ...systemRandom, next: () => 0.25 };
+  const manager = scene.createManager({ trustBundlePem: bundles, joinCredential: "unused", random });
+  assert.equal((await manager.start()).trustBundlePem, bundles);
+  await clock.elapse(14_999);
+  assert.deepEqual(scene.requests, ["one-time"]);
+  await clock.elapse(1);
+  assert.deepEqual(scene.requests, ["one-time", null]);
+  manager.close();
+});
