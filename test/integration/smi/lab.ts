@@ -78,8 +78,6 @@ export class Lab {
     return this.mesh.stop();
   }
 
-  // Resources.
-
   /** Resolves when every proxy acts by them. Resources in namespace "default" that say no other. */
   async apply(...resources: readonly Draft[]): Promise<void> {
     for (const draft of resources) await this.#write(toResource(draft));
@@ -163,14 +161,10 @@ export class Lab {
   async applyVersions(yaml: string, drafts: readonly Draft[]): Promise<void> {
     const { code, stderr } = await this.applyText(yaml);
     assert.equal(code, 0, stderr);
-    for (const draft of drafts) {
-      const resource = toResource(draft);
-      if (!this.#applied.some((other) => isSame(other, resource))) this.#applied.push(resource);
-    }
+    const written = drafts.map(toResource);
+    this.#applied = [...this.#applied.filter((other) => !written.some((one) => isSame(one, other))), ...written];
     await this.settle();
   }
-
-  // Calls.
 
   /** One request through the sidecar of `from`, on a connection of its own. */
   call(from: App, { to, path = "/", method = "GET", headers = {} }: Request): Promise<CallAnswer> {
