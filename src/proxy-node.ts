@@ -1,11 +1,19 @@
 /**
  * What an app speaks on one port, as it was declared. `http`: HTTP/1.1, and HTTP/2 in the clear for gRPC requests, so that
  * nothing need be declared for gRPC. `http2` and `grpc`: HTTP/2 in the clear for all requests. `tcp`: opaque bytes.
+ * `udp`: datagrams.
  * `detect`: nothing was declared, so the first bytes of each connection tell whether it is `http` or `tcp`.
  */
-export type AppProtocol = "http" | "http2" | "grpc" | "tcp" | "detect";
+export type AppProtocol = "http" | "http2" | "grpc" | "tcp" | "udp" | "detect";
 
-export const APP_PROTOCOLS: readonly [AppProtocol, ...AppProtocol[]] = ["http", "http2", "grpc", "tcp", "detect"];
+export const APP_PROTOCOLS: readonly [AppProtocol, ...AppProtocol[]] = [
+  "http",
+  "http2",
+  "grpc",
+  "tcp",
+  "udp",
+  "detect",
+];
 
 /**
  * What a runner hands a proxy process: one line of JSON on standard input, so that no secret is on a command line or in
@@ -29,6 +37,8 @@ export interface ProxyBootstrap {
   readonly joinCredential: string | null;
   /** Loopback listener for what the app sends; null at an ingress. Port 0 = any free. */
   readonly outbound: BoundAddress | null;
+  /** Loopback sockets for what the app sends to UDP ports of Services; left out: none. Port 0 = any free. */
+  readonly udp?: readonly UdpPort[];
   /** One mutual-TLS listener per port the app serves. */
   readonly inbound: readonly InboundPort[];
   /** Listeners at the edge: for each weft.yaml `ingress` entry one in the clear, and one for TLS where it asks for that. */
@@ -53,6 +63,12 @@ export const MAX_WORKERS = 64;
 export interface BoundAddress {
   readonly address: string;
   readonly port: number;
+}
+
+export interface UdpPort extends BoundAddress {
+  /** "<namespace>/<service>", and its port. */
+  readonly service: string;
+  readonly servicePort: number;
 }
 
 export interface InboundPort extends BoundAddress {
@@ -88,6 +104,7 @@ export interface ProxyNodeMetadata {
   readonly runtime: string;
   readonly weftVersion: string;
   readonly outbound: BoundAddress | null;
+  readonly udp?: readonly UdpPort[];
   readonly inbound: readonly InboundPort[];
   readonly ingress: readonly IngressPort[];
   readonly admin: BoundAddress;
@@ -98,6 +115,7 @@ export type ProxyStatusLine =
   | {
       readonly event: "listening";
       readonly outbound: BoundAddress | null;
+      readonly udp?: readonly UdpPort[];
       readonly inbound: readonly InboundPort[];
       readonly ingress: readonly IngressPort[];
       readonly admin: BoundAddress;

@@ -33,6 +33,7 @@ interface ConnectOptions {
 type ConnectArguments = unknown[];
 
 const INSTALLED = Symbol.for("weft.capture.installed");
+const DATAGRAMS = Symbol.for("weft.capture.datagrams");
 const MAX_NAME_LENGTH = 255;
 
 const namesFile = process.env["WEFT_NAMES"] ?? "";
@@ -47,6 +48,15 @@ if (outbound !== null && namesFile !== "" && prototype[INSTALLED] !== true) {
   install(outbound);
   if (process.env["WEFT_CONTEXT"] !== "off")
     carryContext({ isMeshName: (host) => names.knows(host), sidecarHost: outbound.host });
+}
+
+// Loaded only where there is any UDP: most apps have none.
+const datagramPorts = process.env["WEFT_UDP"] ?? "";
+const datagrams = globalThis as { [DATAGRAMS]?: true };
+if (datagramPorts !== "" && datagrams[DATAGRAMS] !== true) {
+  datagrams[DATAGRAMS] = true;
+  const { captureDatagrams } = require("./capture-datagrams.cjs") as { captureDatagrams(listed: string): void };
+  captureDatagrams(datagramPorts);
 }
 
 function install(sidecar: { readonly host: string; readonly port: number }): void {

@@ -85,7 +85,7 @@ export interface StatRow {
   /** "<namespace>/<service>". */
   readonly destination: string;
   readonly version: string;
-  readonly protocol: "http" | "grpc" | "tcp";
+  readonly protocol: "http" | "grpc" | "tcp" | "udp";
   readonly requests: number;
   readonly failures: number;
   /** Per second over the window. */
@@ -144,7 +144,7 @@ export interface WouldDenyRow {
   /** Service accounts, "<namespace>/<name>"; the source is "" when unknown. */
   readonly source: string;
   readonly destination: string;
-  readonly protocol: "http" | "grpc" | "tcp";
+  readonly protocol: "http" | "grpc" | "tcp" | "udp";
   /** Where the proxy of the instance listens, as in its EndpointSlice; 0 when unknown. */
   readonly port: number;
   /** "" for connections of opaque bytes, "?" for requests of which nothing more is known. */

@@ -11,7 +11,7 @@ export interface EdgeLabels {
   readonly destination: string;
   readonly version: string;
   /** "grpc" for gRPC calls, whose success is told by `grpc-status`. */
-  readonly protocol: "http" | "grpc" | "tcp";
+  readonly protocol: "http" | "grpc" | "tcp" | "udp";
 }
 
 /** Counters of one edge, grown by plain stores on the request path and read by whoever reports. */

@@ -16,6 +16,11 @@ export class ProxyCounters {
   /** Allowed under permissive access; strict would have denied. */
   accessShadowDenied: number = 0;
   egress: number = 0;
+  /** Flows of UDP that were begun for clients here; datagrams from clients and apps here, to them, and those that were lost. */
+  udpFlows: number = 0;
+  udpReceived: number = 0;
+  udpSent: number = 0;
+  udpDropped: number = 0;
   mirrors: number = 0;
   /** There were too many already. */
   mirrorsLeftOut: number = 0;

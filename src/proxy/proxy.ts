@@ -1,6 +1,14 @@
-import type { BoundAddress, InboundPort, IngressPort, ProxyBootstrap, ProxyNodeMetadata } from "../proxy-node.ts";
+import type {
+  BoundAddress,
+  InboundPort,
+  IngressPort,
+  UdpPort,
+  ProxyBootstrap,
+  ProxyNodeMetadata,
+} from "../proxy-node.ts";
 import type { Clock, Timer } from "../time/clock.ts";
 import type { Random } from "../random/random.ts";
+import type { Datagrams } from "../transport/datagrams.ts";
 import type { Listener, Transport } from "../transport/transport.ts";
 import type { AccessLog } from "../observe/access-log.ts";
 import type { Log } from "../lib/log.ts";
@@ -41,6 +49,8 @@ export interface ConfigReferences {
 export interface ProxyOptions {
   readonly bootstrap: ProxyBootstrap;
   readonly transport: Transport;
+  /** Default: the platform's. */
+  readonly datagrams?: Datagrams;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -65,6 +75,7 @@ export interface ProxyOptions {
 /** What one proxy bound: the runner and the control plane are told. */
 export interface BoundPorts {
   readonly outbound: BoundAddress | null;
+  readonly udp?: readonly UdpPort[];
   readonly inbound: readonly InboundPort[];
   readonly ingress: readonly IngressPort[];
   readonly admin: BoundAddress;
@@ -107,6 +118,7 @@ export class Proxy {
     const self = `${bootstrap.namespace}/${bootstrap.serviceAccount}`;
     this.runtime = new ProxyRuntime({
       transport: options.transport,
+      ...(options.datagrams === undefined ? {} : { datagrams: options.datagrams }),
       clock,
       wheel: new TimerWheel(clock),
       random: options.random,
@@ -139,12 +151,15 @@ export class Proxy {
       );
     }
     const outbound = bootstrap.outbound === null ? null : await this.#listeners.bindOutbound(bootstrap.outbound);
+    const udp: UdpPort[] = [];
+    for (const wanted of bootstrap.udp ?? []) udp.push(await this.#listeners.bindUdp(wanted));
     const ingress: IngressPort[] = [];
     for (const wanted of bootstrap.ingress) ingress.push(await this.#listeners.bindIngress(wanted));
     const inbound: InboundPort[] = [];
     for (const wanted of bootstrap.inbound) inbound.push(await this.#listeners.bindInbound(wanted, credentials));
     this.#bound = {
       outbound,
+      ...(udp.length === 0 ? {} : { udp }),
       inbound,
       ingress,
       admin: { address: bootstrap.admin.address, port: this.#admin?.port ?? 0 },

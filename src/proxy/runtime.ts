@@ -7,13 +7,16 @@ import type { AccessLog } from "../observe/access-log.ts";
 import type { Log } from "../lib/log.ts";
 import type { EvenDraw } from "./route/even-draw.ts";
 import type { Snapshot, WeightedClusters } from "./snapshot.ts";
-import { TCP_ALPN } from "../xds/names.ts";
+import { TCP_ALPN, UDP_ALPN } from "../xds/names.ts";
+import type { Datagrams } from "../transport/datagrams.ts";
+import { NodeDatagrams } from "../transport/node-datagrams.ts";
 import { ProxyCounters } from "./counters.ts";
 import { LoadReport } from "./load/load-report.ts";
 
 /** What every part of one proxy shares. One per worker; nothing in it is global to the process. */
 export class ProxyRuntime {
   readonly transport: Transport;
+  readonly datagrams: Datagrams;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly random: Random;
@@ -47,6 +50,7 @@ export class ProxyRuntime {
 
   constructor(options: ProxyRuntimeOptions) {
     this.transport = options.transport;
+    this.datagrams = options.datagrams ?? new NodeDatagrams();
     this.clock = options.clock;
     this.wheel = options.wheel;
     this.random = options.random;
@@ -83,6 +87,8 @@ export interface Credentials {
   readonly linkTls: TlsClientOptions;
   /** The same for connections of opaque bytes. */
   readonly tcpTls: TlsClientOptions;
+  /** And for flows of UDP. */
+  readonly udpTls: TlsClientOptions;
 }
 
 /** What carries requests between proxies. */
@@ -91,11 +97,18 @@ export const LINK_ALPN: readonly string[] = ["h2", "http/1.1"];
 export function createCredentials(keyPair: KeyPair, trustBundlePem: string, peers?: PeerVerifier): Credentials {
   const verified = { keyPair, trustBundlePem, ...(peers === undefined ? {} : { peers }) };
   const own = { ...verified, serverName: null };
-  return { ...verified, linkTls: { ...own, alpn: LINK_ALPN }, tcpTls: { ...own, alpn: [TCP_ALPN] } };
+  return {
+    ...verified,
+    linkTls: { ...own, alpn: LINK_ALPN },
+    tcpTls: { ...own, alpn: [TCP_ALPN] },
+    udpTls: { ...own, alpn: [UDP_ALPN] },
+  };
 }
 
 export interface ProxyRuntimeOptions {
   readonly transport: Transport;
+  /** Default: the platform's. */
+  readonly datagrams?: Datagrams;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly random: Random;

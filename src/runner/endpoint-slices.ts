@@ -1,6 +1,7 @@
 import type { AppProtocol } from "../proxy-node.ts";
 import type { Resource } from "../resources/resource.ts";
 import { formatVersionService } from "./weft-yaml.ts";
+import { toPortProtocol } from "./to-port-protocol.ts";
 import { createMeta } from "./weft-yaml-resources.ts";
 
 /** One running instance, as callers reach it. */
@@ -53,6 +54,6 @@ function toSlice(service: string, endpoint: InstanceEndpoint): Resource {
         ...(zone === "" ? {} : { zone }),
       },
     ],
-    ports: [{ name: portName, port, protocol: "TCP", appProtocol: protocol }],
+    ports: [{ name: portName, port, ...toPortProtocol(protocol) }],
   };
 }

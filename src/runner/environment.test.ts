@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), "weft-environment-"));
 after(() => rmSync(folder, { recursive: true }));
 
 const NODE = process.versions["bun"] === undefined ? process.execPath : "node";
-const SETTINGS = { outbound: { address: "127.0.0.1", port: 15_001 }, namesFile: "/state/names.json" };
+const SETTINGS = { outbound: { address: "127.0.0.1", port: 15_001 }, udp: [], namesFile: "/state/names.json" };
 
 test("createCaptureEnvironment() sends HTTP clients to the sidecar, and not for this machine", () => {
   const environment = createCaptureEnvironment({}, SETTINGS, "/weft/preload.cjs");

@@ -1,9 +1,10 @@
 import type { ApiClient } from "../apiserver/api-client.ts";
-import { readAppProtocol } from "../control/model/service-ports.ts";
+import { readAppProtocol, udpPorts } from "../control/model/service-ports.ts";
 import { WeftError } from "../lib/weft-error.ts";
 import type { AppProtocol } from "../proxy-node.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { Service } from "../resources/service.ts";
+import type { UdpTarget } from "./sidecar.ts";
 import { formatVersionService } from "./weft-yaml.ts";
 import { createService, toServiceAccount } from "./weft-yaml-resources.ts";
 
@@ -27,6 +28,7 @@ export interface JoinedPort {
 type Api = Pick<ApiClient, "create" | "get">;
 
 const DEFAULT_SERVICE_PORT = 80;
+const MAX_UDP_TARGETS = 64;
 
 /** Makes the identity that a workload of this service runs under, unless it is there. */
 export async function ensureServiceAccount(
@@ -46,8 +48,10 @@ export async function findServicePort(api: Api, options: JoinOptions): Promise<J
   })) as Service | null;
   if (found === null) return null;
   const { ports } = found.spec;
-  const port =
-    options.servicePort === null ? ports[0] : ports.find((candidate) => candidate.port === options.servicePort);
+  const isUdp = options.protocol === "udp";
+  const numbered = ports.filter(({ port }) => options.servicePort === null || port === options.servicePort);
+  // A number may stand for a port of TCP and one of UDP.
+  const port = numbered.find(({ protocol }) => (protocol === "UDP") === isUdp) ?? numbered[0];
   if (port === undefined) {
     throw new WeftError(
       "WEFT_RUN_PORT",
@@ -58,6 +62,15 @@ export async function findServicePort(api: Api, options: JoinOptions): Promise<J
     );
   }
   return { name: port.name, protocol: readAppProtocol(port) };
+}
+
+/** The UDP ports of all Services of the namespace, in order of name. At most 64: each is a socket of the sidecar. */
+export async function listUdpTargets(api: Pick<ApiClient, "list">, namespace: string): Promise<readonly UdpTarget[]> {
+  const { items } = await api.list({ group: "", kind: "Service" }, { namespace });
+  const targets = (items as readonly Service[]).flatMap((service) =>
+    udpPorts(service).map(({ port }) => ({ service: `${namespace}/${service.metadata.name}`, servicePort: port })),
+  );
+  return targets.slice(0, MAX_UDP_TARGETS);
 }
 
 /** Makes the Service, and the version's own, unless they are there. */

@@ -157,7 +157,7 @@ function toService(name: string, written: WrittenService, context: ServiceContex
 /** Nobody expects a database on port 80; everybody expects a web service there. */
 function defaultPort(written: WrittenService, versions: readonly VersionEntry[]): number {
   const source = versions[0]?.source;
-  const isOpaque = written.protocol === "tcp" || written.protocol === "detect";
+  const isOpaque = written.protocol === "tcp" || written.protocol === "udp" || written.protocol === "detect";
   return isOpaque && source?.kind === "address" ? source.port : DEFAULT_SERVICE_PORT;
 }
 

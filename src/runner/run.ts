@@ -17,8 +17,15 @@ import { createOwnProcessEnvironment, type Environment } from "./environment.ts"
 import { FreePorts, isPortFree } from "./free-port.ts";
 import { formatRunFolder, openLog } from "./home.ts";
 import { Instance } from "./instance.ts";
-import { ensureServiceAccount, ensureServices, findServicePort, type JoinOptions } from "./join-mesh.ts";
+import {
+  ensureServiceAccount,
+  ensureServices,
+  findServicePort,
+  type JoinOptions,
+  listUdpTargets,
+} from "./join-mesh.ts";
 import { formatNamesPath } from "./mesh-names.ts";
+import { probeUdp } from "./udp-probe.ts";
 import { createConnectOnce } from "./port-probe.ts";
 import { ProcessJournal } from "./process-journal.ts";
 import { chooseProxyRuntime } from "./proxy-runtime.ts";
@@ -94,9 +101,10 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
     protocol: options.protocol ?? "http",
     servicePort: options.servicePort,
   };
-  const [existing, port] = await Promise.all([
+  const [existing, port, udp] = await Promise.all([
     findServicePort(client, joining),
     choosePort(options.port, new FreePorts(random)),
+    listUdpTargets(client, options.namespace),
     ensureServiceAccount(client, options),
   ]);
   const protocol = options.protocol ?? existing?.protocol ?? "http";
@@ -141,6 +149,7 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
         serviceAccount: options.service,
         app: { address: "127.0.0.1", port, protocol },
         ingress: [],
+        udp,
         workers: options.workers,
         zone: options.zone,
         stateDir,
@@ -159,7 +168,7 @@ async function runInMesh(context: CliContext, options: RunOptions, { home, folde
       createApp({
         clock,
         spawn,
-        connect: createConnectOnce(clock),
+        connect: protocol === "udp" ? probeUdp : createConnectOnce(clock),
         workload,
         process: {
           command: { kind: "program", file: options.command, parameters: options.parameters },
@@ -254,7 +263,10 @@ function createProgramEnvironment(
   const outbound = ports?.outbound ?? null;
   return outbound === null
     ? own
-    : { ...own, ...createCaptureEnvironment(own, { outbound, namesFile: formatNamesPath(stateDir) }) };
+    : {
+        ...own,
+        ...createCaptureEnvironment(own, { outbound, udp: ports?.udp ?? [], namesFile: formatNamesPath(stateDir) }),
+      };
 }
 
 /** The given port must be free: else the program of somebody else would look like ours. */

@@ -10,6 +10,7 @@ import type {
   ProxyAdmission,
   ProxyBootstrap,
   ProxyStatusLine,
+  UdpPort,
 } from "../proxy-node.ts";
 import type { Clock } from "../time/clock.ts";
 import { type Child, type ChildExit, type ChildSpec, describeExit, type SpawnChild } from "./child.ts";
@@ -27,6 +28,8 @@ export interface SidecarOptions {
   /** What the app beside it listens on; null at an ingress. */
   readonly app: { readonly address: string; readonly port: number; readonly protocol: AppProtocol } | null;
   readonly ingress: readonly IngressPort[];
+  /** UDP ports of Services ("<namespace>/<name>") that the app may call; left out: none. */
+  readonly udp?: readonly UdpTarget[];
   /** 0700 folder of its own. */
   readonly stateDir: string;
   /** What it prints goes here. */
@@ -57,9 +60,13 @@ export interface RuntimeChoice {
   readonly fallback: ProxyRuntime;
 }
 
+export type UdpTarget = Omit<UdpPort, keyof BoundAddress>;
+
 export interface SidecarPorts {
   /** Null at an ingress. */
   readonly outbound: BoundAddress | null;
+  /** Where the app finds UDP ports of Services. */
+  readonly udp: readonly UdpPort[];
   /** Where other proxies reach the app; null at an ingress. */
   readonly inbound: BoundAddress | null;
   readonly ingress: readonly IngressPort[];
@@ -193,6 +200,7 @@ export class Sidecar {
       trustBundlePem: grant.trustBundlePem,
       joinCredential,
       outbound: app === null ? null : (known?.outbound ?? ANY_PORT),
+      ...this.#listUdpPorts(known),
       inbound:
         app === null
           ? []
@@ -206,6 +214,13 @@ export class Sidecar {
       ...(this.#options.workloadApi === true ? { workloadSocket: formatWorkloadSocket(stateDir) } : {}),
       ...(zone === "" ? {} : { zone }),
     };
+  }
+
+  /** On their old ports, if there are any. With several workers there are none: flows are one process's. */
+  #listUdpPorts(known: SidecarPorts | null): Pick<ProxyBootstrap, "udp"> {
+    const { udp = [], workers = 1 } = this.#options;
+    if (udp.length === 0 || workers !== 1) return {};
+    return { udp: udp.map((target, i) => ({ ...target, ...ANY_PORT, port: known?.udp[i]?.port ?? 0 })) };
   }
 
   #read(status: ProxyStatusLine): void {
@@ -235,6 +250,7 @@ export class Sidecar {
     const [inbound] = status.inbound as readonly [InboundPort?];
     const ports: SidecarPorts = {
       outbound: status.outbound,
+      udp: status.udp ?? [],
       inbound: inbound === undefined ? null : { address: inbound.address, port: inbound.port },
       ingress: status.ingress,
       admin: status.admin,

@@ -1,12 +1,13 @@
 import type { AppProtocol } from "../proxy-node.ts";
 import { DEFAULT_NAMESPACE } from "../resources/object-meta-schema.ts";
 import type { Resource } from "../resources/resource.ts";
+import { toPortProtocol } from "./to-port-protocol.ts";
 import { formatVersionService, INGRESS_ACCOUNT, type ServiceEntry, type WeftYaml } from "./weft-yaml.ts";
 
 /** On everything `weft up` or `weft run` wrote, so that the next `weft up` can remove what is no longer wanted. */
 export const MANAGED_BY_LABEL = "weft.dev/managed-by";
 
-/** The HTTPRouteGroup and the TCPRoute that stand for "every request", which `allow` lists refer to. */
+/** The HTTPRouteGroup, the TCPRoute and the UDPRoute that stand for "every request", which `allow` lists refer to. */
 const ANY_ROUTE = "weft-any";
 
 /**
@@ -23,6 +24,7 @@ export function weftYamlToResources(config: WeftYaml): readonly Resource[] {
     ...[INGRESS_ACCOUNT, ...config.services.map((service) => service.name)].map((name) => toServiceAccount(name)),
     ...(kinds.has("HTTPRouteGroup") ? [ANY_HTTP] : []),
     ...(kinds.has("TCPRoute") ? [ANY_TCP] : []),
+    ...(kinds.has("UDPRoute") ? [ANY_UDP] : []),
     ...targets.map((target) => target.resource),
   ];
 }
@@ -43,7 +45,7 @@ export function createService(
     apiVersion: "v1",
     kind: "Service",
     metadata: createMeta(name, {}, namespace),
-    spec: { ports: [{ name: "", port, targetPort: port, protocol: "TCP", appProtocol: protocol }] },
+    spec: { ports: [{ name: "", port, targetPort: port, ...toPortProtocol(protocol) }] },
   };
 }
 
@@ -74,6 +76,18 @@ const ANY_TCP: Resource = {
   spec: { matches: { ports: [] } },
 };
 
+const ANY_UDP: Resource = { ...ANY_TCP, kind: "UDPRoute" };
+
+/** The kind of rule that allows all that a service of the protocol takes. */
+const ANY_RULES: Readonly<Record<AppProtocol, Target["rule"]>> = {
+  http: "HTTPRouteGroup",
+  http2: "HTTPRouteGroup",
+  grpc: "HTTPRouteGroup",
+  tcp: "TCPRoute",
+  udp: "UDPRoute",
+  detect: "TCPRoute",
+};
+
 function toMesh(config: WeftYaml): Resource {
   const { access, egress, certificateLifetime } = config;
   return {
@@ -91,7 +105,7 @@ function toServices(service: ServiceEntry): readonly Resource[] {
 }
 
 interface Target {
-  readonly rule: "HTTPRouteGroup" | "TCPRoute";
+  readonly rule: "HTTPRouteGroup" | "TCPRoute" | "UDPRoute";
   readonly resource: Resource;
 }
 
@@ -102,7 +116,7 @@ function toTarget(service: ServiceEntry, config: WeftYaml): readonly Target[] {
   if (service.allow === null && !isBehindIngress) return [];
   const sources = new Set([...(service.allow ?? []), ...(isBehindIngress ? [INGRESS_ACCOUNT] : [])]);
   // Where opaque bytes may come, only a rule about connections can allow them; it allows every request as well.
-  const rule = service.protocol === "tcp" || service.protocol === "detect" ? "TCPRoute" : "HTTPRouteGroup";
+  const rule = ANY_RULES[service.protocol];
   const resource: Resource = {
     apiVersion: "access.smi-spec.io/v1alpha4",
     kind: "TrafficTarget",

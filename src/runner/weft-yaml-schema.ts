@@ -139,7 +139,7 @@ const service: z.ZodType<WrittenService> = strictObject<WrittenService>({
   ...instances,
   versions: z.record(dnsLabel, strictObject<WrittenInstances>(instances), "versions by name").exactOptional(),
   port: portNumber.exactOptional(),
-  protocol: z.enum(APP_PROTOCOLS, "http, http2, grpc, tcp or detect").default("http"),
+  protocol: z.enum(APP_PROTOCOLS, "http, http2, grpc, tcp, udp or detect").default("http"),
   workers: workers.exactOptional(),
   workloadApi: z.boolean("true or false").exactOptional(),
   allow: z.array(dnsLabel, "a list of services that may call this one").exactOptional(),

@@ -12,7 +12,8 @@ import type { LoadedWeftYaml } from "./load-weft-yaml.ts";
 import { formatNamesPath, seedNames } from "./mesh-names.ts";
 import type { ConnectOnce } from "./port-probe.ts";
 import { createRemoteAddress } from "./remote-address.ts";
-import { formatWorkloadSocket, type RuntimeChoice, Sidecar, type SidecarOptions } from "./sidecar.ts";
+import { formatWorkloadSocket, type RuntimeChoice, Sidecar, type SidecarOptions, type UdpTarget } from "./sidecar.ts";
+import { probeUdp } from "./udp-probe.ts";
 import {
   formatVersionService,
   formatWorkload,
@@ -88,6 +89,7 @@ export class WorkloadFactory {
           serviceAccount: service.name,
           app: { address, port, protocol: service.protocol },
           ingress: [],
+          udp: this.#listUdpTargets(),
           workers: service.workers,
           ...(service.workloadApi === true ? { workloadApi: true } : {}),
           zone: version.zone,
@@ -101,7 +103,8 @@ export class WorkloadFactory {
   #createBackend({ workload, service, version, port }: WorkloadPlace, events: BackendEvents): Backend {
     const { clock, connect, spawn, onAppLine, onProblem, loaded } = this.#settings;
     const { source } = version;
-    const shared = { clock, connect, workload, port, onAcceptingChange: events.onAcceptingChange, onProblem };
+    const probe = service.protocol === "udp" ? probeUdp : connect;
+    const shared = { clock, connect: probe, workload, port, onAcceptingChange: events.onAcceptingChange, onProblem };
     if (source.kind === "address") return createRemoteAddress({ ...shared, host: source.host });
     return createApp({
       ...shared,
@@ -126,12 +129,26 @@ export class WorkloadFactory {
     });
   }
 
+  /** Every UDP port that weft.yaml has. */
+  #listUdpTargets(): readonly UdpTarget[] {
+    return this.#settings.loaded.config.services
+      .filter(({ protocol }) => protocol === "udp")
+      .flatMap(({ name, port, versions }) =>
+        [
+          name,
+          ...versions
+            .filter((version) => version.name !== "")
+            .map((version) => formatVersionService(name, version.name)),
+        ].map((service) => ({ service: `${DEFAULT_NAMESPACE}/${service}`, servicePort: port })),
+      );
+  }
+
   #createAppEnvironment(workload: string, own: Readonly<Record<string, string>>, events: BackendEvents): Environment {
     const environment = { ...this.#settings.environment, ...own };
-    const outbound = events.ports()?.outbound;
-    if (outbound === undefined || outbound === null) return environment;
+    const { outbound = null, udp = [] } = events.ports() ?? {};
+    if (outbound === null) return environment;
     const namesFile = formatNamesPath(formatProxyStateDir(this.#settings.home.path, workload));
-    return { ...environment, ...createCaptureEnvironment(environment, { outbound, namesFile }) };
+    return { ...environment, ...createCaptureEnvironment(environment, { outbound, udp, namesFile }) };
   }
 
   /** SPIFFE Workload Endpoint, 4: where every client library looks. */
@@ -169,7 +186,15 @@ export class WorkloadFactory {
     workload: string,
     own: Pick<
       ConstructorParameters<typeof Sidecar>[0],
-      "serviceAccount" | "app" | "ingress" | "workers" | "workloadApi" | "zone" | "onListening" | "onReadyChange"
+      | "serviceAccount"
+      | "app"
+      | "ingress"
+      | "udp"
+      | "workers"
+      | "workloadApi"
+      | "zone"
+      | "onListening"
+      | "onReadyChange"
     >,
   ): Sidecar {
     const { clock, hasAccessLog, home, loaded, runtimes, spawn } = this.#settings;

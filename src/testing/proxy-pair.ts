@@ -1,6 +1,7 @@
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "../time/clock.ts";
-import type { AppProtocol, ProxyBootstrap } from "../proxy-node.ts";
+import type { AppProtocol, BoundAddress, ProxyBootstrap, UdpPort } from "../proxy-node.ts";
+import type { Datagrams } from "../transport/datagrams.ts";
 import type { AccessLog } from "../observe/access-log.ts";
 import type { Credentials } from "../proxy/runtime.ts";
 import type { Log } from "../lib/log.ts";
@@ -12,6 +13,8 @@ import { createTestCa, type TestCa } from "./test-ca.ts";
 export interface TestProxy {
   readonly proxy: Proxy;
   readonly outboundPort: number;
+  /** As asked for, with the ports they have. */
+  readonly udp: readonly UdpPort[];
   /** By app port. */
   readonly inboundPort: (appPort: number) => number;
   readonly ingressPort: number;
@@ -26,6 +29,10 @@ export interface TestProxyOptions {
   readonly serviceAccount: string;
   readonly appPorts?: readonly { readonly port: number; readonly protocol: AppProtocol }[];
   readonly ingress?: boolean;
+  /** Default: the platform's. */
+  readonly datagrams?: Datagrams;
+  /** UDP ports of Services that its app calls. */
+  readonly udp?: readonly Omit<UdpPort, keyof BoundAddress>[];
   /** Default null. */
   readonly accessLog?: AccessLog;
 }
@@ -55,6 +62,7 @@ export async function startTestProxy(options: TestProxyOptions): Promise<TestPro
     trustBundlePem: options.ca.trustBundlePem,
     joinCredential: null,
     outbound: { address: "127.0.0.1", port: 0 },
+    udp: (options.udp ?? []).map((target) => ({ ...target, address: "127.0.0.1", port: 0 })),
     inbound: (options.appPorts ?? []).map(({ port, protocol }) => {
       return { address: "127.0.0.1", port: 0, appAddress: "127.0.0.1", appPort: port, protocol };
     }),
@@ -69,6 +77,7 @@ export async function startTestProxy(options: TestProxyOptions): Promise<TestPro
   const proxy = new Proxy({
     bootstrap,
     transport: options.transport,
+    ...(options.datagrams === undefined ? {} : { datagrams: options.datagrams }),
     clock: options.clock,
     random: createSeededRandom(1),
     log: SILENT,
@@ -85,6 +94,7 @@ export async function startTestProxy(options: TestProxyOptions): Promise<TestPro
   return {
     proxy,
     outboundPort: bound.outbound?.port ?? 0,
+    udp: bound.udp ?? [],
     inboundPort: (appPort) => bound.inbound.find((port) => port.appPort === appPort)?.port ?? 0,
     ingressPort: bound.ingress[0]?.port ?? 0,
     adminPort: bound.admin.port,

@@ -132,6 +132,15 @@ export function createPlainListener(fixture: ListenerFixture): Uint8Array {
   }).finish();
 }
 
+/** The loopback socket for one UDP port of a Service. */
+export function createUdpListener(name: string, port: number, cluster: string): Uint8Array {
+  return envoy.config.listener.v3.Listener.encode({
+    name,
+    address: address(port),
+    defaultFilterChain: { filters: [tcpProxy(cluster)] },
+  }).finish();
+}
+
 function tcpProxy(cluster: string): envoy.config.listener.v3.Filter {
   return any(
     "filters.network.tcp_proxy.v3.TcpProxy",

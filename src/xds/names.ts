@@ -61,10 +61,23 @@ export const IDEMPOTENT_REQUEST_HEADERS: readonly { readonly name: string; reado
 /** The protocol (ALPN) of a mutual TLS connection that carries one app connection's opaque bytes, and nothing else. */
 export const TCP_ALPN = "weft-tcp";
 
+/** The same for one flow of UDP: its datagrams as frames (`proxy/udp/datagram-frames.ts`). */
+export const UDP_ALPN = "weft-udp";
+
 export const OUTBOUND_LISTENER = "outbound";
 
-export function formatInboundListener(appPort: number): string {
-  return `inbound/${appPort}`;
+export function formatInboundListener(appPort: number, isUdp: boolean = false): string {
+  return isUdp ? `inbound/${appPort}/udp` : `inbound/${appPort}`;
+}
+
+/** Whether a listener of these names is about datagrams. */
+export function isUdpListener(name: string): boolean {
+  return name.endsWith("/udp");
+}
+
+/** Of the loopback socket for what apps send to a Service's UDP port; `service`: "<namespace>/<name>". */
+export function formatUdpListener(service: string, port: number): string {
+  return `outbound/${service}:${port}/udp`;
 }
 
 export function formatIngressListener(port: number): string {
@@ -90,10 +103,10 @@ export function formatServerCertificate(key: string): string {
 /** Who may have server certificates with their keys: "<namespace>/<service account>". */
 export const GATEWAY_IDENTITY = "default/ingress";
 
-export function formatServiceCluster(namespace: string, service: string, port: number): string {
-  return `${namespace}/${service}:${port}`;
+export function formatServiceCluster(namespace: string, service: string, port: number, isUdp: boolean = false): string {
+  return isUdp ? `${namespace}/${service}:${port}/udp` : `${namespace}/${service}:${port}`;
 }
 
-export function formatLocalCluster(appPort: number): string {
-  return `local:${appPort}`;
+export function formatLocalCluster(appPort: number, isUdp: boolean = false): string {
+  return isUdp ? `local:${appPort}/udp` : `local:${appPort}`;
 }

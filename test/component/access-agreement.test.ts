@@ -18,7 +18,7 @@ import type { AccessPolicy } from "../../src/proxy/snapshot.ts";
 import type { AppProtocol, InboundPort } from "../../src/proxy-node.ts";
 import type { Resource } from "../../src/resources/resource.ts";
 import { validateResource } from "../../src/resources/validate.ts";
-import { LISTENER_TYPE, TCP_ALPN } from "../../src/xds/names.ts";
+import { formatInboundListener, LISTENER_TYPE, TCP_ALPN, UDP_ALPN } from "../../src/xds/names.ts";
 import { type Call, isAllowedBySpec, type WrittenPolicies, type WrittenTarget } from "./access-reference.ts";
 
 // Who may call whom: resources as users write them, compiled by the control plane, sent as xDS, decoded and decided by the
@@ -132,7 +132,10 @@ const rule = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: fc.record({ kind: fc.constant("TCPRoute" as const), name: fc.constantFrom("t", "t", "u", "u", "gone") }),
+    arbitrary: fc.record({
+      kind: fc.constantFrom("TCPRoute" as const, "TCPRoute" as const, "UDPRoute" as const),
+      name: fc.constantFrom("t", "t", "u", "u", "gone"),
+    }),
   },
 );
 const target: fc.Arbitrary<WrittenTarget> = fc.record({
@@ -149,6 +152,7 @@ const full = (one: { readonly name: string; readonly namespace: string }): strin
 const policies: fc.Arbitrary<WrittenPolicies> = fc.record({
   groups: fc.uniqueArray(group, { minLength: 1, maxLength: 4, size: "max", selector: full }),
   tcpRoutes: fc.uniqueArray(tcpRoute, { minLength: 1, maxLength: 3, size: "max", selector: full }),
+  udpRoutes: fc.uniqueArray(tcpRoute, { minLength: 1, maxLength: 3, size: "max", selector: full }),
   targets: fc.uniqueArray(target, { minLength: 1, maxLength: 4, size: "max", selector: full }),
 });
 const request = fc.record({
@@ -188,7 +192,7 @@ const call = fc.record({
 const scenario = fc.record({
   policies,
   calls: fc.array(call, { minLength: 1, maxLength: 4 }),
-  protocol: fc.constantFrom<AppProtocol>("http", "http", "http2", "grpc", "tcp", "detect"),
+  protocol: fc.constantFrom<AppProtocol>("http", "http", "http2", "grpc", "tcp", "udp", "detect"),
   access: fc.constantFrom("strict", "strict", "permissive", null),
 });
 
@@ -199,13 +203,15 @@ test("10,000 sets of policies and requests: the proxy decides what the specifica
     fc.property(scenario, ({ policies: written, calls, protocol, access }) => {
       const decide = createDecider(written, protocol, access);
       for (const { from, port, request: asked } of calls) {
-        const { numbers } = PORTS[port];
+        // Nothing of UDP leads to the app but its own port.
+        const numbers = protocol === "udp" ? [PORTS[port].app] : PORTS[port].numbers;
         // A port takes requests, opaque bytes or both; the other kind has no handler, and nothing to decide.
-        const sent = protocol === "tcp" ? null : protocol === "detect" ? asked : (asked ?? PLAIN);
+        const sent = protocol === "tcp" || protocol === "udp" ? null : protocol === "detect" ? asked : (asked ?? PLAIN);
         const wanted: Call = {
           from,
           to: SELF,
           ports: numbers,
+          isUdp: protocol === "udp",
           request: sent === null ? null : { ...sent, headers: [["host", sent.authority], ...sent.headers] },
           declared: protocol === "tcp",
         };
@@ -232,6 +238,7 @@ const NODES: Readonly<Record<AppProtocol, ProxyNode>> = {
   http2: createNode("http2"),
   grpc: createNode("grpc"),
   tcp: createNode("tcp"),
+  udp: createNode("udp"),
   detect: createNode("detect"),
 };
 const PLAIN: WrittenRequest = { method: "GET", path: "/", authority: "web", headers: [] };
@@ -253,13 +260,18 @@ function createDecider(written: WrittenPolicies, protocol: AppProtocol, access: 
   source.update(model, SAMPLE_BUNDLE);
   const view = source.viewFor(NODES[protocol]);
   const listeners = PORTS.map(({ app }) => {
-    const wire = decodeFrom(view, LISTENER_TYPE, `inbound/${app}`, envoy.config.listener.v3.Listener);
+    const wire = decodeFrom(
+      view,
+      LISTENER_TYPE,
+      formatInboundListener(app, protocol === "udp"),
+      envoy.config.listener.v3.Listener,
+    );
     return decodeListener(wire, full(SELF));
   });
   return (port, peerId, request) => {
     const listener = listeners[port];
     assert.ok(listener !== undefined);
-    const handler = findInboundHandler(listener, request === null ? TCP_ALPN : "h2");
+    const handler = findInboundHandler(listener, request === null ? (protocol === "udp" ? UDP_ALPN : TCP_ALPN) : "h2");
     const policy = handler?.access ?? null;
     assert.ok(policy !== null, "every inbound port is guarded");
     assert.equal(policy.enforced, access !== "permissive");
@@ -283,11 +295,16 @@ function decideRequest(policy: AccessPolicy, peerId: string | null, request: Wri
 }
 
 /** As a store would hold them. What the schema refuses reaches the model all the same: another writer may have put it there. */
-function toResources({ groups, tcpRoutes, targets }: WrittenPolicies): readonly Resource[] {
+function toResources({ groups, tcpRoutes, udpRoutes, targets }: WrittenPolicies): readonly Resource[] {
   return [
     ...groups.map((one) => toResource("specs.smi-spec.io/v1alpha4", "HTTPRouteGroup", one, { matches: one.matches })),
     ...tcpRoutes.map((one) => {
       return toResource("specs.smi-spec.io/v1alpha4", "TCPRoute", one, {
+        matches: one.ports === undefined ? {} : { ports: one.ports },
+      });
+    }),
+    ...udpRoutes.map((one) => {
+      return toResource("specs.smi-spec.io/v1alpha4", "UDPRoute", one, {
         matches: one.ports === undefined ? {} : { ports: one.ports },
       });
     }),

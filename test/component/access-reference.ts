@@ -21,7 +21,7 @@ export interface WrittenSubject {
 }
 
 export interface WrittenRule {
-  readonly kind: "HTTPRouteGroup" | "TCPRoute";
+  readonly kind: "HTTPRouteGroup" | "TCPRoute" | "UDPRoute";
   readonly name: string;
   readonly matches?: readonly string[];
 }
@@ -35,6 +35,7 @@ export interface WrittenTarget extends Written {
 export interface WrittenPolicies {
   readonly groups: readonly (Written & { readonly matches: readonly WrittenMatch[] })[];
   readonly tcpRoutes: readonly (Written & { readonly ports?: readonly number[] })[];
+  readonly udpRoutes: readonly (Written & { readonly ports?: readonly number[] })[];
   readonly targets: readonly WrittenTarget[];
 }
 
@@ -44,6 +45,8 @@ export interface Call {
   readonly to: { readonly namespace: string; readonly name: string };
   /** Every number that the port has: of the app, and of the Services that lead to it. */
   readonly ports: readonly number[];
+  /** Datagrams: `request` is null. */
+  readonly isUdp: boolean;
   /** Null = opaque bytes; `declared`: the port is said to be opaque, rather than found to be. */
   readonly request: {
     readonly method: string;
@@ -54,7 +57,7 @@ export interface Call {
 }
 
 /** True when any TrafficTarget allows the call. */
-export function isAllowedBySpec({ groups, tcpRoutes, targets }: WrittenPolicies, call: Call): boolean {
+export function isAllowedBySpec({ groups, tcpRoutes, udpRoutes, targets }: WrittenPolicies, call: Call): boolean {
   return targets.some(({ namespace, destination, rules, sources }) => {
     const is = (subject: WrittenSubject, who: Call["to"]): boolean =>
       subject.name === who.name && (subject.namespace ?? namespace) === who.namespace;
@@ -64,10 +67,12 @@ export function isAllowedBySpec({ groups, tcpRoutes, targets }: WrittenPolicies,
     const http = rules.filter((rule) => rule.kind === "HTTPRouteGroup");
     const tcp = rules.filter((rule) => rule.kind === "TCPRoute");
     const named = (rule: WrittenRule) => (one: Written) => one.name === rule.name && one.namespace === namespace;
-    const fitsTcp = tcp.some((rule) => {
-      const ports = tcpRoutes.filter(named(rule)).map((route) => route.ports ?? []);
+    const fitsPort = (routes: WrittenPolicies["tcpRoutes"]) => (rule: WrittenRule) => {
+      const ports = routes.filter(named(rule)).map((route) => route.ports ?? []);
       return ports.some((list) => list.length === 0 || list.some((port) => call.ports.includes(port)));
-    });
+    };
+    if (call.isUdp) return rules.filter((rule) => rule.kind === "UDPRoute").some(fitsPort(udpRoutes));
+    const fitsTcp = tcp.some(fitsPort(tcpRoutes));
     if (request === null) return fitsTcp && (call.declared || http.length === 0);
     const fitsHttp = http.some((rule) => {
       const wanted = rule.matches ?? [];
@@ -75,7 +80,7 @@ export function isAllowedBySpec({ groups, tcpRoutes, targets }: WrittenPolicies,
       const chosen = matches.filter((match) => wanted.length === 0 || wanted.includes(match.name));
       return chosen.some((match) => fitsRequest(match, request));
     });
-    return (http.length === 0 || fitsHttp) && (tcp.length === 0 || fitsTcp) && rules.length > 0;
+    return (http.length === 0 || fitsHttp) && (tcp.length === 0 || fitsTcp) && http.length + tcp.length > 0;
   });
 }
 

@@ -71,7 +71,7 @@ const SOCKET_MODULES: ReadonlySet<string> = new Set(
   ["net", "tls", "dgram", "http", "https", "http2"].flatMap((name) => [name, `node:${name}`]),
 );
 const SOCKET_FOLDERS: Readonly<Record<string, ReadonlySet<string>>> = {
-  transport: new Set(["node:net", "node:tls"]),
+  transport: new Set(["node:dgram", "node:net", "node:tls"]),
   // The stream to the control plane is gRPC.
   xds: new Set(["node:http2", "node:tls"]),
   proxy: new Set(),

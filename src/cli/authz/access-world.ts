@@ -17,7 +17,7 @@ import {
 import type { AppProtocol } from "../../proxy-node.ts";
 import { type EndpointSlice, SERVICE_NAME_LABEL } from "../../resources/endpoint-slice.ts";
 import type { Resource } from "../../resources/resource.ts";
-import { LISTENER_TYPE } from "../../xds/names.ts";
+import { formatInboundListener, LISTENER_TYPE } from "../../xds/names.ts";
 
 /** A port of instances that run under one service account, as access rules know it. */
 export interface Place {
@@ -174,7 +174,8 @@ export class AccessWorld {
         admin: nowhere,
       },
     });
-    const encoded = view.get(LISTENER_TYPE)?.get(`inbound/${appPort}`)?.bytes ?? new Uint8Array();
+    const encoded =
+      view.get(LISTENER_TYPE)?.get(formatInboundListener(appPort, protocol === "udp"))?.bytes ?? new Uint8Array();
     return envoy.service.discovery.v3.Resource.decode(encoded).resource?.value ?? new Uint8Array();
   }
 }

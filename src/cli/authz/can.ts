@@ -127,7 +127,7 @@ export function decideAll(world: AccessWorld, question: Question, options: CanOp
 
 /** A port that detects takes requests and opaque bytes. */
 function listCalls(place: Place, { method, path }: Question, { header }: CanOptions): readonly Call[] {
-  if (place.protocol === "tcp") return ["bytes"];
+  if (place.protocol === "tcp" || place.protocol === "udp") return ["bytes"];
   if (method === undefined || path === undefined) return place.protocol === "detect" ? ["any", "bytes"] : ["any"];
   const host = header.find(([name]) => name.toLowerCase() === "host")?.[1] ?? place.services[0]?.name ?? "";
   return [{ method, path, authority: host, headers: header.filter(([name]) => name.toLowerCase() !== "host") }];

@@ -176,7 +176,7 @@ function listUnknowns(world: AccessWorld, rows: readonly WouldDenyRow[]): readon
 function describeConnections(row: WouldDenyRow, place: Place | null): string {
   const pair = `${row.source} opened connections to ${row.destination}`;
   if (place === null) return `${pair} at a port that no instance has now: every port is allowed.`;
-  return place.protocol === "tcp"
+  return place.protocol === "tcp" || place.protocol === "udp"
     ? `${pair}: what they carried is not known, only the port.`
     : `${pair} that carried no HTTP: allowing them allows every request at that port too.`;
 }

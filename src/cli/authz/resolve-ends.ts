@@ -66,7 +66,7 @@ function listPlaces(world: AccessWorld, end: EndName, port: number | null): read
       .filter((place) => place.services.length > 0);
     if (places.length > 0) return places;
     // Nobody is there yet: as it would be for the account that weft gives to instances of a Service.
-    return service.ports.map(({ port: own, protocol }) => {
+    return [...service.ports, ...service.udpPorts].map(({ port: own, protocol }) => {
       return { namespace, serviceAccount: name, workload: "", port: own, protocol, services: [{ name, port: own }] };
     });
   }

@@ -23,6 +23,10 @@ const metadataSchema: z.ZodType<ProxyNodeMetadata> = z.object({
   runtime: text,
   weftVersion: text,
   outbound: boundAddress.nullable(),
+  udp: z
+    .array(boundAddress.extend({ service: text, servicePort: port }))
+    .max(MAX_LISTENERS)
+    .exactOptional(),
   inbound: z.array(boundAddress.extend({ appAddress: text, appPort: port, protocol })).max(MAX_LISTENERS),
   ingress: z
     .array(

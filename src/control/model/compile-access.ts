@@ -76,12 +76,14 @@ export function compileTarget(
   }
   const http = target.spec.rules.filter((rule) => rule.kind === "HTTPRouteGroup");
   const tcp = target.spec.rules.filter((rule) => rule.kind === "TCPRoute");
+  const udp = target.spec.rules.filter((rule) => rule.kind === "UDPRoute");
   return {
     key: keyOf(target),
     sources: [...sources].sort(compareText),
     http: http.length === 0 ? null : http.flatMap((rule) => compileHttpRule(target, rule, { index, conditions })),
     // With rules about UDP alone it opens no port of TCP.
-    tcp: tcp.length === 0 && http.length > 0 ? null : compileTcpRules(target, tcp, { index, conditions }),
+    tcp: tcp.length === 0 && http.length > 0 ? null : compilePortRules(target, tcp, { index, conditions }),
+    udp: udp.length === 0 ? null : compilePortRules(target, udp, { index, conditions }),
     onlyPort: readDestinationPort(target.metadata),
   };
 }
@@ -108,11 +110,14 @@ function compileHttpRule(target: TrafficTarget, rule: TrafficRule, context: Cont
   return compileHttpMatches(group, rule.matches);
 }
 
-function compileTcpRules(target: TrafficTarget, rules: readonly TrafficRule[], context: Context): TargetModel["tcp"] {
+/** Of TCPRoutes or of UDPRoutes. */
+function compilePortRules(target: TrafficTarget, rules: readonly TrafficRule[], context: Context): TargetModel["tcp"] {
   const ports = new Set<number>();
   let all = false;
   for (const rule of rules) {
-    const route = context.index.tcpRoutes.get(`${target.metadata.namespace}/${rule.name}`);
+    const { tcpRoutes, udpRoutes } = context.index;
+    const key = `${target.metadata.namespace}/${rule.name}`;
+    const route = rule.kind === "UDPRoute" ? udpRoutes.get(key) : tcpRoutes.get(key);
     if (route === undefined) {
       reportMissing(target, rule, context.conditions);
       continue;

@@ -17,13 +17,12 @@ export interface PortEndpoints {
   readonly serviceAccounts: string[];
 }
 
-/** `name` is that of the Service's port; "" when it has none. */
-export function compilePortEndpoints(slices: readonly EndpointSlice[], name: string): PortEndpoints {
+export function compilePortEndpoints(slices: readonly EndpointSlice[], servicePort: ServicePort): PortEndpoints {
   const endpoints = new Map<string, EndpointModel>();
   const serviceAccounts = new Set<string>();
   for (const slice of slices) {
     const serviceAccount = slice.metadata.labels?.[SERVICE_ACCOUNT_LABEL];
-    const port = findPort(slice, name);
+    const port = findPort(slice, servicePort);
     if (port === null || serviceAccount === undefined || slice.addressType === "FQDN") continue;
     for (const endpoint of slice.endpoints) {
       const address = endpoint.addresses[0];
@@ -56,11 +55,14 @@ export function reportSlices(
         reason: "ServiceNotFound",
         message: `There is no Service "${service}" in namespace "${slice.metadata.namespace}"; the endpoints are not used`,
       });
-    } else if (slice.ports.length > 0 && !slice.ports.some((port) => isUsable(port) && portNames.has(port.name))) {
+    } else if (
+      slice.ports.length > 0 &&
+      !slice.ports.some((port) => port.port !== undefined && portNames.has(port.name))
+    ) {
       conditions.add(slice, "PortsMatch", {
         reason: "PortNotFound",
         message:
-          `No TCP port of the slice has the name of a port of Service "${service}" ` +
+          `No port of the slice has the name of a port of Service "${service}" ` +
           `(${[...portNames].map((name) => `"${name}"`).join(", ")}); the endpoints are not used`,
       });
     }
@@ -86,7 +88,7 @@ export function collectWorkloads(
   workloads: Map<string, WorkloadDraft>,
 ): void {
   for (const slice of slices) {
-    const endpointPort = findPort(slice, port.name);
+    const endpointPort = findPort(slice, port);
     if (endpointPort === null) continue;
     const service = slice.metadata.labels?.[SERVICE_NAME_LABEL] ?? "";
     for (const endpoint of slice.endpoints) {
@@ -95,7 +97,7 @@ export function collectWorkloads(
       const { namespace } = slice.metadata;
       const key = `${namespace}/${workload}`;
       const draft = workloads.get(key) ?? { namespace, workload, ports: new Map() };
-      draft.ports.set(`${endpointPort} ${service} ${port.port}`, {
+      draft.ports.set(`${endpointPort} ${service} ${port.port} ${port.protocol}`, {
         port: endpointPort,
         service,
         servicePort: port.port,
@@ -120,13 +122,10 @@ export function finishWorkload(draft: WorkloadDraft): WorkloadModel {
   return { namespace: draft.namespace, workload: draft.workload, ports };
 }
 
-function findPort(slice: EndpointSlice, name: string): number | null {
-  const port = slice.ports.find((candidate) => candidate.name === name && isUsable(candidate));
+/** By the name of the Service's port ("" when it has none) and its protocol. */
+function findPort(slice: EndpointSlice, { name, protocol }: ServicePort): number | null {
+  const port = slice.ports.find((candidate) => candidate.name === name && candidate.protocol === protocol);
   return port?.port ?? null;
-}
-
-function isUsable(port: EndpointSlice["ports"][number]): boolean {
-  return port.protocol === "TCP" && port.port !== undefined;
 }
 
 function nameWorkload(slice: EndpointSlice, endpoint: Endpoint): string {

@@ -13,7 +13,7 @@ import { compileSplits, type SplitTable } from "./compile-splits.ts";
 import type { ConditionLog } from "./condition-log.ts";
 import type { ServiceModel, ServicePortModel, WorkloadModel } from "./mesh-model.ts";
 import type { ResourceIndex } from "./resource-index.ts";
-import { portProtocol, tcpPorts } from "./service-ports.ts";
+import { carriedPorts, portProtocol, tcpPorts, udpPorts } from "./service-ports.ts";
 
 export interface CompiledServices {
   readonly services: Map<string, ServiceModel>;
@@ -28,7 +28,7 @@ export function compileServices(index: ResourceIndex, conditions: ConditionLog):
   for (const [key, service] of index.services) {
     const slices = index.slices.get(key) ?? [];
     models.push([key, compileService(service, slices, { splits: splits.get(key), policies: policies.get(key) })]);
-    for (const port of tcpPorts(service)) collectWorkloads(slices, port, workloads);
+    for (const port of carriedPorts(service)) collectWorkloads(slices, port, workloads);
   }
   for (const [key, table] of splits) {
     if (!index.services.has(key)) models.push([key, compileBareRoot(key, table)]);
@@ -66,7 +66,7 @@ export function reportServiceSlices(
   slices: readonly EndpointSlice[],
   conditions: ConditionLog,
 ): void {
-  const portNames = service === undefined ? null : new Set(tcpPorts(service).map((port) => port.name));
+  const portNames = service === undefined ? null : new Set(carriedPorts(service).map((port) => port.name));
   reportSlices(slices, portNames, conditions);
 }
 
@@ -82,11 +82,18 @@ export function compileService(service: Service, slices: readonly EndpointSlice[
   const ports = tcpPorts(service).map((port): ServicePortModel => ({
     port: port.port,
     protocol: portProtocol(port),
-    ...compilePortEndpoints(slices, port.name),
+    ...compilePortEndpoints(slices, port),
     splits: splits?.get(port.port)?.splits ?? [],
     ...(policies?.get(port.port) ?? NO_POLICIES),
   }));
-  return { namespace, name, exists: true, ports };
+  const datagramPorts = udpPorts(service).map((port): ServicePortModel => ({
+    port: port.port,
+    protocol: "udp",
+    ...compilePortEndpoints(slices, port),
+    splits: [],
+    ...NO_POLICIES,
+  }));
+  return { namespace, name, exists: true, ports, udpPorts: datagramPorts };
 }
 
 /** The root of a TrafficSplit that is no Service: callers can use the name, and the split says where they get to. */
@@ -97,5 +104,5 @@ export function compileBareRoot(key: string, table: SplitTable): ServiceModel {
     .map(([port, { protocol, splits }]): ServicePortModel => {
       return { port, protocol, endpoints: [], serviceAccounts: [], splits, ...NO_POLICIES };
     });
-  return { namespace: key.slice(0, slash), name: key.slice(slash + 1), exists: false, ports };
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1), exists: false, ports, udpPorts: [] };
 }

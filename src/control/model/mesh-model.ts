@@ -34,10 +34,13 @@ export interface ServiceModel {
   readonly exists: boolean;
   /** TCP ports, in order of number. */
   readonly ports: readonly ServicePortModel[];
+  /** UDP ports, in order of number. They may have the numbers of TCP ports. */
+  readonly udpPorts: readonly ServicePortModel[];
 }
 
-/** "tcp" = opaque bytes, never looked into; "detect" = the first bytes of each connection tell which of the two it is. */
-export type PortProtocol = "http" | "tcp" | "detect";
+/** "tcp" = opaque bytes, never looked into; "detect" = the first bytes of each connection tell which of the two it is;
+ * "udp" = datagrams. */
+export type PortProtocol = "http" | "tcp" | "udp" | "detect";
 
 export interface ServicePortModel {
   readonly port: number;
@@ -111,6 +114,8 @@ export interface TargetModel {
   readonly tcp: "all" | readonly number[] | null;
   /** The one port that is opened, whatever the rules say; null = every port. */
   readonly onlyPort: number | null;
+  /** The same of its UDP rules. */
+  readonly udp: "all" | readonly number[] | null;
 }
 
 /** One instance, ready or not. */

@@ -14,7 +14,7 @@ import { ConditionLog } from "./condition-log.ts";
 import { LiveIndex } from "./live-index.ts";
 import { type IngressModel, NO_INGRESS } from "./ingress-model.ts";
 import type { AccessModel, Condition, MeshModel, ServiceModel, TargetModel } from "./mesh-model.ts";
-import { tcpPorts } from "./service-ports.ts";
+import { carriedPorts } from "./service-ports.ts";
 import { shareStructure } from "./share-structure.ts";
 import { WorkloadTable } from "./workload-table.ts";
 
@@ -140,7 +140,7 @@ class Parts {
     reportServiceSlices(service, slices, log);
     this.#note(`slices ${key}`, log);
     const instances = new Map<string, WorkloadDraft>();
-    if (service !== undefined) for (const port of tcpPorts(service)) collectWorkloads(slices, port, instances);
+    if (service !== undefined) for (const port of carriedPorts(service)) collectWorkloads(slices, port, instances);
     this.#workloads.replace(key, instances);
     if (fresh === null && slices.length === 0) this.#services.delete(key);
     else this.#services.set(key, { source, model });

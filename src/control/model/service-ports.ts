@@ -3,15 +3,28 @@ import { DEFAULT_OPAQUE_PORTS } from "../../net/opaque-ports.ts";
 import type { Service, ServicePort } from "../../resources/service.ts";
 import type { PortProtocol } from "./mesh-model.ts";
 
-/** In order of number; UDP and SCTP are not carried. */
+/** In order of number; SCTP is not carried. */
 export function tcpPorts(service: Service): readonly ServicePort[] {
-  return service.spec.ports.filter((port) => port.protocol === "TCP").sort((one, other) => one.port - other.port);
+  return portsOf(service, "TCP");
+}
+
+export function udpPorts(service: Service): readonly ServicePort[] {
+  return portsOf(service, "UDP");
+}
+
+/** Those that are carried: of TCP, then of UDP. */
+export function carriedPorts(service: Service): readonly ServicePort[] {
+  return [...tcpPorts(service), ...udpPorts(service)];
+}
+
+function portsOf(service: Service, protocol: ServicePort["protocol"]): readonly ServicePort[] {
+  return service.spec.ports.filter((port) => port.protocol === protocol).sort((one, other) => one.port - other.port);
 }
 
 /** How callers' proxies treat a port: requests, opaque bytes, or whichever of them a connection brings. */
 export function portProtocol(port: ServicePort): PortProtocol {
   const protocol = readAppProtocol(port);
-  return protocol === "tcp" || protocol === "detect" ? protocol : "http";
+  return protocol === "tcp" || protocol === "udp" || protocol === "detect" ? protocol : "http";
 }
 
 /**
@@ -19,7 +32,9 @@ export function portProtocol(port: ServicePort): PortProtocol {
  * word of `appProtocol` is the IANA name of a protocol that is none of HTTP's, so opaque; with a prefix of somebody's own it
  * says nothing. What says nothing is detected, except on the ports where servers usually speak first: those are opaque.
  */
-export function readAppProtocol(port: Pick<ServicePort, "name" | "appProtocol" | "port">): AppProtocol {
+export function readAppProtocol(port: Pick<ServicePort, "name" | "appProtocol" | "port" | "protocol">): AppProtocol {
+  // What is inside datagrams is not looked at.
+  if (port.protocol === "UDP") return "udp";
   const word = port.appProtocol?.toLowerCase();
   if (word !== undefined) {
     const known = BY_APP_PROTOCOL.get(word) ?? (word.includes("/") ? null : "tcp");

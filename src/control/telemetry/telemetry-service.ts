@@ -134,7 +134,7 @@ function toEdge(edge: weft.v1.EdgeDelta, peer: PeerIdentity): TrafficEdge | null
   const source = edge.source ?? "";
   const version = edge.version ?? "";
   if (direction !== "inbound" && direction !== "outbound") return null;
-  if (protocol !== "http" && protocol !== "grpc" && protocol !== "tcp") return null;
+  if (protocol !== "http" && protocol !== "grpc" && protocol !== "tcp" && protocol !== "udp") return null;
   if (Math.max(destination.length, source.length, version.length) > MAX_LABEL_CHARACTERS || destination === "")
     return null;
   if (direction === "inbound" && !destination.startsWith(`${peer.namespace}/`)) return null;

@@ -7,7 +7,7 @@ export interface TrafficEdge {
   readonly source: string;
   readonly destination: string;
   readonly version: string;
-  readonly protocol: "http" | "grpc" | "tcp";
+  readonly protocol: "http" | "grpc" | "tcp" | "udp";
 }
 
 export interface TrafficCounts {

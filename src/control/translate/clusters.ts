@@ -7,6 +7,7 @@ import {
   formatLocalCluster,
   formatServiceCluster,
   TCP_ALPN,
+  UDP_ALPN,
   WEFT_METADATA,
   WITHHELD_METADATA,
 } from "../../xds/names.ts";
@@ -14,6 +15,7 @@ import type {
   AccessModel,
   MeshModel,
   MeshSettings,
+  PortProtocol,
   ServiceModel,
   ServicePortModel,
   WorkloadModel,
@@ -30,6 +32,9 @@ import { packAny } from "./pack-any.ts";
 import { createAnonymousRules } from "./rbac.ts";
 import type { ResourceRecipe } from "./resource-set.ts";
 import { createUpstreamTls } from "./tls-sockets.ts";
+
+/** What a connection to another proxy carries. A port that detects is called with what is there. */
+const ALPN: Readonly<Record<PortProtocol, string>> = { http: "h2", detect: "h2", tcp: TCP_ALPN, udp: UDP_ALPN };
 
 type Cluster = envoy.config.cluster.v3.Cluster;
 
@@ -58,8 +63,10 @@ export interface ClusterSource {
 }
 
 export function listClusterSources(service: ServiceModel): readonly ClusterSource[] {
-  const { namespace, name, ports } = service;
-  return ports.map((port) => ({ name: formatServiceCluster(namespace, name, port.port), service, port }));
+  const { namespace, name, ports, udpPorts } = service;
+  return [...ports, ...udpPorts].map((port) => {
+    return { name: formatServiceCluster(namespace, name, port.port, port.protocol === "udp"), service, port };
+  });
 }
 
 /** For those who may call the port. */
@@ -83,14 +90,19 @@ export interface Denial {
 export function withheldRecipe(source: ClusterSource, denial: Denial, trustDomain: string): ResourceRecipe {
   const { name, service, port } = source;
   const { destination, access } = denial;
-  const targets = (access?.targets ?? []).flatMap(({ key, http, tcp, sources }) => [
+  const targets = (access?.targets ?? []).flatMap(({ key, http, tcp, udp, onlyPort, sources }) => [
     key,
     http,
     tcp,
+    udp,
+    onlyPort,
     sources.length > 0,
   ]);
   const create = (): Cluster => {
-    const rules = createAnonymousRules(access, { ports: new Set([port.port]), protocol: "http" });
+    const rules = createAnonymousRules(access, {
+      ports: new Set([port.port]),
+      protocol: port.protocol === "udp" ? "udp" : "http",
+    });
     const slash = destination.indexOf("/");
     const instance = { namespace: destination.slice(0, slash), serviceAccount: destination.slice(slash + 1) };
     const metadata = createMetadata({
@@ -110,7 +122,7 @@ export function listLocalClusters(
   model: MeshModel | null = null,
 ): ResourceRecipe[] {
   return inbound.map((port) => {
-    const name = formatLocalCluster(port.appPort);
+    const name = formatLocalCluster(port.appPort, port.protocol === "udp");
     const protocol = findProtocol(port, workload);
     const overload = model === null ? null : findOverload(listLedPorts(model, port, workload));
     const create = (): Cluster => createLocalCluster(name, port, { protocol, overload });
@@ -142,7 +154,7 @@ function createServiceCluster(
   // No list of names would mean "any server of the mesh". Nobody can have the ID of the trust domain itself.
   if (spiffeIds.length === 0) spiffeIds.push(`spiffe://${trustDomain}`);
   const { policy } = port;
-  const isHttp = port.protocol !== "tcp";
+  const isHttp = port.protocol !== "tcp" && port.protocol !== "udp";
   return {
     name,
     type: EDS,
@@ -151,7 +163,7 @@ function createServiceCluster(
     ...(policy === null ? {} : toClusterFields(policy, isHttp)),
     // Between proxies every request goes by HTTP/2, whatever the apps speak. A port of both kinds has one cluster: our
     // proxies choose the protocol of a link by what it is to carry.
-    transportSocket: createUpstreamTls(spiffeIds, [isHttp ? "h2" : TCP_ALPN]),
+    transportSocket: createUpstreamTls(spiffeIds, [ALPN[port.protocol]]),
     ...(isHttp ? createHttp2Options(policy?.idleMs ?? null) : {}),
     metadata: createMetadata(
       { service: `${namespace}/${service.name}` },

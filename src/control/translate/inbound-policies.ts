@@ -21,8 +21,11 @@ export function listLedPorts(
   workload: WorkloadModel | null,
 ): readonly ServicePortModel[] {
   const led: ServicePortModel[] = [];
+  // No policy says anything of datagrams.
+  if (port.protocol === "udp") return led;
   for (const known of workload?.ports ?? []) {
     if (known.port !== port.port && known.port !== port.appPort) continue;
+    if (known.protocol === "udp") continue;
     const service = model.services.get(`${workload?.namespace}/${known.service}`);
     const found = service?.ports.find((candidate) => candidate.port === known.servicePort);
     if (found !== undefined && !led.includes(found)) led.push(found);

@@ -1,5 +1,12 @@
 import { envoy } from "#gen/protos.js";
-import type { AppProtocol, BoundAddress, InboundPort, IngressPort, PassthroughRule } from "../../proxy-node.ts";
+import type {
+  AppProtocol,
+  BoundAddress,
+  InboundPort,
+  IngressPort,
+  PassthroughRule,
+  UdpPort,
+} from "../../proxy-node.ts";
 import {
   EMPTY_CLUSTER,
   formatInboundListener,
@@ -12,6 +19,8 @@ import {
   OUTBOUND_LISTENER,
   OWN_CERTIFICATE_SECRET,
   TCP_ALPN,
+  UDP_ALPN,
+  formatUdpListener,
 } from "../../xds/names.ts";
 import type { ProxyNode } from "../config-source.ts";
 import type { HostCertificate } from "../model/ingress-model.ts";
@@ -32,6 +41,7 @@ type FilterChain = envoy.config.listener.v3.FilterChain;
 type Listener = envoy.config.listener.v3.Listener;
 
 const { Listener } = envoy.config.listener.v3;
+const { UDP } = envoy.config.core.v3.SocketAddress.Protocol;
 const { INBOUND, OUTBOUND } = envoy.config.core.v3.TrafficDirection;
 
 /**
@@ -45,8 +55,9 @@ const DETECTED_HTTP: readonly string[] = ["http/1.0", "http/1.1", "h2c"];
 
 /** A listener for each socket that the proxy says it has bound, but for the outbound one. */
 export function listOwnListeners(model: MeshModel, node: ProxyNode, trustDomain: string): ResourceRecipe[] {
-  const { inbound, ingress } = node.metadata;
+  const { inbound, ingress, udp = [] } = node.metadata;
   const recipes: ResourceRecipe[] = [];
+  for (const entry of udp) recipes.push(udpRecipe(model, entry));
   for (const port of inbound) recipes.push(inboundRecipe(model, node, port, trustDomain));
   for (const entry of ingress) recipes.push(ingressRecipe(model, entry));
   return recipes;
@@ -81,6 +92,25 @@ export function outboundRecipe(model: MeshModel, namespace: string, bound: Bound
     };
   };
   return recipe(OUTBOUND_LISTENER, inputs, create);
+}
+
+/** For what the app sends to one UDP port of a Service; without the port nothing goes anywhere. */
+function udpRecipe(model: MeshModel, entry: UdpPort): ResourceRecipe {
+  const name = formatUdpListener(entry.service, entry.servicePort);
+  const slash = entry.service.indexOf("/");
+  const service = model.services.get(entry.service);
+  const isKnown = service?.udpPorts.some(({ port }) => port === entry.servicePort) === true;
+  const cluster = isKnown
+    ? formatServiceCluster(entry.service.slice(0, slash), entry.service.slice(slash + 1), entry.servicePort, true)
+    : EMPTY_CLUSTER;
+  const create = (): Listener => ({
+    name,
+    address: { socketAddress: { protocol: UDP, address: entry.address, portValue: entry.port } },
+    trafficDirection: OUTBOUND,
+    // A flow is carried as a connection of its own; Envoy's udp_proxy has no word for that.
+    defaultFilterChain: { filters: [createTcpProxy(name, [{ cluster, weight: 1 }])] },
+  });
+  return recipe(name, [entry.address, entry.port, cluster], create);
 }
 
 interface OpaquePort {
@@ -145,7 +175,7 @@ function createDetectChains(opaque: readonly OpaquePort[], manager: Filter): Fil
 
 /** Mutual TLS, then access control, then the app. */
 function inboundRecipe(model: MeshModel, node: ProxyNode, port: InboundPort, trustDomain: string): ResourceRecipe {
-  const name = formatInboundListener(port.appPort);
+  const name = formatInboundListener(port.appPort, port.protocol === "udp");
   const access = model.access.get(`${node.namespace}/${node.serviceAccount}`) ?? null;
   const workload = model.workloads.get(`${node.namespace}/${node.workload}`) ?? null;
   const enforced = model.settings.access === "strict";
@@ -174,8 +204,13 @@ interface InboundRules {
 
 /** One for requests, one for opaque bytes, or both: the caller's proxy says by ALPN which of them a link is. */
 function createInboundChains(name: string, port: InboundPort, { rulesFor, policies }: InboundRules): FilterChain[] {
-  const cluster = formatLocalCluster(port.appPort);
+  const cluster = formatLocalCluster(port.appPort, port.protocol === "udp");
   const chains: FilterChain[] = [];
+  if (port.protocol === "udp") {
+    const access = createTcpAccessFilter(name, rulesFor("udp"));
+    const filters = [access, createTcpProxy(name, [{ cluster, weight: 1 }])];
+    return [{ name, transportSocket: createDownstreamTls([UDP_ALPN]), filters }];
+  }
   if (port.protocol !== "tcp") {
     const access = rulesFor("http");
     const routes = createLocalRoutes(name, cluster, policies);
@@ -198,6 +233,7 @@ function createInboundChains(name: string, port: InboundPort, { rulesFor, polici
 function listKnownPorts(port: InboundPort, workload: WorkloadModel | null): ReadonlySet<number> {
   const ports = new Set([port.appPort]);
   for (const known of workload?.ports ?? []) {
+    if ((known.protocol === "udp") !== (port.protocol === "udp")) continue;
     if (known.port === port.port || known.port === port.appPort) ports.add(known.servicePort);
   }
   return ports;

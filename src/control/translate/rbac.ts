@@ -9,7 +9,7 @@ type RBAC = envoy.config.rbac.v3.RBAC;
 
 /** The port of an app that rules are made for. */
 export interface GuardedPort {
-  /** What a TCPRoute may call it: the app's own port, and the ports of the Services that lead to it. */
+  /** What a TCPRoute or UDPRoute may call it: the app's own port, and the ports of the Services that lead to it. */
   readonly ports: ReadonlySet<number>;
   /** "detect": for connections that turned out to be opaque, where the Service does not say that they are. */
   readonly protocol: AppProtocol;
@@ -43,15 +43,20 @@ export function createAnonymousRules(access: AccessModel | null, guarded: Guarde
 
 /** Any of them; empty = the target does not open this port. */
 function listPermissions(target: TargetModel, guarded: GuardedPort): Permission[] {
-  const { http, tcp, onlyPort } = target;
+  const { http, tcp, udp, onlyPort } = target;
   if (onlyPort !== null && !guarded.ports.has(onlyPort)) return [];
-  const opensPort = tcp === "all" || (tcp ?? []).some((port) => guarded.ports.has(port));
+  if (guarded.protocol === "udp") return listsPort(udp, guarded.ports) ? [{ any: true }] : [];
+  const opensPort = listsPort(tcp, guarded.ports);
   // On an opaque port requests cannot be seen: TCP rules alone count.
   if (guarded.protocol === "tcp") return opensPort ? [{ any: true }] : [];
   // A target with rules for requests must not be passed by with bytes that only do not look like one.
   if (guarded.protocol === "detect") return opensPort && http === null ? [{ any: true }] : [];
   if (tcp !== null && !opensPort) return [];
   return http === null ? [{ any: true }] : http.map(toPermission);
+}
+
+function listsPort(listed: TargetModel["tcp"], ports: ReadonlySet<number>): boolean {
+  return listed === "all" || (listed ?? []).some((port) => ports.has(port));
 }
 
 function toPermission(match: HttpMatchModel): Permission {

@@ -130,6 +130,12 @@ function collectProcess(runtime: ProxyRuntime, facts: ProxyFacts): MetricFamily[
       sample({ kind: "slow_body" }, counters.faultSlowBodies),
       sample({ kind: "over_limit" }, counters.faultDelaysOverLimit),
     ]),
+    one("weft_udp_flow_total", "counter", "Flows of UDP begun by clients beside this proxy.", counters.udpFlows),
+    family("weft_udp_datagram_total", "counter", "Datagrams of clients and apps beside this proxy.", [
+      sample({ result: "received" }, counters.udpReceived),
+      sample({ result: "sent" }, counters.udpSent),
+      sample({ result: "dropped" }, counters.udpDropped),
+    ]),
     one("weft_egress_total", "counter", "Requests to hosts outside the mesh.", counters.egress),
     one(
       "weft_malformed_total",

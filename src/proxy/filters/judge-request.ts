@@ -1,5 +1,5 @@
 import { envoy } from "#gen/protos.js";
-import { TCP_ALPN } from "../../xds/names.ts";
+import { TCP_ALPN, UDP_ALPN, isUdpListener } from "../../xds/names.ts";
 import { decodeListener } from "../config/decode-listener.ts";
 import { findInboundHandler } from "../listener/find-inbound-handler.ts";
 import type { AccessPolicy, AccessRule } from "../snapshot.ts";
@@ -42,7 +42,8 @@ export function decodeInboundAccess(
   what: "requests" | "bytes",
 ): AccessPolicy | null {
   const decoded = decodeListener(envoy.config.listener.v3.Listener.decode(listener), self);
-  return findInboundHandler(decoded, what === "bytes" ? TCP_ALPN : "h2")?.access ?? null;
+  const alpn = isUdpListener(decoded.name) ? UDP_ALPN : TCP_ALPN;
+  return findInboundHandler(decoded, what === "bytes" ? alpn : "h2")?.access ?? null;
 }
 
 /** The request as an exchange has it when access is decided, or why no proxy would take it: one sentence. */

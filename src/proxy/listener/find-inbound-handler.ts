@@ -1,5 +1,5 @@
 import type { HttpHandlerConfig, ListenerConfig, TcpHandlerConfig } from "../snapshot.ts";
-import { TCP_ALPN } from "../../xds/names.ts";
+import { TCP_ALPN, UDP_ALPN, isUdpListener } from "../../xds/names.ts";
 
 /**
  * What serves a link to an inbound port, by the protocol that the link chose (ALPN): the chain that names it, else the
@@ -14,6 +14,8 @@ export function findInboundHandler(
     if (alpn !== null && chain.applicationProtocols.includes(alpn)) return chain.handler;
   }
   const handler = listener.defaultChain?.handler ?? null;
+  // Datagrams and bytes never take each other's port: the access rules are about one of them.
+  if ((alpn === UDP_ALPN) !== isUdpListener(listener.name)) return null;
   if (handler?.kind === "http" && alpn === TCP_ALPN) return null;
   if (handler?.kind === "tcp" && alpn === "h2") return null;
   return handler;

@@ -6,7 +6,7 @@ import type {
   TlsServerOptions,
   TransportFailure,
 } from "../../transport/transport.ts";
-import type { BoundAddress, InboundPort, IngressPort } from "../../proxy-node.ts";
+import type { BoundAddress, InboundPort, IngressPort, UdpPort } from "../../proxy-node.ts";
 import type { HttpOrigin } from "../exchange.ts";
 import {
   createServerCertificate,
@@ -19,7 +19,15 @@ import type { TcpHandlerConfig } from "../snapshot.ts";
 import type { Stack } from "../stack.ts";
 import type { UpstreamRegistry } from "../upstream/upstream-registry.ts";
 import type { ConnectionStarter } from "./outbound-connection.ts";
-import { OUTBOUND_LISTENER, TCP_ALPN, formatInboundListener, formatIngressListener } from "../../xds/names.ts";
+import {
+  OUTBOUND_LISTENER,
+  TCP_ALPN,
+  UDP_ALPN,
+  formatInboundListener,
+  formatIngressListener,
+  formatUdpListener,
+  isUdpListener,
+} from "../../xds/names.ts";
 import { createOwnCertificate } from "../../identity/own-certificate.ts";
 import { parseWorkloadId } from "../../identity/spiffe-id.ts";
 import { Http2DownstreamConnection } from "../http2/downstream-connection.ts";
@@ -28,7 +36,9 @@ import { DEFAULT_OPAQUE_PORTS } from "../../net/opaque-ports.ts";
 import { BAD_REQUEST, NOT_READY, parseFailureName } from "../failures.ts";
 import { normaliseAuthority } from "../route/find-route.ts";
 import { recordConnection } from "../tcp/record-connection.ts";
+import { TCP_CARRIER, UDP_CARRIER } from "../tcp/carrier.ts";
 import { TcpSession } from "../tcp/tcp-session.ts";
+import { UdpFlows } from "../udp/udp-flows.ts";
 import { findDestination, type Destination, type Refusal } from "./find-destination.ts";
 import { findInboundHandler } from "./find-inbound-handler.ts";
 import { IngressConnection } from "./ingress-connection.ts";
@@ -42,7 +52,8 @@ export class ListenerSet implements ConnectionStarter, TrafficListeners {
   readonly #stack: Stack;
   readonly #upstreams: UpstreamRegistry;
   readonly #plain: Listener[] = [];
-  readonly #mutual: Listener[] = [];
+  readonly #mutual: { readonly listener: Listener; readonly alpn: readonly string[] }[] = [];
+  readonly #flows: UdpFlows[] = [];
   /** Null until a client asks for a name that no other certificate is for. */
   #ownCertificate: ServerCertificate | null = null;
 
@@ -60,6 +71,18 @@ export class ListenerSet implements ConnectionStarter, TrafficListeners {
     return { address: wanted.address, port: listener.port };
   }
 
+  async bindUdp(wanted: UdpPort): Promise<UdpPort> {
+    const listener = formatUdpListener(wanted.service, wanted.servicePort);
+    const flows = new UdpFlows(this.#runtime, (peerAddress) => {
+      const { namespace, self } = this.#runtime;
+      const authority = formatAuthority(shorten(wanted.service, namespace), wanted.servicePort);
+      const source = { source: self, peerId: null, peerAddress };
+      return this.#startFlow({ listener, direction: "outbound", ...source, authority, edge: null });
+    });
+    this.#flows.push(flows);
+    return { ...wanted, port: await flows.bind(wanted.address, wanted.port) };
+  }
+
   async bindIngress(wanted: IngressPort): Promise<IngressPort> {
     let name = formatIngressListener(wanted.port);
     const listener = await this.#bindPlain(wanted, (connection) => {
@@ -73,26 +96,28 @@ export class ListenerSet implements ConnectionStarter, TrafficListeners {
   /** Mutual TLS with the proxy's identity: plaintext and strangers end at the handshake. */
   async bindInbound(wanted: InboundPort, credentials: Credentials): Promise<InboundPort> {
     const { transport } = this.#runtime;
-    const name = formatInboundListener(wanted.appPort);
+    const isUdp = wanted.protocol === "udp";
+    const name = formatInboundListener(wanted.appPort, isUdp);
+    const alpn = isUdp ? [UDP_ALPN] : [...LINK_ALPN, TCP_ALPN];
     const listener = await transport.listen(
-      { address: wanted.address, port: wanted.port, tls: toServerTls(credentials) },
+      { address: wanted.address, port: wanted.port, tls: toServerTls(credentials, alpn) },
       (connection) => {
         const origin = this.#origin("inbound", name, connection);
         return new InboundConnection(this.#runtime, origin, (open) => this.#startInbound(name, open));
       },
     );
-    this.#mutual.push(listener);
+    this.#mutual.push({ listener, alpn });
     return { ...wanted, port: listener.port };
   }
 
   /** New connections use the new certificate and roots; open ones are left alone. */
   async reload(credentials: Credentials): Promise<void> {
-    const tls = toServerTls(credentials);
-    await Promise.all(this.#mutual.map((listener) => listener.reloadTls(tls)));
+    await Promise.all(this.#mutual.map(({ listener, alpn }) => listener.reloadTls(toServerTls(credentials, alpn))));
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#plain, ...this.#mutual].map((listener) => listener.close()));
+    for (const flows of this.#flows) flows.close();
+    await Promise.all([...this.#plain, ...this.#mutual.map(({ listener }) => listener)].map((one) => one.close()));
   }
 
   startHttp(origin: HttpOrigin): ConnectionHandler {
@@ -107,7 +132,7 @@ export class ListenerSet implements ConnectionStarter, TrafficListeners {
   }
 
   startTcp(origin: HttpOrigin, config: TcpHandlerConfig): ConnectionHandler {
-    return new TcpSession(this.#runtime, this.#upstreams, origin, config);
+    return new TcpSession(this.#runtime, this.#upstreams, origin, { config, carrier: TCP_CARRIER });
   }
 
   startNamed(origin: HttpOrigin, name: string, port: number): ConnectionHandler {
@@ -170,8 +195,19 @@ export class ListenerSet implements ConnectionStarter, TrafficListeners {
     }
     const handler = findInboundHandler(listener, alpn);
     if (handler === null) return this.refuse(origin, describeUnfit(alpn), false);
+    if (handler.kind === "tcp" && alpn === UDP_ALPN) {
+      return new TcpSession(this.#runtime, this.#upstreams, origin, { config: handler, carrier: UDP_CARRIER });
+    }
     if (handler.kind === "tcp") return this.startTcp(origin, handler);
     return alpn === "h2" ? this.startHttp2(origin) : this.startHttp(origin);
+  }
+
+  #startFlow(origin: HttpOrigin): ConnectionHandler {
+    const handler = this.#runtime.snapshot?.listeners.get(origin.listener)?.defaultChain?.handler;
+    if (handler?.kind !== "tcp") {
+      return this.refuse(origin, { code: NOT_READY, detail: "the port has no configuration yet" }, false);
+    }
+    return new TcpSession(this.#runtime, this.#upstreams, origin, { config: handler, carrier: UDP_CARRIER });
   }
 
   #origin(direction: HttpOrigin["direction"], listener: string, connection: Connection): HttpOrigin {
@@ -242,6 +278,7 @@ class InboundConnection implements ConnectionHandler {
     this.#runtime.log.debug("inbound handshake refused", { reason: failure?.message ?? "closed" });
     if (failure?.refusal === undefined) return;
     recordConnection(this.#runtime, this.#origin, {
+      protocol: isUdpListener(this.#origin.listener) ? "udp" : "tcp",
       code: parseFailureName(failure.refusal),
       detail: failure.message,
       service: "",
@@ -253,9 +290,16 @@ class InboundConnection implements ConnectionHandler {
   }
 }
 
-function toServerTls(credentials: Credentials): TlsServerOptions {
+/** As an app of `namespace` calls it. */
+function shorten(service: string, namespace: string): string {
+  const slash = service.indexOf("/");
+  const name = service.slice(slash + 1);
+  return service.slice(0, slash) === namespace ? name : `${name}.${service.slice(0, slash)}`;
+}
+
+function toServerTls(credentials: Credentials, alpn: readonly string[]): TlsServerOptions {
   const { keyPair, peers, trustBundlePem } = credentials;
-  return { keyPair, trustBundlePem, ...(peers === undefined ? {} : { peers }), alpn: [...LINK_ALPN, TCP_ALPN] };
+  return { keyPair, trustBundlePem, ...(peers === undefined ? {} : { peers }), alpn };
 }
 
 function describeUnfit(alpn: string | null): Refusal {

@@ -4,6 +4,7 @@ import type { HttpOrigin } from "../exchange.ts";
 import type { Drainable, ProxyRuntime } from "../runtime.ts";
 import type { Refusal } from "./find-destination.ts";
 import { Deadline as WheelDeadline } from "../../time/timer-wheel.ts";
+import { isUdpListener } from "../../xds/names.ts";
 import { recordConnection } from "../tcp/record-connection.ts";
 
 /** Time to read the alert before the connection is cut: a reset at once could take the alert with it. */
@@ -33,6 +34,7 @@ export class RefusedConnection implements ConnectionHandler, DeadlineOwner, Drai
     this.#runtime.downstreams.add(this);
     const { code, detail } = this.#refusal;
     recordConnection(this.#runtime, this.#origin, {
+      protocol: isUdpListener(this.#origin.listener) ? "udp" : "tcp",
       code,
       detail,
       service: "",

@@ -5,6 +5,7 @@ import { NO_FAILURE, getFailure } from "../failures.ts";
 
 /** How one opaque connection went. */
 export interface ConnectionRecord {
+  readonly protocol: "tcp" | "udp";
   /** NO_FAILURE or a code of the failure table. */
   readonly code: number;
   readonly detail: string | null;
@@ -27,7 +28,7 @@ export function recordConnection(runtime: ProxyRuntime, origin: HttpOrigin, reco
     source: inbound ? origin.source : runtime.self,
     destination: inbound ? runtime.self : record.service,
     version: inbound ? "" : (endpoint?.version ?? ""),
-    protocol: "tcp",
+    protocol: record.protocol,
   });
   edge.record(0, code, durationMs);
   if (record.deniedCall !== undefined && record.deniedCall !== "") edge.countWouldDeny(record.deniedCall);

@@ -22,10 +22,17 @@ import {
 } from "../failures.ts";
 import { pickWeighted } from "../layers/pick-layer.ts";
 import { parseDialTarget } from "../route/dial-target.ts";
+import type { Carrier } from "./carrier.ts";
 import { findInboundHandler } from "../listener/find-inbound-handler.ts";
 import { OUTCOME_ABANDONED, OUTCOME_OK, OUTCOME_RESET, OUTCOME_TIMEOUT } from "../upstream/attempt-outcome.ts";
 import { describeDialFailure, refusePeer, toDialFailureCode } from "../upstream/dial.ts";
 import { recordConnection } from "./record-connection.ts";
+
+/** What carries opaque bytes of one kind, and where they go. */
+export interface OpaqueService {
+  readonly config: TcpHandlerConfig;
+  readonly carrier: Carrier;
+}
 
 /** Endpoints tried before a connection is given up: nothing has been sent to any of them. */
 const MAX_ATTEMPTS = 3;
@@ -44,6 +51,7 @@ export class TcpSession implements ConnectionHandler, Drainable {
   readonly #upstreams: UpstreamRegistry;
   readonly #origin: HttpOrigin;
   readonly #config: TcpHandlerConfig;
+  readonly #carrier: Carrier;
   /** What came before the upstream was connected; reads are paused meanwhile. */
   readonly #early: Uint8Array[] = [];
   #downstream: Connection | null = null;
@@ -62,11 +70,12 @@ export class TcpSession implements ConnectionHandler, Drainable {
   #sentBytes: number = 0;
   #receivedBytes: number = 0;
 
-  constructor(runtime: ProxyRuntime, upstreams: UpstreamRegistry, origin: HttpOrigin, config: TcpHandlerConfig) {
+  constructor(runtime: ProxyRuntime, upstreams: UpstreamRegistry, origin: HttpOrigin, service: OpaqueService) {
     this.#runtime = runtime;
     this.#upstreams = upstreams;
     this.#origin = origin;
-    this.#config = config;
+    this.#config = service.config;
+    this.#carrier = service.carrier;
   }
 
   // Downstream
@@ -81,7 +90,7 @@ export class TcpSession implements ConnectionHandler, Drainable {
     if (access !== null && !isConnectionAllowed(access, this.#origin.peerId)) {
       if (access.enforced) {
         this.#runtime.counters.accessDenied += 1;
-        this.#fail(ACCESS_DENIED, describeDenial(access, this.#origin));
+        this.#fail(ACCESS_DENIED, describeDenial(access, this.#origin, this.#carrier));
         return;
       }
       this.#runtime.counters.accessShadowDenied += 1;
@@ -190,7 +199,7 @@ export class TcpSession implements ConnectionHandler, Drainable {
       // No rule names this proxy's identity, whatever it looks at.
       this.#fail(
         ACCESS_DENIED,
-        describeDenial(withheld, { ...this.#origin, source: this.#runtime.self, peerId: null }),
+        describeDenial(withheld, { ...this.#origin, source: this.#runtime.self, peerId: null }, this.#carrier),
       );
       return;
     }
@@ -200,8 +209,8 @@ export class TcpSession implements ConnectionHandler, Drainable {
       this.#fail(NO_ENDPOINT, `service "${cluster.config.service}" has no ready instance`);
       return;
     }
-    const tls = cluster.config.peerIdentities === null ? null : (runtime.credentials?.tcpTls ?? null);
-    if (cluster.config.peerIdentities !== null && tls === null) {
+    const isPlain = cluster.config.peerIdentities === null;
+    if (!isPlain && runtime.credentials === null) {
       this.#fail(NO_IDENTITY, null);
       return;
     }
@@ -209,8 +218,11 @@ export class TcpSession implements ConnectionHandler, Drainable {
     const attempt = new UpstreamAttempt(this, endpoint);
     this.#attempt = attempt;
     const { address: host, port } = endpoint.config;
-    const timeoutMs = cluster.config.connectTimeoutMs;
-    attempt.connection = runtime.transport.connect({ host, port, timeoutMs, tls }, attempt);
+    const target = { host, port, timeoutMs: cluster.config.connectTimeoutMs };
+    attempt.connection =
+      isPlain || runtime.credentials === null
+        ? this.#carrier.connectPlain(runtime, target, attempt)
+        : runtime.transport.connect({ ...target, tls: this.#carrier.tls(runtime.credentials) }, attempt);
   }
 
   #chooseCluster(): ClusterState | null {
@@ -271,6 +283,7 @@ export class TcpSession implements ConnectionHandler, Drainable {
     const runtime = this.#runtime;
     runtime.forget(this);
     recordConnection(runtime, this.#origin, {
+      protocol: this.#carrier.protocol,
       code,
       detail,
       service: this.#cluster?.config.service ?? "",
@@ -328,14 +341,14 @@ function toOutcome(failure: TransportFailure | null): number {
   return failure.kind === "timeout" ? OUTCOME_TIMEOUT : OUTCOME_RESET;
 }
 
-function describeDenial(access: AccessPolicy, origin: HttpOrigin): string {
+function describeDenial(access: AccessPolicy, origin: HttpOrigin, { protocol, routeKind }: Carrier): string {
   const caller = origin.source || "an unknown caller";
   const needsRequests = access.rules.some((rule) => {
     return rule.matches !== null && origin.peerId !== null && rule.principals.has(origin.peerId);
   });
   return needsRequests
-    ? `the TrafficTargets that allow ${caller} look at HTTP requests, and this connection carries opaque bytes; a TCPRoute rule would allow it`
-    : `no TrafficTarget allows ${caller} to open opaque connections; a TCPRoute rule would`;
+    ? `the TrafficTargets that allow ${caller} look at HTTP requests, and this connection carries opaque bytes; a ${routeKind} rule would allow it`
+    : `no TrafficTarget allows ${caller} to ${protocol === "udp" ? "send datagrams" : "open opaque connections"}; a ${routeKind} rule would`;
 }
 
 function endSession(session: TcpSession): void {

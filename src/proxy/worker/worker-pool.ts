@@ -1,4 +1,5 @@
-import type { BoundAddress, InboundPort, IngressPort, ProxyBootstrap } from "../../proxy-node.ts";
+import { WeftError } from "../../lib/weft-error.ts";
+import type { BoundAddress, InboundPort, IngressPort, UdpPort, ProxyBootstrap } from "../../proxy-node.ts";
 import type { SocketAcceptor } from "../../transport/socket-acceptor.ts";
 import type { Timer } from "../../time/clock.ts";
 import type { HeldResource } from "../config/config-disk.ts";
@@ -66,6 +67,19 @@ export class WorkerPool implements TrafficListeners {
 
   async bindOutbound(wanted: BoundAddress): Promise<BoundAddress> {
     return { address: wanted.address, port: await this.#accept(wanted) };
+  }
+
+  /** What a runner never asks for: flows of UDP are one process's. */
+  bindUdp(): Promise<UdpPort> {
+    return Promise.reject(
+      new WeftError(
+        "WEFT_PROXY_UDP_WORKERS",
+        "Cannot carry UDP with workers: found UDP ports; expected none, or one worker",
+        {
+          hint: "Leave out `workers`, or set it to 1, for a service that calls services of UDP",
+        },
+      ),
+    );
   }
 
   async bindIngress(wanted: IngressPort): Promise<IngressPort> {
