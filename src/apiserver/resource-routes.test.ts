@@ -284,6 +284,12 @@ const EXAMPLES: Readonly<Record<(typeof KINDS)[number]["kind"], Readonly<Record<
     metadata: { name: "sample" },
     spec: { matches: { ports: [53] } },
   },
+  IdentityBinding: {
+    apiVersion: "access.smi-spec.io/v1alpha4",
+    kind: "IdentityBinding",
+    metadata: { name: "sample" },
+    spec: { schemes: { serviceAccount: "web", spiffeIdentities: ["spiffe://bank.mesh/ns/default/sa/web"] } },
+  },
   Revocation: {
     apiVersion: "weft.dev/v1alpha1",
     kind: "Revocation",

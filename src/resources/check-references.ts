@@ -132,8 +132,9 @@ function allowsNothing(rule: TrafficRule, namespace: string, index: NamedResourc
 }
 
 function checkSubject(subject: IdentitySubject, path: readonly PropertyKey[], index: NamedResources, warn: Warn): void {
-  if (index.find("ServiceAccount", subject.namespace, subject.name) !== null) return;
-  warn([...path, "name"], unknownName(subject.name), `a ServiceAccount of namespace "${subject.namespace}"`);
+  if (index.find(subject.kind, subject.namespace, subject.name) !== null) return;
+  const article = subject.kind === "IdentityBinding" ? "an" : "a";
+  warn([...path, "name"], unknownName(subject.name), `${article} ${subject.kind} of namespace "${subject.namespace}"`);
 }
 
 function checkSlice(slice: EndpointSlice, index: NamedResources, warn: Warn): void {

@@ -1,5 +1,6 @@
 import type { EndpointSlice } from "./endpoint-slice.ts";
 import type { HttpRouteGroup } from "./http-route-group.ts";
+import type { IdentityBinding } from "./identity-binding.ts";
 import type { IngressClass } from "./ingress-class.ts";
 import type { Ingress } from "./ingress.ts";
 import type { Mesh } from "./mesh.ts";
@@ -20,6 +21,7 @@ import type { User } from "./user.ts";
 export type KnownResource =
   | EndpointSlice
   | HttpRouteGroup
+  | IdentityBinding
   | Ingress
   | IngressClass
   | Mesh

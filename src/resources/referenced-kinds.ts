@@ -10,6 +10,7 @@ export interface ReferencedKind {
 
 const SERVICES: ReferencedKind = { group: "", kind: "Service", isElsewhere: false };
 const ACCOUNTS: ReferencedKind = { group: "", kind: "ServiceAccount", isElsewhere: true };
+const BINDINGS: ReferencedKind = { group: "access.smi-spec.io", kind: "IdentityBinding", isElsewhere: true };
 const GROUPS: ReferencedKind = { group: "specs.smi-spec.io", kind: "HTTPRouteGroup", isElsewhere: false };
 const TCP_ROUTES: ReferencedKind = { group: "specs.smi-spec.io", kind: "TCPRoute", isElsewhere: false };
 const UDP_ROUTES: ReferencedKind = { group: "specs.smi-spec.io", kind: "UDPRoute", isElsewhere: false };
@@ -20,7 +21,7 @@ const TARGETS: ReferencedKind = { group: "access.smi-spec.io", kind: "TrafficTar
 
 const BY_KIND: ReadonlyMap<string, readonly ReferencedKind[]> = new Map([
   ["TrafficSplit", [SERVICES, GROUPS, SPLITS, SLICES]],
-  ["TrafficTarget", [ACCOUNTS, GROUPS, TCP_ROUTES, UDP_ROUTES]],
+  ["TrafficTarget", [ACCOUNTS, BINDINGS, GROUPS, TCP_ROUTES, UDP_ROUTES]],
   ["TrafficPolicy", [SERVICES, GROUPS, ACCOUNTS, POLICIES]],
   ["EndpointSlice", [SERVICES]],
   ["HTTPRouteGroup", []],

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { endpointSliceSchema } from "./endpoint-slice.ts";
 import { httpRouteGroupSchema } from "./http-route-group.ts";
+import { identityBindingSchema } from "./identity-binding.ts";
 import { ingressClassSchema } from "./ingress-class.ts";
 import { ingressSchema } from "./ingress.ts";
 import type { KindVersion, ServedObject } from "./kind-version.ts";
@@ -204,6 +205,18 @@ export const KINDS: readonly KindDefinition[] = [
     hasStatus: true,
     schema: trafficTargetSchema,
     olderVersions: TRAFFIC_TARGET_VERSIONS,
+  },
+  {
+    group: "access.smi-spec.io",
+    version: "v1alpha4",
+    kind: "IdentityBinding",
+    plural: "identitybindings",
+    singular: "identitybinding",
+    shortNames: ["ib"],
+    categories: ["all", "weft", "smi"],
+    namespaced: true,
+    hasStatus: true,
+    schema: identityBindingSchema,
   },
   {
     group: "weft.dev",

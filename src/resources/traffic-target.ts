@@ -26,7 +26,7 @@ export interface TrafficTargetSpec {
 }
 
 export interface IdentitySubject {
-  readonly kind: "ServiceAccount";
+  readonly kind: "ServiceAccount" | "IdentityBinding";
   readonly name: string;
   /** Default: the namespace of the TrafficTarget. */
   readonly namespace: string;
@@ -54,17 +54,27 @@ export interface WrittenTargetSpec {
   readonly sources: readonly WrittenSubject[];
 }
 
-export const subjectFields: ShapeOf<WrittenSubject> = {
-  kind: z.literal("ServiceAccount"),
+const nameFields: Pick<ShapeOf<WrittenSubject>, "name" | "namespace"> = {
   name: dnsSubdomain,
   namespace: dnsLabel.exactOptional(),
 };
 
-const subject: z.ZodType<WrittenSubject> = strictObject<WrittenSubject>(subjectFields);
+/** Before v1alpha4. */
+export const accountFields: ShapeOf<WrittenSubject> = { kind: z.literal("ServiceAccount"), ...nameFields };
 
-export const sourcesSchema: z.ZodType<readonly WrittenSubject[]> = z
-  .array(subject, "a list of sources")
-  .max(MAX_SOURCES, `at most ${MAX_SOURCES} sources`);
+const account: z.ZodType<WrittenSubject> = strictObject<WrittenSubject>(accountFields);
+
+const subject: z.ZodType<WrittenSubject> = strictObject<WrittenSubject>({
+  kind: z.enum(["ServiceAccount", "IdentityBinding"], "ServiceAccount or IdentityBinding"),
+  ...nameFields,
+});
+
+function createSourcesSchema(one: z.ZodType<WrittenSubject>): z.ZodType<readonly WrittenSubject[]> {
+  return z.array(one, "a list of sources").max(MAX_SOURCES, `at most ${MAX_SOURCES} sources`);
+}
+
+/** Before v1alpha4. */
+export const accountsSchema: z.ZodType<readonly WrittenSubject[]> = createSourcesSchema(account);
 
 /** Rules of these kinds: at least one. */
 export function createRulesSchema(kinds: readonly TrafficRule["kind"][]): z.ZodType<readonly TrafficRule[]> {
@@ -89,10 +99,19 @@ export function createRulesSchema(kinds: readonly TrafficRule["kind"][]): z.ZodT
   return z.array(rule, "a list of rules").min(1, "at least one rule").max(MAX_RULES, `at most ${MAX_RULES} rules`);
 }
 
-export const targetSpecSchema: z.ZodType<WrittenTargetSpec> = strictObject<WrittenTargetSpec>({
+const rulesSchema = createRulesSchema(["HTTPRouteGroup", "TCPRoute", "UDPRoute"]);
+
+const targetSpecSchema: z.ZodType<WrittenTargetSpec> = strictObject<WrittenTargetSpec>({
   destination: subject,
-  rules: createRulesSchema(["HTTPRouteGroup", "TCPRoute", "UDPRoute"]),
-  sources: sourcesSchema,
+  rules: rulesSchema,
+  sources: createSourcesSchema(subject),
+});
+
+/** Of v1alpha3. */
+export const accountTargetSpecSchema: z.ZodType<WrittenTargetSpec> = strictObject<WrittenTargetSpec>({
+  destination: account,
+  rules: rulesSchema,
+  sources: accountsSchema,
 });
 
 export const trafficTargetSchema: z.ZodType<TrafficTarget> = strictObject<WrittenTarget>({

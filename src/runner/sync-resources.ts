@@ -16,6 +16,7 @@ const SYNCED_KINDS: readonly GroupKind[] = [
   { group: "specs.smi-spec.io", kind: "UDPRoute" },
   { group: "split.smi-spec.io", kind: "TrafficSplit" },
   { group: "access.smi-spec.io", kind: "TrafficTarget" },
+  { group: "access.smi-spec.io", kind: "IdentityBinding" },
 ];
 
 const CONCURRENT_CALLS = 8;

@@ -71,6 +71,34 @@ describe("federation", { concurrency: false }, () => {
     assert.match(answer, /spiffe:\/\/bank[^/]*\/ns\/default\/sa\/web/);
   });
 
+  test("an IdentityBinding lets a rule name the caller of the other domain", async () => {
+    const { spiffeId } = await bank.identity("web-0");
+    const metadata = { name: "bank", namespace: "default" };
+    const [access, specs] = ["access.smi-spec.io/v1alpha4", "specs.smi-spec.io/v1alpha4"];
+    const api = shop.api();
+    const match = { name: "any", pathRegex: ".*", methods: ["*"] };
+    await api.apply({ apiVersion: specs, kind: "HTTPRouteGroup", metadata, spec: { matches: [match] } });
+    await api.apply({
+      apiVersion: access,
+      kind: "IdentityBinding",
+      metadata,
+      spec: { schemes: { spiffeIdentities: [spiffeId] } },
+    });
+    await api.apply({
+      apiVersion: access,
+      kind: "TrafficTarget",
+      metadata,
+      spec: {
+        destination: { kind: "ServiceAccount", name: "web", namespace: "default" },
+        rules: [{ kind: "HTTPRouteGroup", name: "bank" }],
+        sources: [{ kind: "IdentityBinding", name: "bank" }],
+      },
+    });
+    await waitUntil("the caller to be let in", async () => (await callShop()).startsWith("HTTP/1.1 200 "));
+    await api.delete({ group: "access.smi-spec.io", kind: "IdentityBinding", ...metadata });
+    await waitUntil("nobody is named any more", async () => (await callShop()).startsWith("HTTP/1.1 403 "));
+  });
+
   test("bank does not believe shop, which gave it nothing", async () => {
     assert.match(await bundleOf(shop), /kind: TrustBundle/);
     const { items } = await bank.api().list({ group: "weft.dev", kind: "TrustBundle" });

@@ -58,6 +58,7 @@ export const ALLOWED_FILES: Readonly<Record<string, readonly string[]>> = {
     "src/identity/spiffe-id.ts",
     "src/time/wall-time.ts",
   ],
+  "src/resources/identity-binding.ts": ["src/identity/spiffe-id.ts"],
   "src/resources/trust-bundle.ts": ["src/identity/spiffe-id.ts"],
   "src/resources/user.ts": ["src/time/wall-time.ts"],
   // The failure table is data; `weft check` explains its codes.

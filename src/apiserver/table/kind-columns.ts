@@ -1,6 +1,7 @@
 import { formatAge } from "../../lib/format-age.ts";
 import { type EndpointSlice, SERVICE_NAME_LABEL } from "../../resources/endpoint-slice.ts";
 import type { HttpRouteGroup } from "../../resources/http-route-group.ts";
+import { type IdentityBinding, toSpiffeId } from "../../resources/identity-binding.ts";
 import type { IngressClass } from "../../resources/ingress-class.ts";
 import { type Ingress, LEGACY_CLASS_ANNOTATION } from "../../resources/ingress.ts";
 import type { KnownResource } from "../../resources/known-resource.ts";
@@ -140,7 +141,7 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly KindColumn[]>> = 
     ),
   ],
   TrafficTarget: [
-    column<TrafficTarget>("Sources", "Service accounts that may call.", (target) =>
+    column<TrafficTarget>("Sources", "Service accounts and IdentityBindings that may call.", (target) =>
       list(target.spec.sources.map((source) => formatSubject(source, target))),
     ),
     column<TrafficTarget>("Destination", "The service account that may be called.", (target) =>
@@ -148,6 +149,14 @@ const BY_KIND: Readonly<Record<KnownResource["kind"], readonly KindColumn[]>> = 
     ),
     column<TrafficTarget>("Rules", "HTTPRouteGroups, TCPRoutes and UDPRoutes that say with what requests.", (target) =>
       list(target.spec.rules.map(formatRule)),
+    ),
+  ],
+  IdentityBinding: [
+    column<IdentityBinding>("Service-Account", "The service account that it stands for.", ({ spec }) =>
+      list([spec.schemes.serviceAccount ?? "-"]),
+    ),
+    column<IdentityBinding>("Identities", "The SPIFFE IDs that it stands for.", ({ spec }) =>
+      list(spec.schemes.spiffeIdentities?.map(toSpiffeId) ?? ["-"]),
     ),
   ],
   TrafficPolicy: [

@@ -113,7 +113,9 @@ function listKnownAccounts(world: AccessWorld): ReadonlySet<string> {
     if (label !== undefined) known.add(`${namespace}/${label}`);
     if (kind !== "TrafficTarget") continue;
     const { destination, sources } = (rest as unknown as Pick<TrafficTarget, "spec">).spec;
-    for (const subject of [destination, ...sources]) known.add(`${subject.namespace}/${subject.name}`);
+    for (const subject of [destination, ...sources]) {
+      if (subject.kind === "ServiceAccount") known.add(`${subject.namespace}/${subject.name}`);
+    }
   }
   return known;
 }

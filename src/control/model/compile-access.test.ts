@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { validateResource } from "../../resources/validate.ts";
 import type { Resource } from "../../resources/resource.ts";
 import { compileModel } from "./compile-model.ts";
 import type { TargetModel } from "./mesh-model.ts";
@@ -98,4 +99,63 @@ test("A30 the port of an older version's destination is the only one, and what c
     return targetOf([GROUP, { ...target, metadata }]).onlyPort;
   };
   assert.deepEqual(["8080", "0", "70000", "http", ""].map(only), [8080, 0, 0, 0, 0]);
+});
+
+function sampleBinding(name: string, schemes: Readonly<Record<string, unknown>>): Resource {
+  const { resource, problems } = validateResource(
+    {
+      apiVersion: "access.smi-spec.io/v1alpha4",
+      kind: "IdentityBinding",
+      metadata: { name, namespace: "default" },
+      spec: { schemes },
+    },
+    { file: "test" },
+  );
+  assert.deepEqual(problems, []);
+  return resource ?? assert.fail();
+}
+
+/** A target whose source and destination are IdentityBindings, `from` and `to`. */
+function bound(): Resource {
+  const target = sampleTarget("t", "to", { sources: ["from"], rules: ["HTTPRouteGroup/g"] });
+  const spec = target.spec as { readonly destination: object; readonly sources: readonly object[] };
+  const kind = "IdentityBinding";
+  return {
+    ...target,
+    spec: {
+      ...spec,
+      destination: { ...spec.destination, kind },
+      sources: spec.sources.map((one) => ({ ...one, kind })),
+    },
+  };
+}
+
+test("an IdentityBinding stands for its identities as a source, and for its service account as the destination", () => {
+  const from = sampleBinding("from", {
+    serviceAccount: "web",
+    spiffeIdentities: ["spiffe://bank.mesh/ns/default/sa/web", "other.mesh/any/path"],
+  });
+  const resources = [GROUP, bound(), from, sampleBinding("to", { serviceAccount: "x" })];
+  assert.deepEqual(targetOf(resources).sources, [
+    "default/web",
+    "spiffe://bank.mesh/ns/default/sa/web",
+    "spiffe://other.mesh/any/path",
+  ]);
+  assert.deepEqual(listReasons(compileModel(resources, null)), []);
+});
+
+test("an IdentityBinding that is missing, or has no service account to open, allows nothing and says so", () => {
+  const to = sampleBinding("to", { serviceAccount: "x" });
+  const model = compileModel([GROUP, bound(), to], null);
+  assert.deepEqual(
+    model.access.get("default/x")?.targets.map((target) => target.sources),
+    [[]],
+  );
+  assert.deepEqual(listReasons(model), ["TrafficTarget default/t ResolvedRefs SourceNotFound"]);
+  const foreign = sampleBinding("to", { spiffeIdentities: ["spiffe://bank.mesh/ns/default/sa/x"] });
+  const closed = compileModel([GROUP, bound(), foreign], null);
+  assert.deepEqual(
+    [closed.access.size, listReasons(closed)],
+    [0, ["TrafficTarget default/t ResolvedRefs DestinationNotFound"]],
+  );
 });

@@ -1,5 +1,6 @@
 import { readDestinationPort } from "../../resources/destination-port.ts";
-import type { TrafficRule, TrafficTarget } from "../../resources/traffic-target.ts";
+import { toSpiffeId } from "../../resources/identity-binding.ts";
+import type { IdentitySubject, TrafficRule, TrafficTarget } from "../../resources/traffic-target.ts";
 import { compareText } from "./compare-text.ts";
 import { compileHttpMatches } from "./compile-http-matches.ts";
 import type { ConditionLog } from "./condition-log.ts";
@@ -11,19 +12,20 @@ import { keyOf, type ResourceIndex } from "./resource-index.ts";
  * group or match allows nothing, and a target without rules or sources opens nothing.
  */
 export function compileAccess(index: ResourceIndex, conditions: ConditionLog): Map<string, AccessModel> {
-  return joinTargets(index.targets, (target) => compileTarget(target, index, conditions));
+  return joinTargets(index, (target) => compileTarget(target, index, conditions));
 }
 
 /** `compile` gives null for a target that opens nothing. */
 export function joinTargets(
-  targets: readonly TrafficTarget[],
+  index: Pick<ResourceIndex, "bindings" | "targets">,
   compile: (target: TrafficTarget) => TargetModel | null,
 ): Map<string, AccessModel> {
   const drafts = new Map<string, { namespace: string; serviceAccount: string; targets: TargetModel[] }>();
-  for (const target of targets) {
+  for (const target of index.targets) {
     const compiled = compile(target);
-    if (compiled === null) continue;
-    const { namespace, name: serviceAccount } = target.spec.destination;
+    const serviceAccount = findDestination(target, index);
+    if (compiled === null || serviceAccount === null) continue;
+    const { namespace } = target.spec.destination;
     const key = `${namespace}/${serviceAccount}`;
     const draft = drafts.get(key) ?? { namespace, serviceAccount, targets: [] };
     draft.targets.push(compiled);
@@ -33,8 +35,14 @@ export function joinTargets(
   return new Map([...drafts.entries()].sort(([one], [other]) => compareText(one, other)));
 }
 
+/** The service account that a target opens; null = none. */
+function findDestination({ spec }: TrafficTarget, { bindings }: Pick<ResourceIndex, "bindings">): string | null {
+  const { kind, namespace, name } = spec.destination;
+  return kind === "ServiceAccount" ? name : (bindings.get(`${namespace}/${name}`)?.spec.schemes.serviceAccount ?? null);
+}
+
 /** The schema refuses these too; a store that others write to may hold them all the same. */
-function isAcceptable(target: TrafficTarget, conditions: ConditionLog): boolean {
+function isAcceptable(target: TrafficTarget, index: ResourceIndex, conditions: ConditionLog): boolean {
   const { destination, rules } = target.spec;
   if (destination.namespace !== target.metadata.namespace) {
     conditions.add(target, "Accepted", {
@@ -43,10 +51,17 @@ function isAcceptable(target: TrafficTarget, conditions: ConditionLog): boolean 
     });
     return false;
   }
-  if (destination.kind !== "ServiceAccount") {
+  if (destination.kind !== "ServiceAccount" && destination.kind !== "IdentityBinding") {
     conditions.add(target, "Accepted", {
       reason: "UnknownDestinationKind",
-      message: `The destination is a ${String(destination.kind)}; only a ServiceAccount can be one, so the target allows nothing`,
+      message: `The destination is a ${String(destination.kind)}; only a ServiceAccount or an IdentityBinding can be one, so the target allows nothing`,
+    });
+    return false;
+  }
+  if (findDestination(target, index) === null) {
+    conditions.add(target, "ResolvedRefs", {
+      reason: "DestinationNotFound",
+      message: `There is no IdentityBinding "${destination.name}" with a service account in namespace "${destination.namespace}", so the target allows nothing`,
     });
     return false;
   }
@@ -63,12 +78,13 @@ export function compileTarget(
   index: ResourceIndex,
   conditions: ConditionLog,
 ): TargetModel | null {
-  if (!isAcceptable(target, conditions)) return null;
+  if (!isAcceptable(target, index, conditions)) return null;
   const sources = new Set<string>();
   for (const source of target.spec.sources) {
     if (source.kind === "ServiceAccount") sources.add(`${source.namespace}/${source.name}`);
+    else if (source.kind === "IdentityBinding") addBinding(sources, target, source, { index, conditions });
   }
-  if (sources.size === 0) {
+  if (target.spec.sources.length === 0) {
     conditions.add(target, "Accepted", {
       reason: "NoSources",
       message: "The target has no sources, so it allows nobody",
@@ -86,6 +102,22 @@ export function compileTarget(
     udp: udp.length === 0 ? null : compilePortRules(target, udp, { index, conditions }),
     onlyPort: readDestinationPort(target.metadata),
   };
+}
+
+/** Everybody it stands for. */
+function addBinding(sources: Set<string>, target: TrafficTarget, source: IdentitySubject, context: Context): void {
+  const { namespace, name } = source;
+  const binding = context.index.bindings.get(`${namespace}/${name}`);
+  if (binding === undefined) {
+    context.conditions.add(target, "ResolvedRefs", {
+      reason: "SourceNotFound",
+      message: `There is no IdentityBinding "${name}" in namespace "${namespace}"; it allows nobody`,
+    });
+    return;
+  }
+  const { serviceAccount, spiffeIdentities = [] } = binding.spec.schemes;
+  if (serviceAccount !== undefined) sources.add(`${namespace}/${serviceAccount}`);
+  for (const id of spiffeIdentities) sources.add(toSpiffeId(id));
 }
 
 interface Context {

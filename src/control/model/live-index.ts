@@ -1,5 +1,6 @@
 import { SERVICE_NAME_LABEL, type EndpointSlice } from "../../resources/endpoint-slice.ts";
 import type { HttpRouteGroup } from "../../resources/http-route-group.ts";
+import type { IdentityBinding } from "../../resources/identity-binding.ts";
 import type { IngressClass } from "../../resources/ingress-class.ts";
 import type { Ingress } from "../../resources/ingress.ts";
 import type { Mesh } from "../../resources/mesh.ts";
@@ -32,6 +33,7 @@ export class LiveIndex implements ResourceIndex {
   readonly groups: Map<string, HttpRouteGroup> = new Map();
   readonly tcpRoutes: Map<string, TcpRoute> = new Map();
   readonly udpRoutes: Map<string, UdpRoute> = new Map();
+  readonly bindings: Map<string, IdentityBinding> = new Map();
   splits: readonly TrafficSplit[] = [];
   targets: readonly TrafficTarget[] = [];
   policies: readonly TrafficPolicy[] = [];
@@ -91,6 +93,9 @@ export class LiveIndex implements ResourceIndex {
         break;
       case "UDPRoute":
         setOrDelete(this.udpRoutes, key, next as UdpRoute | null);
+        break;
+      case "IdentityBinding":
+        setOrDelete(this.bindings, key, next as IdentityBinding | null);
         break;
       case "TrafficSplit":
         setOrDelete(this.#splitByKey, key, next as TrafficSplit | null);

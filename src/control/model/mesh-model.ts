@@ -106,7 +106,7 @@ export interface AccessModel {
 export interface TargetModel {
   /** "<namespace>/<name>" of the TrafficTarget. */
   readonly key: string;
-  /** "<namespace>/<service account>", sorted; empty = nobody. */
+  /** "<namespace>/<service account>", or a SPIFFE ID of this or another trust domain; sorted; empty = nobody. */
   readonly sources: readonly string[];
   /** Any of them; empty = no request; null = the target has no HTTP rule. */
   readonly http: readonly HttpMatchModel[] | null;

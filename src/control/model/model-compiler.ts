@@ -52,7 +52,8 @@ export class ModelCompiler {
 const SPLIT_KINDS: readonly string[] = ["TrafficSplit", "Service", "HTTPRouteGroup"];
 const POLICY_KINDS: readonly string[] = [...SPLIT_KINDS, "TrafficPolicy", "ServiceAccount"];
 const INGRESS_KINDS: readonly string[] = ["Ingress", "IngressClass", "Secret", "Service"];
-const TARGET_RULE_KINDS: readonly string[] = ["HTTPRouteGroup", "TCPRoute", "UDPRoute"];
+/** What TrafficTargets refer to. */
+const TARGET_RULE_KINDS: readonly string[] = ["HTTPRouteGroup", "TCPRoute", "UDPRoute", "IdentityBinding"];
 
 /** Everything compiled, and of what. */
 class Parts {
@@ -152,7 +153,7 @@ class Parts {
     const known = isAll ? new Map<TrafficTarget, CompiledTarget>() : this.#targets;
     const next = new Map<TrafficTarget, CompiledTarget>();
     const all = new ConditionLog();
-    const access = joinTargets(index.targets, (target) => {
+    const access = joinTargets(index, (target) => {
       const compiled = known.get(target) ?? compileOneTarget(target, index);
       next.set(target, compiled);
       all.addAll(compiled.conditions);

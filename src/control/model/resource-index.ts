@@ -1,5 +1,6 @@
 import { SERVICE_NAME_LABEL, type EndpointSlice } from "../../resources/endpoint-slice.ts";
 import type { HttpRouteGroup } from "../../resources/http-route-group.ts";
+import type { IdentityBinding } from "../../resources/identity-binding.ts";
 import type { IngressClass } from "../../resources/ingress-class.ts";
 import type { Ingress } from "../../resources/ingress.ts";
 import type { Mesh } from "../../resources/mesh.ts";
@@ -23,6 +24,7 @@ export interface ResourceIndex {
   readonly groups: ReadonlyMap<string, HttpRouteGroup>;
   readonly tcpRoutes: ReadonlyMap<string, TcpRoute>;
   readonly udpRoutes: ReadonlyMap<string, UdpRoute>;
+  readonly bindings: ReadonlyMap<string, IdentityBinding>;
   readonly splits: readonly TrafficSplit[];
   readonly targets: readonly TrafficTarget[];
   readonly policies: readonly TrafficPolicy[];
@@ -40,6 +42,7 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
   const groups = new Map<string, HttpRouteGroup>();
   const tcpRoutes = new Map<string, TcpRoute>();
   const udpRoutes = new Map<string, UdpRoute>();
+  const bindings = new Map<string, IdentityBinding>();
   const splits: TrafficSplit[] = [];
   const targets: TrafficTarget[] = [];
   const policies: TrafficPolicy[] = [];
@@ -66,6 +69,9 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
         break;
       case "UDPRoute":
         udpRoutes.set(keyOf(resource), resource as UdpRoute);
+        break;
+      case "IdentityBinding":
+        bindings.set(keyOf(resource), resource as IdentityBinding);
         break;
       case "TrafficSplit":
         splits.push(resource as TrafficSplit);
@@ -105,6 +111,7 @@ export function indexResources(resources: readonly Resource[]): ResourceIndex {
     groups,
     tcpRoutes,
     udpRoutes,
+    bindings,
     splits,
     targets,
     policies,

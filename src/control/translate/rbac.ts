@@ -69,6 +69,7 @@ function toPermission(match: HttpMatchModel): Permission {
 }
 
 function toPrincipal(source: string, trustDomain: string): envoy.config.rbac.v3.Principal {
+  if (source.startsWith("spiffe://")) return { authenticated: { principalName: { exact: source } } };
   const slash = source.indexOf("/");
   const id = { trustDomain, namespace: source.slice(0, slash), serviceAccount: source.slice(slash + 1) };
   return { authenticated: { principalName: { exact: formatWorkloadId(id) } } };

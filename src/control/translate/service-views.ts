@@ -1,3 +1,4 @@
+import { parseWorkloadId } from "../../identity/spiffe-id.ts";
 import { CLUSTER_TYPE, ENDPOINT_TYPE } from "../../xds/names.ts";
 import type { EncodedResource, ResourcesByName } from "../config-source.ts";
 import { LayerCache, NO_RESOURCES } from "../layered-resources.ts";
@@ -125,7 +126,7 @@ export class ServiceViews {
     const endpoints = this.#endpoints.resources.get(name);
     if (cluster === undefined || endpoints === undefined) return;
     const known = this.#ports.get(name);
-    const callers = listCallers(source, access);
+    const callers = listCallers(source, access, this.#trustDomain);
     for (const caller of known?.callers ?? NOBODY) if (!callers.has(caller)) this.#withdraw(caller, name);
     for (const caller of callers) {
       this.#clustersOf.set(caller, cluster);
@@ -214,10 +215,18 @@ function listAccounts({ service, port }: ClusterSource): readonly string[] {
 }
 
 /** Everybody whom any target of any of the instances' identities names, whatever requests it allows. */
-function listCallers(source: ClusterSource, access: MeshModel["access"]): ReadonlySet<string> {
+function listCallers(source: ClusterSource, access: MeshModel["access"], trustDomain: string): ReadonlySet<string> {
   const callers = new Set<string>();
   for (const account of listAccounts(source)) {
-    for (const target of access.get(account)?.targets ?? []) for (const caller of target.sources) callers.add(caller);
+    for (const target of access.get(account)?.targets ?? []) {
+      for (const caller of target.sources) callers.add(toCaller(caller, trustDomain));
+    }
   }
   return callers;
+}
+
+/** A workload of this mesh is known by its account, however a target names it. */
+function toCaller(source: string, trustDomain: string): string {
+  const id = source.startsWith("spiffe://") ? parseWorkloadId(source) : null;
+  return id?.trustDomain === trustDomain ? `${id.namespace}/${id.serviceAccount}` : source;
 }

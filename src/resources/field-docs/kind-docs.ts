@@ -9,6 +9,7 @@ import {
   TCP_ROUTE_DOCS,
   TRAFFIC_SPLIT_DOCS,
   TRAFFIC_TARGET_DOCS,
+  IDENTITY_BINDING_DOCS,
   UDP_ROUTE_DOCS,
 } from "./smi-docs.ts";
 import { OLDER_FIELDS } from "./smi-older-docs.ts";
@@ -30,6 +31,7 @@ const BY_KIND: { readonly [K in KnownResource["kind"]]: KindDocs<Extract<KnownRe
   TrafficPolicy: TRAFFIC_POLICY_DOCS,
   TrafficSplit: TRAFFIC_SPLIT_DOCS,
   TrafficTarget: TRAFFIC_TARGET_DOCS,
+  IdentityBinding: IDENTITY_BINDING_DOCS,
   Revocation: REVOCATION_DOCS,
   TrustBundle: TRUST_BUNDLE_DOCS,
   UDPRoute: UDP_ROUTE_DOCS,

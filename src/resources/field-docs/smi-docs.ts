@@ -1,3 +1,4 @@
+import type { IdentityBinding } from "../identity-binding.ts";
 import type { HttpRouteGroup } from "../http-route-group.ts";
 import type { RoutePorts } from "../route-ports.ts";
 import type { TcpRoute } from "../tcp-route.ts";
@@ -88,8 +89,8 @@ export const TRAFFIC_TARGET_DOCS: KindDocs<TrafficTarget> = {
         destination: [
           "Whose workloads may be called.",
           {
-            kind: "ServiceAccount.",
-            name: "Name of the service account.",
+            kind: "ServiceAccount, or IdentityBinding: then its service account.",
+            name: "Its name.",
             namespace: "The TrafficTarget's own namespace, and nothing else. May be left out.",
           },
         ],
@@ -105,9 +106,28 @@ export const TRAFFIC_TARGET_DOCS: KindDocs<TrafficTarget> = {
         sources: [
           "Who may call: any of them. An empty list allows nobody.",
           {
-            kind: "ServiceAccount.",
-            name: "Name of the service account.",
+            kind: "ServiceAccount, or IdentityBinding: then any of its identities.",
+            name: "Its name.",
             namespace: "Its namespace. Default: that of the TrafficTarget.",
+          },
+        ],
+      },
+    ],
+  },
+};
+
+export const IDENTITY_BINDING_DOCS: KindDocs<IdentityBinding> = {
+  text: "A name for identities, to be a source or the destination of TrafficTargets.",
+  fields: {
+    spec: [
+      "Whom it stands for.",
+      {
+        schemes: [
+          "Any of them; one at least.",
+          {
+            spiffeIdentities:
+              "SPIFFE IDs, of this mesh or of a mesh whose TrustBundle is here; `spiffe://` may be left out. For sources only.",
+            serviceAccount: "A service account of the binding's own namespace.",
           },
         ],
       },

@@ -8,9 +8,9 @@ import {
   checkOwnNamespace,
   completeTargetSpec,
   createRulesSchema,
-  sourcesSchema,
-  subjectFields,
-  targetSpecSchema,
+  accountFields,
+  accountsSchema,
+  accountTargetSpecSchema,
   type TrafficRule,
   type TrafficTarget,
   type WrittenSubject,
@@ -39,14 +39,14 @@ type FlatTarget = OlderFrame & {
 };
 
 const destination: z.ZodType<PortSubject> = strictObject<PortSubject>({
-  ...subjectFields,
+  ...accountFields,
   port: portNumber.exactOptional(),
 });
 
 const rules: z.ZodType<readonly TrafficRule[]> = createRulesSchema(["HTTPRouteGroup", "TCPRoute"]);
 
 /** May be left out: then nobody may call. */
-const sources: z.ZodType<readonly WrittenSubject[]> = z.preprocess((value) => value ?? [], sourcesSchema);
+const sources: z.ZodType<readonly WrittenSubject[]> = z.preprocess((value) => value ?? [], accountsSchema);
 
 const flatSchema: z.ZodType<Resource> = strictObject<FlatTarget>({
   apiVersion: z.literal(`${GROUP}/v1alpha1`),
@@ -64,11 +64,16 @@ const flatSchema: z.ZodType<Resource> = strictObject<FlatTarget>({
 export const TRAFFIC_TARGET_VERSIONS: readonly KindVersion[] = [
   {
     version: "v1alpha3",
-    schema: withSpec("v1alpha3", targetSpecSchema).superRefine((target, context) =>
+    schema: withSpec("v1alpha3", accountTargetSpecSchema).superRefine((target, context) =>
       checkDestinationPort(target.metadata, context),
     ),
     toStored: (target) => toStored(target, target.spec as WrittenTargetSpec),
-    fromStored: (target) => ({ object: withContent(target, `${GROUP}/v1alpha3`, { spec: target.spec }), loss: null }),
+    fromStored(target) {
+      const loss = describeBindings(target as TrafficTarget);
+      return loss === null
+        ? { object: withContent(target, `${GROUP}/v1alpha3`, { spec: target.spec }), loss }
+        : { loss };
+    },
   },
   {
     version: "v1alpha2",
@@ -102,6 +107,14 @@ function withSpec(version: string, spec: z.ZodType<{ readonly destination: Writt
   });
 }
 
+/** What is lost where there are service accounts alone; null = nothing. */
+function describeBindings({ spec }: TrafficTarget): string | null {
+  const names = [spec.destination, ...spec.sources]
+    .filter(({ kind }) => kind === "IdentityBinding")
+    .map(({ name }) => name);
+  return names.length === 0 ? null : `its IdentityBindings (${names.join(", ")}): it has no IdentityBinding`;
+}
+
 function toStored(target: Resource, spec: WrittenTargetSpec): TrafficTarget {
   return withContent(target, `${GROUP}/v1alpha4`, { spec: completeTargetSpec(spec, target.metadata) });
 }
@@ -113,6 +126,8 @@ function withPort(target: Resource, { destination: { port, ...subject }, ...rest
 
 function fromStored(target: Resource, create: (spec: PortSpec) => Resource): ServedObject {
   const { spec } = target as TrafficTarget;
+  const loss = describeBindings(target as TrafficTarget);
+  if (loss !== null) return { loss };
   const udp = spec.rules.filter((rule) => rule.kind === "UDPRoute");
   if (udp.length > 0) {
     return { loss: `its rules about UDP (${udp.map(({ name }) => name).join(", ")}): it has no UDPRoute` };

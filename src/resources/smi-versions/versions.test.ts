@@ -265,6 +265,23 @@ test("C TrafficTarget: rules about UDP are in v1alpha3 and v1alpha4, and refused
   }
 });
 
+test("C7 a target with an IdentityBinding is refused where there are none, in both directions", () => {
+  const subject = { kind: "IdentityBinding", name: "bank", namespace: "shop" };
+  const account = { kind: "ServiceAccount", name: "web", namespace: "shop" };
+  const rules = [{ kind: "HTTPRouteGroup", name: "g", matches: [] }];
+  for (const spec of [
+    { destination: account, rules, sources: [subject] },
+    { destination: subject, rules, sources: [account] },
+  ]) {
+    const stored = store(objectOf(`${ACCESS}/v1alpha4`, "TrafficTarget", { spec }));
+    for (const version of ["v1alpha1", "v1alpha2", "v1alpha3"]) {
+      assert.equal(read(stored, `${ACCESS}/${version}`), "its IdentityBindings (bank): it has no IdentityBinding");
+    }
+    const { resource } = validateResource(objectOf(`${ACCESS}/v1alpha3`, "TrafficTarget", { spec }), { file: "test" });
+    assert.equal(resource, null);
+  }
+});
+
 test("C every kind of the versions before is served in them, and stored in one", () => {
   const served = SERVED_KINDS.filter(({ group }) => group.endsWith("smi-spec.io")).map(
     ({ group, version, kind }) => `${kind} ${group}/${version}`,
@@ -279,6 +296,7 @@ test("C every kind of the versions before is served in them, and stored in one",
         `TrafficTarget ${ACCESS}/${version}`,
       ]),
       `UDPRoute ${SPECS}/v1alpha4`,
+      `IdentityBinding ${ACCESS}/v1alpha4`,
     ].toSorted(),
   );
 });
