@@ -75,7 +75,10 @@ services:
       const trend = computeTrend(all.slice(Math.floor(all.length * (isLong ? 0.75 : 0.5))));
       const judged = isLong ? trend.bytesPer10Minutes : trend.atLeastPer10Minutes;
       const text = `${toMegabytes(all[0]?.bytes ?? 0)} -> ${toMegabytes(all.at(-1)?.bytes ?? 0)} MB, slope ${toMegabytes(trend.bytesPer10Minutes)} MB per 10 min, at least ${toMegabytes(trend.atLeastPer10Minutes)}`;
-      judge(judged <= LIMIT_BYTES, `memory of ${workload}: ${text}; limit 1`);
+      judge(
+        judged <= LIMIT_BYTES,
+        `memory of ${workload}: ${text}; limit 1; least of each quarter ${formatQuarters(all)} MB`,
+      );
     }
     const after = await settle(mesh, before);
     for (const workload of PROXIES) {
@@ -90,6 +93,14 @@ services:
   }
   console.log(`\n${passed} passed, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;
+}
+
+function formatQuarters(samples: readonly MemorySample[]): string {
+  const size = Math.ceil(samples.length / 4);
+  return [0, 1, 2, 3]
+    .map((quarter) => samples.slice(quarter * size, (quarter + 1) * size).map(({ bytes }) => bytes))
+    .map((bytes) => toMegabytes(Math.min(...bytes)))
+    .join(", ");
 }
 
 async function run(
