@@ -89,7 +89,8 @@ function hideValues(secret: Secret): Resource {
 function describeService(resource: Resource, facts: DescriptionFacts): ServiceDescription {
   const { namespace, name } = resource.metadata;
   const key = `${namespace}/${name}`;
-  const ports = facts.model.services.get(key)?.ports ?? [];
+  const service = facts.model.services.get(key);
+  const ports = [...(service?.ports ?? []), ...(service?.udpPorts ?? [])];
   const accounts = new Set(ports.flatMap((port) => port.serviceAccounts));
   const targets = [...accounts].flatMap((account) => facts.model.access.get(`${namespace}/${account}`)?.targets ?? []);
   return {
@@ -197,7 +198,9 @@ function formatService(context: CliContext, service: ServiceDescription, heading
       const condition = split.matches === null ? "" : ", of the requests that match";
       lines.push(`  split by TrafficSplit ${split.key}: ${backends === "" ? "to nobody" : backends}${condition}`);
     }
-    for (const { policy, sections, isNarrow } of service.policies.filter((found) => found.port === port.port)) {
+    for (const { policy, sections, isNarrow } of service.policies.filter(
+      (found) => found.port === port.port && port.protocol !== "udp",
+    )) {
       const condition = isNarrow ? ", for the requests that match" : "";
       lines.push(`  TrafficPolicy ${policy}: ${sections.join(", ")}${condition}`);
     }

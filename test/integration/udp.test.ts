@@ -148,7 +148,7 @@ ${python.path === "" ? "" : `  snake: { command: "${python.path} -c \\"$SNAKE\\"
           spec: { matches: { ports } },
         });
         await mesh.api().apply({
-          apiVersion: "access.smi-spec.io/v1alpha3",
+          apiVersion: "access.smi-spec.io/v1alpha4",
           kind: "TrafficTarget",
           metadata,
           spec: {

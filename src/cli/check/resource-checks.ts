@@ -73,9 +73,13 @@ function listFaults(policy: TrafficPolicy, resources: readonly Resource[], wallM
 }
 
 function listPortsWithoutEndpoints(key: string, service: ServiceModel): readonly string[] {
-  return service.ports
+  const carried = service.ports
     .filter((port) => port.endpoints.length === 0 && !isAlwaysSplit(port))
     .map((port) => `${key}:${port.port} has none, so requests are answered with 503 (no_endpoint)`);
+  const datagrams = service.udpPorts
+    .filter((port) => port.endpoints.length === 0)
+    .map((port) => `${key}:${port.port}/UDP has none, so datagrams for it are lost`);
+  return [...carried, ...datagrams];
 }
 
 /** Then the root's own endpoints are never called. */
@@ -101,7 +105,7 @@ function hasEndpoints(model: MeshModel, key: string, port: number): boolean {
 
 /** A service without instances has no identity to open yet, so only the check of endpoints speaks of it. */
 function listUncallable(key: string, service: ServiceModel, model: MeshModel): readonly string[] {
-  const accounts = [...new Set(service.ports.flatMap((port) => port.serviceAccounts))];
+  const accounts = [...new Set([...service.ports, ...service.udpPorts].flatMap((port) => port.serviceAccounts))];
   const isOpen = accounts.some((account) =>
     model.access.get(`${service.namespace}/${account}`)?.targets.some((target) => target.sources.length > 0),
   );
