@@ -126,7 +126,7 @@ export class Lab {
     for (const app of APPS) {
       await waitUntil(`the proxy of ${app} has the new configuration`, async () => {
         const answer = await this.call(app, { to: `fence-${this.#fences}` });
-        return answer.headers["x-weft-failure"] !== "egress_denied";
+        return answer.headers["x-weft-failure"] === "no_endpoint";
       });
     }
   }
