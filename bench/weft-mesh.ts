@@ -106,7 +106,7 @@ export class WeftMesh {
     const rule =
       protocol === "tcp" ? { kind: "TCPRoute", name: "bench-any" } : { kind: "HTTPRouteGroup", name: ANY_HTTP };
     const target: Resource = {
-      apiVersion: "access.smi-spec.io/v1alpha3",
+      apiVersion: "access.smi-spec.io/v1alpha4",
       kind: "TrafficTarget",
       metadata: createMeta(name),
       spec: {

@@ -178,7 +178,7 @@ function listServiceResources(
   ];
   if (sources.length > 0) {
     resources.push({
-      apiVersion: "access.smi-spec.io/v1alpha3",
+      apiVersion: "access.smi-spec.io/v1alpha4",
       kind: "TrafficTarget",
       metadata: { name, namespace },
       spec: {
