@@ -96,6 +96,23 @@ test("weft get shows a table with what matters of each kind", async () => {
   ]);
 });
 
+test("weft get of several kinds, or all, shows a table of each that has any, and says the kind with the name", async () => {
+  const some = (await cli.run("get", "svc,ts,tcproutes")).stdout;
+  const names = some.split("\n").map((line) => line.split(" ")[0]);
+  assert.deepEqual(names, ["NAME", "service/reviews", "service/reviews-v1", "", "NAME", "trafficsplit/reviews", ""]);
+  const all = (await cli.run("get", "all", "-A", "-o", "json")).stdout;
+  const { items } = JSON.parse(all) as { items: readonly { kind: string; metadata: { name: string } }[] };
+  assert.ok(
+    items.some(({ kind }) => kind === "TrafficTarget"),
+    all,
+  );
+  assert.ok(
+    items.some(({ kind, metadata }) => kind === "Service" && metadata.name === "web"),
+    all,
+  );
+  assert.match((await cli.run("get", "svc,servces")).stderr, /servces.*\n.*Did you mean services/);
+});
+
 test("weft get fits a narrow terminal and is whole in a pipe", async () => {
   const narrow = await cli.runWith({ columns: 60 }, "get", "ts");
   for (const line of lines(narrow.stdout)) assert.ok(line.length <= 60, line);

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { ApiClient } from "../apiserver/api-client.ts";
 import type { KindDefinition } from "../resources/registry.ts";
 import type { Resource } from "../resources/resource.ts";
+import type { ListResult } from "../store/store.ts";
 import type { CliContext } from "./context.ts";
 import { addOutputOption, type OutputFormat, writeLines, writeValue } from "./output/format.ts";
 import { paint } from "./output/style.ts";
@@ -12,6 +13,8 @@ Examples:
   $ weft get trafficsplits -A               of every namespace
   $ weft get ts reviews -o yaml             one TrafficSplit, as weft stores it
   $ weft get svc -l tier=front,env!=test
+  $ weft get svc,trafficsplits              several kinds
+  $ weft get all -A                         whatever there is
 `;
 
 interface GetOptions {
@@ -25,8 +28,8 @@ export function registerGetCommand(program: Command, context: CliContext): void 
   const command = program
     .command("get")
     .summary("show resources")
-    .description("Shows resources of one kind, or one resource.")
-    .argument("<kind>", "plural, singular or short name, in any case; or kind/name")
+    .description("Shows resources of one or more kinds, or one resource.")
+    .argument("<kind>", "plural, singular or short name, in any case; several with commas; all; or kind/name")
     .argument("[name]", "one resource; left out: all of them")
     .option("-n, --namespace <name>", "namespace to look in", "default")
     .option("-A, --all-namespaces", "look in every namespace")
@@ -43,12 +46,14 @@ export async function showResources(context: CliContext, word: string, output: O
 }
 
 async function get(context: CliContext, word: string, name: string | undefined, options: GetOptions): Promise<void> {
-  const { parseKindArgument } = await import("./kind-argument.ts");
-  const argument = parseKindArgument(word, name);
+  const { parseKindArgument, parseKindList } = await import("./kind-argument.ts");
+  const isOne = name !== undefined || word.includes("/");
+  const { definition, name: chosen } = isOne ? parseKindArgument(word, name) : { definition: null, name: null };
+  const definitions = definition === null ? parseKindList(word) : [definition];
   const client = await context.openApi();
   try {
-    if (argument.name === null) await showList(context, client, argument.definition, options);
-    else await showOne(context, client, { ...argument, name: argument.name }, options);
+    if (definition !== null && chosen !== null) await showOne(context, client, { definition, name: chosen }, options);
+    else await showLists(context, client, definitions, options);
   } finally {
     client.close();
   }
@@ -71,35 +76,57 @@ async function showOne(
   else await writeValue(context.stdout, options.output, found);
 }
 
-async function showList(
+async function showLists(
   context: CliContext,
   client: ApiClient,
-  definition: KindDefinition,
+  definitions: readonly KindDefinition[],
   options: GetOptions,
 ): Promise<void> {
-  const isEverywhere = options.allNamespaces === true || !definition.namespaced;
-  const { items, resourceVersion } = await client.list(
-    { group: definition.group, kind: definition.kind },
-    {
-      ...(isEverywhere ? {} : { namespace: options.namespace }),
-      ...(options.selector === undefined ? {} : { labelSelector: options.selector }),
-    },
+  const lists = await Promise.all(
+    definitions.map(async (definition) => ({ definition, ...(await listKind(client, definition, options)) })),
   );
+  const [first] = lists;
+  if (first === undefined) return;
   if (options.output !== "table") {
     await writeValue(context.stdout, options.output, {
       apiVersion: "v1",
       kind: "List",
-      metadata: { resourceVersion },
-      items,
+      metadata: { resourceVersion: first.resourceVersion },
+      items: lists.flatMap(({ items }) => items),
     });
     return;
   }
-  if (items.length === 0) {
-    const place = isEverywhere ? "" : ` in namespace "${options.namespace}"`;
-    context.stderr.write(`${paint(context.stderr, "dim", `No ${definition.plural} found${place}`)}\n`);
+  const filled = lists.filter(({ items }) => items.length > 0);
+  if (filled.length === 0) {
+    const what = definitions.length === 1 ? first.definition.plural : "resources";
+    const place = isEverywhere(first.definition, options) ? "" : ` in namespace "${options.namespace}"`;
+    context.stderr.write(`${paint(context.stderr, "dim", `No ${what} found${place}`)}\n`);
     return;
   }
-  await writeTable(context, definition, items, options.allNamespaces === true && definition.namespaced);
+  for (const [index, { definition, items }] of filled.entries()) {
+    if (index > 0) writeLines(context.stdout, [""]);
+    // As kubectl: of several kinds, each name says its own.
+    const shown = definitions.length === 1 ? items : items.map((item) => withKindInName(item, definition));
+    await writeTable(context, definition, shown, options.allNamespaces === true && definition.namespaced);
+  }
+}
+
+function listKind(client: ApiClient, definition: KindDefinition, options: GetOptions): Promise<ListResult> {
+  return client.list(
+    { group: definition.group, kind: definition.kind },
+    {
+      ...(isEverywhere(definition, options) ? {} : { namespace: options.namespace }),
+      ...(options.selector === undefined ? {} : { labelSelector: options.selector }),
+    },
+  );
+}
+
+function isEverywhere({ namespaced }: KindDefinition, { allNamespaces }: GetOptions): boolean {
+  return allNamespaces === true || !namespaced;
+}
+
+function withKindInName(item: Resource, { singular }: KindDefinition): Resource {
+  return { ...item, metadata: { ...item.metadata, name: `${singular}/${item.metadata.name}` } };
 }
 
 async function writeTable(

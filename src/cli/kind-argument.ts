@@ -23,6 +23,18 @@ export function parseKindArgument(word: string, name: string | undefined): KindA
   return { definition, name: chosen === undefined || chosen === "" ? null : chosen };
 }
 
+/**
+ * `KIND`, several with commas between, or a category ("all", "weft"): each kind once, in the registry's order for a category. Throws
+ * a usage error with the nearest kind.
+ */
+export function parseKindList(word: string): readonly KindDefinition[] {
+  const kinds = word.split(",").flatMap((part) => {
+    const members = KINDS.filter(({ categories }) => categories.includes(part.toLowerCase()));
+    return members.length > 0 ? members : [parseKindArgument(part, undefined).definition];
+  });
+  return [...new Set(kinds)];
+}
+
 /** `services (svc), trafficsplits (ts), …`: what a KIND argument may be. */
 export function listKinds(): string {
   return KINDS.map((kind) =>
