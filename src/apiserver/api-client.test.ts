@@ -63,6 +63,27 @@ test("ApiClient.apply() says created, configured or unchanged", async () => {
   assert.deepEqual(outcomes, ["created", "unchanged", "configured"]);
 });
 
+test("ApiClient.apply() writes a resource in the version that it is in, and finds it unchanged in any", async () => {
+  const target = (version: string): Resource => {
+    const destination = { kind: "ServiceAccount", name: "web", namespace: "shop" };
+    const rules = [{ kind: "HTTPRouteGroup", name: "all", matches: ["any"] }];
+    const metadata = { name: version, namespace: "shop" };
+    const apiVersion = `access.smi-spec.io/${version}`;
+    const sources = [destination];
+    // The first version had no spec, and called the rules specs.
+    const content =
+      version === "v1alpha1" ? { destination, sources, specs: rules } : { spec: { destination, sources, rules } };
+    return { apiVersion, kind: "TrafficTarget", metadata, ...content };
+  };
+  for (const version of ["v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"]) {
+    const { outcome, resource } = await client.apply(target(version));
+    assert.deepEqual([outcome, resource.apiVersion], ["created", `access.smi-spec.io/${version}`]);
+    assert.equal((await client.apply(target(version))).outcome, "unchanged", version);
+    const stored = await client.get({ group: "access.smi-spec.io", kind: "TrafficTarget", ...resource.metadata });
+    assert.equal(stored?.apiVersion, "access.smi-spec.io/v1alpha4", "as it is stored");
+  }
+});
+
 test("ApiClient.apply() takes a copy of what somebody read, and keeps finalizers and owners that it does not name", async () => {
   const copy = { uid: "of-another-store", resourceVersion: "812", managedFields: [{ manager: "kubectl" }] };
   const web = service("web");

@@ -18,7 +18,7 @@ import { toResourceKey } from "../store/store-key.ts";
 import type { UserCertificateAnswer } from "./access/user-certificate-routes.ts";
 import type { ApiAccess } from "./api-access.ts";
 import { createApiRequester } from "./api-requester.ts";
-import { formatCollectionPath, formatObjectPath } from "./resource-paths.ts";
+import { formatCollectionPath, formatObjectPath, versionOf } from "./resource-paths.ts";
 import { fromWire, toWire } from "./wire-resource.ts";
 
 /** How often `apply` starts again after somebody else changed the resource in between. */
@@ -73,6 +73,7 @@ export interface ApiClient {
   /** Null when there is no such resource. */
   get(key: ResourceKey): Promise<Resource | null>;
   list(kind: GroupKind, options?: ListOptions): Promise<ListResult>;
+  /** In whichever version its `apiVersion` says, as `replace` and `apply`; the answer is in that version. */
   create(resource: Resource): Promise<Resource>;
   /** With `metadata.resourceVersion` set this is a compare-and-swap; without, the last writer wins. */
   replace(resource: Resource): Promise<Resource>;
@@ -119,11 +120,13 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
 
   async function create(resource: Resource): Promise<Resource> {
     const key = toResourceKey(resource);
-    return fromWire(await requester.send("POST", formatCollectionPath(key, key.namespace), toWire(resource)));
+    const path = formatCollectionPath(key, key.namespace, versionOf(resource.apiVersion));
+    return fromWire(await requester.send("POST", path, toWire(resource)));
   }
 
   async function replace(resource: Resource): Promise<Resource> {
-    return fromWire(await requester.send("PUT", formatObjectPath(toResourceKey(resource)), toWire(resource)));
+    const path = formatObjectPath(toResourceKey(resource), versionOf(resource.apiVersion));
+    return fromWire(await requester.send("PUT", path, toWire(resource)));
   }
 
   async function apply(resource: Resource): Promise<ApplyResult> {

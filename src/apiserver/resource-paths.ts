@@ -15,14 +15,28 @@ export function definitionOf(kind: GroupKind): KindDefinition {
   );
 }
 
-/** Where resources of a kind are listed and created; `namespace` "" = all namespaces, or a cluster-scoped kind. */
-export function formatCollectionPath(kind: GroupKind, namespace: string): string {
-  const { group, version, plural, namespaced } = definitionOf(kind);
-  const prefix = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
-  const scope = namespaced && namespace !== "" ? `/namespaces/${encodeURIComponent(namespace)}` : "";
-  return `${prefix}${scope}/${plural}`;
+/**
+ * Where resources of a kind are listed and created; `namespace` "" = all namespaces, or a cluster-scoped kind. `version`, e.g.
+ * "v1alpha2": one in which the kind is served; left out: the one that it is stored in.
+ */
+export function formatCollectionPath(kind: GroupKind, namespace: string, version?: string): string {
+  const { group, plural, namespaced, version: stored } = definitionOf(kind);
+  return `${formatGroupPath(group, version ?? stored)}${formatScope(namespaced ? namespace : "")}/${plural}`;
 }
 
-export function formatObjectPath(key: ResourceKey): string {
-  return `${formatCollectionPath(key, key.namespace)}/${encodeURIComponent(key.name)}`;
+export function formatObjectPath(key: ResourceKey, version?: string): string {
+  return `${formatCollectionPath(key, key.namespace, version)}/${encodeURIComponent(key.name)}`;
+}
+
+/** The part of an `apiVersion` after its group. */
+export function versionOf(apiVersion: string): string {
+  return apiVersion.slice(apiVersion.indexOf("/") + 1);
+}
+
+function formatGroupPath(group: string, version: string): string {
+  return group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
+}
+
+function formatScope(namespace: string): string {
+  return namespace === "" ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
 }
