@@ -9,13 +9,17 @@ export interface Fault {
   readonly name: string;
   /** Needs namespaces. */
   readonly network: boolean;
+  /** Needs an etcd whose clock can be moved. */
+  readonly clocks?: true;
   /** Makes the fault and heals it. */
   readonly run: (bench: FaultBench) => Promise<void>;
 }
 
 /** Longer than an election of 500 ms, and than a store's patience with a member (2 s). */
 const OUTAGE_MS = 3_000;
-const HOUR_MS = 3_600_000;
+const HOUR_SECONDS = 3_600;
+const HOUR_MS = HOUR_SECONDS * 1_000;
+const LEASE_SECONDS = 6;
 const JUNK = "/junk/";
 const JUNK_BYTES = 1_000_000;
 const MAX_JUNK = 80;
@@ -139,7 +143,56 @@ export const FAULTS: readonly Fault[] = [
       await bench.pause(500);
     },
   },
+  {
+    name: "the leader's clock jumps two hours ahead, and back",
+    network: false,
+    clocks: true,
+    run: async (bench) => await jumped(bench, [await bench.leader()], 2 * HOUR_SECONDS),
+  },
+  {
+    name: "a follower's clock jumps two hours back, and ahead again",
+    network: false,
+    clocks: true,
+    run: async (bench) => await jumped(bench, [bench.another(await bench.leader())], -2 * HOUR_SECONDS),
+  },
+  {
+    name: "every member's clock jumps a day ahead, and back",
+    network: false,
+    clocks: true,
+    run: async (bench) => await jumped(bench, [...bench.stores.keys()], 24 * HOUR_SECONDS),
+  },
+  {
+    name: "the leader is killed and comes back two hours in the past",
+    network: false,
+    clocks: true,
+    run: async (bench) => {
+      const leader = await bench.leader();
+      await bench.cluster.kill(leader);
+      await bench.cluster.jumpClock(leader, -2 * HOUR_SECONDS);
+      bench.cluster.restart(leader);
+      await bench.cluster.ready();
+      await bench.progress(20);
+      await bench.cluster.jumpClock(leader, 0);
+    },
+  },
 ];
+
+/** A lease that is renewed outlasts it, and one that is not ends in its time: etcd counts with the monotonic clock. */
+async function jumped(bench: FaultBench, members: readonly number[], seconds: number): Promise<void> {
+  const { operator } = bench;
+  const [kept, left] = [await operator.grantLease(LEASE_SECONDS), await operator.grantLease(LEASE_SECONDS)];
+  for (const away of [seconds, 0]) {
+    for (const member of members) await bench.cluster.jumpClock(member, away);
+    await bench.progress(20);
+    await bench.pause((LEASE_SECONDS * 1_000) / 2);
+    if ((await operator.renewLease(kept)) === 0) throw new Error("a clock that jumped ended a lease that was renewed");
+  }
+  // More than its time is over, less than the jump.
+  await bench.pause((LEASE_SECONDS * 1_000) / 2);
+  if ((await operator.renewLease(left)) !== 0)
+    throw new Error("a clock that jumped made a lease last that nobody renewed");
+  await operator.revokeLease(kept);
+}
 
 async function killed(bench: FaultBench, member: number): Promise<void> {
   await bench.cluster.kill(member);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { once } from "node:events";
@@ -10,6 +10,7 @@ import { systemRandom } from "../../src/random/system-random.ts";
 import { systemClock } from "../../src/time/system-clock.ts";
 import type { Log } from "../../src/lib/log.ts";
 import { findProgram } from "./needs.ts";
+import { waitUntil } from "./wait-until.ts";
 
 export interface EtcdClusterOptions {
   /** Default 1. */
@@ -34,7 +35,12 @@ export interface EtcdPlace {
 
 export const ETCD: { readonly path: string; readonly skip: false | string } = findProgram("etcd");
 
+/** For `program`: an etcd for which `jumpClock` works. `.ci/run` builds it. */
+export const JUMPING_ETCD: { readonly path: string; readonly skip: false | string } = findProgram("etcd-jumping");
+
 const READY_MS = 30_000;
+/** A Date field has whole seconds, and the machine may be slow. */
+const CLOCK_ERROR_MS = 60_000;
 
 interface Member {
   readonly name: string;
@@ -130,6 +136,22 @@ export class EtcdCluster {
     this.#member(index).process?.kill(signal);
   }
 
+  /**
+   * Of JUMPING_ETCD: its wall clock is so many seconds away from the machine's, also after a restart. Resolves when the member, if
+   * it runs, tells that time.
+   */
+  async jumpClock(index: number, seconds: number): Promise<void> {
+    const file = this.#clockFile(index);
+    await writeFile(`${file}.new`, `${seconds}\n`);
+    await rename(`${file}.new`, file);
+    if (!this.isRunning(index)) return;
+    await waitUntil(`member ${index} is ${seconds} s away`, async () => {
+      const { headers } = await fetch(`${this.#member(index).clientUrl}/version`);
+      const awayMs = Date.parse(headers.get("date") ?? "") - systemClock.wallMs();
+      return Math.abs(awayMs - seconds * 1_000) < CLOCK_ERROR_MS;
+    });
+  }
+
   /** Starts a member that was killed, on its old data. */
   restart(index: number): void {
     this.#spawn(index);
@@ -183,6 +205,10 @@ export class EtcdCluster {
     return member;
   }
 
+  #clockFile(index: number): string {
+    return join(this.#folder, `clock-${index}`);
+  }
+
   #spawn(index: number): void {
     const member = this.#member(index);
     const [program = "", ...rest] = [
@@ -195,7 +221,8 @@ export class EtcdCluster {
       ...["--heartbeat-interval", "50", "--election-timeout", "500", "--logger", "zap", "--log-level", "warn"],
       ...(this.#options.arguments ?? []),
     ];
-    const child = spawn(program, rest, { stdio: ["ignore", "pipe", "pipe"] });
+    const clock = this.#options.program === JUMPING_ETCD.path ? { ETCD_CLOCK_FILE: this.#clockFile(index) } : {};
+    const child = spawn(program, rest, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...clock } });
     member.process = child;
     const keep = (text: Buffer): void => {
       member.output = (member.output + text.toString()).slice(-20_000);
