@@ -18,6 +18,9 @@ import { formatWallTime } from "../time/wall-time.ts";
 
 const DEFAULT_STATUS_FD = 3;
 
+// What Node will change one day is for weft's developers, who test on the newest one, and not for who runs it.
+process.noDeprecation = true;
+
 // Loading begins while the options are still on their way.
 const loading = import("../control/control-plane.ts");
 const log = new JsonLog({

@@ -8,6 +8,9 @@ import { systemClock } from "../time/system-clock.ts";
 
 type InterruptListener = Parameters<CliHost["onInterrupt"]>[0];
 
+// What Node will change one day is for weft's developers, who test on the newest one, and not for who runs it.
+process.noDeprecation = true;
+
 const environment = readEnvironment();
 const interruptListeners: Set<InterruptListener> = new Set();
 

@@ -31,6 +31,8 @@ export interface TestSvidRequest {
   readonly notBeforeWallMs?: number;
   /** Instead of the SPIFFE ID of namespace and service account; an empty list leaves the extension out. */
   readonly uris?: readonly string[];
+  /** IP addresses beside them; default: none. */
+  readonly addresses?: readonly string[];
 }
 
 /** Issues SVIDs in the form of weft's own CA (ECDSA P-256, one URI name, CN = workload), for tests of TLS peers. */
@@ -67,7 +69,10 @@ export async function createTestCa(options: TestCaOptions): Promise<TestCa> {
   async function issue(request: TestSvidRequest): Promise<KeyPair> {
     const keys = await generateKeys();
     const uris = request.uris ?? [formatWorkloadId({ trustDomain: options.trustDomain, ...request })];
-    const names = uris.map((value) => ({ type: "url" as const, value }));
+    const names = [
+      ...uris.map((value) => ({ type: "url" as const, value })),
+      ...(request.addresses ?? []).map((value) => ({ type: "ip" as const, value })),
+    ];
     const certificate = await X509CertificateGenerator.create(
       {
         serialNumber: createSerial(),

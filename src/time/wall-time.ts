@@ -9,7 +9,7 @@ export function formatWallTime(wallMs: number): string {
   return new Date(wallMs).toISOString();
 }
 
-/** Milliseconds since the epoch, or NaN. Takes ISO 8601 and the form of X509Certificate's `validFrom` and `validTo`. */
+/** Milliseconds since the epoch, or NaN. Takes ISO 8601, the form of HTTP, and that of X509Certificate's `validFrom` and `validTo`. */
 export function parseWallTime(text: string): number {
   return Date.parse(text);
 }

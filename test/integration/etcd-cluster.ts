@@ -9,6 +9,7 @@ import { createEtcdClient } from "../../src/store/etcd/create-etcd-client.ts";
 import { systemRandom } from "../../src/random/system-random.ts";
 import { systemClock } from "../../src/time/system-clock.ts";
 import type { Log } from "../../src/lib/log.ts";
+import { parseWallTime } from "../../src/time/wall-time.ts";
 import { findProgram } from "./needs.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -147,7 +148,7 @@ export class EtcdCluster {
     if (!this.isRunning(index)) return;
     await waitUntil(`member ${index} is ${seconds} s away`, async () => {
       const { headers } = await fetch(`${this.#member(index).clientUrl}/version`);
-      const awayMs = Date.parse(headers.get("date") ?? "") - systemClock.wallMs();
+      const awayMs = parseWallTime(headers.get("date") ?? "") - systemClock.wallMs();
       return Math.abs(awayMs - seconds * 1_000) < CLOCK_ERROR_MS;
     });
   }

@@ -1,6 +1,6 @@
-import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { WeftError } from "../../lib/weft-error.ts";
 import type { EtcdClientOptions } from "./etcd-client.ts";
+import { createEtcdCredentials } from "./etcd-credentials.ts";
 import { parseEtcdEndpoints } from "./etcd-endpoints.ts";
 import {
   closedError,
@@ -36,7 +36,11 @@ export class MemberPool {
   constructor(options: EtcdClientOptions) {
     this.#options = options;
     const endpoints = parseEtcdEndpoints(options.endpoints);
-    const channelCredentials = createCredentials(options, endpoints[0]?.secure === true);
+    const channelCredentials = createEtcdCredentials(
+      options.tls,
+      endpoints[0]?.secure === true,
+      options.clock.wallMs(),
+    );
     this.#members = endpoints.map((endpoint) => new EtcdMember(endpoint, channelCredentials, options.clock));
     // Several control planes do not all ask the first member.
     this.#current = options.random.below(this.#members.length);
@@ -164,25 +168,4 @@ export class MemberPool {
   #requestTimeoutMs(): number {
     return this.#options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   }
-}
-
-function createCredentials(options: EtcdClientOptions, secure: boolean): ChannelCredentials {
-  const { tls } = options;
-  if (!secure) {
-    if (tls === undefined) return credentials.createInsecure();
-    throw invalidTlsError("certificates and endpoints without https");
-  }
-  const { caPem, certificatePem, keyPem } = tls ?? {};
-  if ((certificatePem === undefined) !== (keyPem === undefined)) {
-    throw invalidTlsError("a certificate without its key, or a key without its certificate");
-  }
-  const toBuffer = (pem: string | undefined): Buffer | null => (pem === undefined ? null : Buffer.from(pem));
-  return credentials.createSsl(toBuffer(caPem), toBuffer(keyPem), toBuffer(certificatePem));
-}
-
-function invalidTlsError(found: string): WeftError {
-  return new WeftError(
-    "WEFT_STORE_INVALID",
-    `Cannot use etcd: found ${found}; expected https endpoints with a certificate authority, and both or neither of certificate and key`,
-  );
 }
