@@ -1,3 +1,4 @@
+import { checkIngress } from "./check-ingress.ts";
 import { checkPolicyReferences } from "./check-policy-references.ts";
 import {
   checkEndpoints,
@@ -51,6 +52,7 @@ export function checkReferences(
       checkSplitOrder(resource, index, warn);
       if (options.knowsEndpoints === true) checkEndpoints(resource, index, warn);
     } else if (resource.kind === "TrafficTarget") checkTarget(resource, index, warn);
+    else if (resource.kind === "Ingress") checkIngress(resource, index, warn);
     else if (resource.kind === "EndpointSlice") checkSlice(resource, index, warn);
     else if (resource.kind === "HTTPRouteGroup") checkGroup(resource, warn);
     else if (resource.kind === "Mesh" && options.knowsTargets === true) checkStrictAccess(resource, index, warn);

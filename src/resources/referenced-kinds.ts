@@ -18,12 +18,15 @@ const SPLITS: ReferencedKind = { group: "split.smi-spec.io", kind: "TrafficSplit
 const SLICES: ReferencedKind = { group: "discovery.k8s.io", kind: "EndpointSlice", isElsewhere: false };
 const POLICIES: ReferencedKind = { group: "weft.dev", kind: "TrafficPolicy", isElsewhere: false };
 const TARGETS: ReferencedKind = { group: "access.smi-spec.io", kind: "TrafficTarget", isElsewhere: true };
+const SECRETS: ReferencedKind = { group: "", kind: "Secret", isElsewhere: false };
+const INGRESS_CLASSES: ReferencedKind = { group: "networking.k8s.io", kind: "IngressClass", isElsewhere: true };
 
 const BY_KIND: ReadonlyMap<string, readonly ReferencedKind[]> = new Map([
   ["TrafficSplit", [SERVICES, GROUPS, SPLITS, SLICES]],
   ["TrafficTarget", [ACCOUNTS, BINDINGS, GROUPS, TCP_ROUTES, UDP_ROUTES]],
   ["TrafficPolicy", [SERVICES, GROUPS, ACCOUNTS, POLICIES]],
   ["EndpointSlice", [SERVICES]],
+  ["Ingress", [SERVICES, SECRETS, INGRESS_CLASSES]],
   ["HTTPRouteGroup", []],
   ["Mesh", [TARGETS]],
 ]);
