@@ -20,6 +20,8 @@ export interface MeshOptions {
   readonly yaml: string;
   /** A folder whose files are copied beside weft.yaml before it is written. */
   readonly files?: string;
+  /** Of the caller, who removes it: what one mesh left there the next one finds. Left out: a new one that goes with the mesh. */
+  readonly folder?: string;
   /** WEFT_RUNTIME; left out: what a user would get. */
   readonly runtime?: "node" | "bun" | undefined;
 }
@@ -51,6 +53,7 @@ export class Mesh {
   readonly lines: string[] = [];
   readonly #process: ChildProcess;
   readonly #exited: Promise<number | null>;
+  readonly #keepsFolder: boolean;
   readonly #waiters: LineWaiter[] = [];
   #api: ApiClient | null = null;
   #hasExited = false;
@@ -69,8 +72,9 @@ export class Mesh {
     }
   }
 
-  private constructor({ yaml, files, runtime }: MeshOptions, [apiPort, xdsPort]: readonly [number, number]) {
-    this.folder = realpathSync(mkdtempSync(join(tmpdir(), "weft-mesh-")));
+  private constructor({ yaml, files, folder, runtime }: MeshOptions, [apiPort, xdsPort]: readonly [number, number]) {
+    this.#keepsFolder = folder !== undefined;
+    this.folder = realpathSync(folder ?? mkdtempSync(join(tmpdir(), "weft-mesh-")));
     this.home = join(this.folder, "home");
     cpSync(APPS, this.folder, { recursive: true });
     if (files !== undefined) cpSync(files, this.folder, { recursive: true });
@@ -242,7 +246,7 @@ export class Mesh {
       for (const { pid } of family) endProcess(pid, "SIGKILL");
       await this.#exited;
     }
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    if (!this.#keepsFolder) rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   #limit(ms: number, label: string): Promise<never> {

@@ -99,7 +99,7 @@ export class EtcdSecrets implements SharedSecrets {
       "WEFT_SECRETS_KEY",
       `Cannot open the mesh's secret ${this.describe(name)}: found it sealed with another key; expected the key that this control plane was given`,
       {
-        hint: "Every control plane of a mesh needs the same key file: copy secrets.key from the home of one that runs, or name it with --secrets-key",
+        hint: "Every control plane of a mesh needs the same key file: copy secrets.key from the home of one that runs, or name it: --secrets-key, or the store's secretsKey in weft.yaml",
       },
     );
   }

@@ -22,7 +22,7 @@ export interface EtcdClientOptions {
   readonly log: Log;
   /** From a call to its answer on one member. Default 5,000. */
   readonly requestTimeoutMs?: number;
-  /** How long a call goes from member to member before WEFT_STORE_UNREACHABLE. Default 10,000: an election takes 1 to 3 s. */
+  /** How long a call goes from member to member before WEFT_STORE_UNREACHABLE. Default 6,000: an election takes 1 to 3 s. */
   readonly giveUpMs?: number;
   /** TCP, TLS and HTTP/2 to one member. Default 2,000. */
   readonly connectTimeoutMs?: number;
