@@ -1,8 +1,5 @@
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { ClosingStack } from "../../src/control/closing-stack.ts";
@@ -11,12 +8,12 @@ import { createEtcdClient } from "../../src/store/etcd/create-etcd-client.ts";
 import type { EtcdClient, EtcdClientOptions } from "../../src/store/etcd/etcd-client.ts";
 import { hasCode } from "../../src/store/store-samples.ts";
 import { systemClock } from "../../src/time/system-clock.ts";
-import { ETCD, EtcdCluster, freePort, SILENT } from "./etcd-cluster.ts";
+import { EtcdCertificates, startSecureEtcd } from "./etcd-certificates.ts";
+import { ETCD, EtcdCluster, SILENT } from "./etcd-cluster.ts";
 import { findProgram } from "./needs.ts";
 
 const ETCDCTL = findProgram("etcdctl");
-const OPENSSL = findProgram("openssl");
-const skip = [ETCD, ETCDCTL, OPENSSL].find((program) => program.skip !== false)?.skip ?? false;
+const skip = [ETCD, ETCDCTL].find((program) => program.skip !== false)?.skip ?? false;
 
 function createClient(options: Pick<EtcdClientOptions, "endpoints" | "tls" | "user">): EtcdClient {
   return createEtcdClient({ ...options, giveUpMs: 4_000, clock: systemClock, random: systemRandom, log: SILENT });
@@ -71,48 +68,18 @@ test(
   "the etcd client proves who it is by its certificate, and uses no member that it cannot verify",
   { skip },
   async (context) => {
-    const folder = mkdtempSync(join(tmpdir(), "weft-etcd-tls-"));
-    context.after(() => rmSync(folder, { recursive: true, force: true }));
-    const openssl = (...words: readonly string[]): void => {
-      execFileSync(OPENSSL.path, words, { cwd: folder, stdio: "ignore" });
-    };
-    const issue = (name: string, signer: readonly string[]): void => {
-      openssl(
-        ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
-        ...["-keyout", `${name}.key`, "-out", `${name}.pem`, "-subj", `/CN=${name}`, ...signer],
-      );
-    };
-    const leaf = [
-      "-CA",
-      "ca.pem",
-      "-CAkey",
-      "ca.key",
-      "-addext",
-      "subjectAltName=IP:127.0.0.1",
-      "-addext",
-      "basicConstraints=critical,CA:FALSE",
-    ];
-    issue("ca", []);
-    issue("other", []);
-    issue("server", leaf);
-    issue("client", leaf);
-    const endpoint = `https://127.0.0.1:${await freePort()}`;
-    const file = (name: string): string => join(folder, name);
-    const cluster = await EtcdCluster.start({
-      arguments: [
-        ...["--listen-client-urls", endpoint, "--advertise-client-urls", endpoint, "--client-cert-auth"],
-        ...["--cert-file", file("server.pem"), "--key-file", file("server.key"), "--trusted-ca-file", file("ca.pem")],
-      ],
-      wait: false,
-    });
+    const certificates = await EtcdCertificates.create();
+    context.after(() => certificates.remove());
+    await certificates.issue("server");
+    await certificates.issue("client");
+    const { cluster, endpoint } = await startSecureEtcd(certificates, "server");
     context.after(() => cluster.stop());
-    const read = (name: string): string => readFileSync(file(name), "utf8");
-    const own = { certificatePem: read("client.pem"), keyPem: read("client.key") };
-    const client = createClient({ endpoints: [endpoint], tls: { caPem: read("ca.pem"), ...own } });
+    const own = { certificatePem: certificates.read("client.pem"), keyPem: certificates.read("client.key") };
+    const client = createClient({ endpoints: [endpoint], tls: { caPem: certificates.read("ca.pem"), ...own } });
     context.after(() => client.close());
     await client.txn({ compare: [], success: [{ put: "a", value: "1" }] });
     assert.equal(String((await client.get("a"))?.value), "1");
-    for (const tls of [{ caPem: read("other.pem"), ...own }, { caPem: read("ca.pem") }]) {
+    for (const tls of [{ caPem: certificates.read("other.pem"), ...own }, { caPem: certificates.read("ca.pem") }]) {
       const stranger = createClient({ endpoints: [endpoint], tls });
       context.after(() => stranger.close());
       await assert.rejects(stranger.get("a"), hasCode("WEFT_STORE_UNREACHABLE"));

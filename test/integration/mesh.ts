@@ -284,7 +284,7 @@ interface ProxyConfig {
   >;
 }
 
-/** Runs a program to its end; with `endWhen`, it is told to end once that is in its output. */
+/** Runs a program to its end. */
 export function runCommand(
   file: string,
   parameters: readonly string[],
@@ -293,13 +293,11 @@ export function runCommand(
     env,
     input = "",
     limitMs = COMMAND_LIMIT_MS,
-    endWhen,
   }: {
     readonly cwd: string;
     readonly env: Readonly<Record<string, string | undefined>>;
     readonly input?: string;
     readonly limitMs?: number;
-    readonly endWhen?: RegExp;
   },
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
@@ -307,7 +305,6 @@ export function runCommand(
     const text = { stdout: "", stderr: "" };
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text.stdout += chunk));
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => (text.stderr += chunk));
-    if (endWhen !== undefined) child.stdout.on("data", () => endWhen.test(text.stdout) && child.kill("SIGTERM"));
     const limit = systemClock.after(
       limitMs,
       () => {

@@ -1,12 +1,9 @@
 // Two control planes of one mesh on one real etcd, as processes of their own, and programs that joined through either.
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { readApiAccess } from "../../src/apiserver/api-access.ts";
 import { type ApiClient, createApiClient } from "../../src/apiserver/api-client.ts";
@@ -19,53 +16,14 @@ import { GrpcClient } from "../../src/xds/grpc-client.ts";
 import { ETCD, EtcdCluster } from "./etcd-cluster.ts";
 import { describeLoad, Load } from "./load.ts";
 import { ROOT } from "./mesh.ts";
+import { Program } from "./program.ts";
 import { waitUntil } from "./wait-until.ts";
 
-const WEFT = fileURLToPath(new URL("../../src/bin/weft.js", import.meta.url));
 const YAML = "mesh: pair\naccess: permissive\n";
 const SERVICE = { group: "", kind: "Service", namespace: "default" } as const;
 const folder = mkdtempSync(join(tmpdir(), "weft-replicas-"));
 const programs: Program[] = [];
 let etcd: EtcdCluster;
-
-/** A `weft` in the foreground. */
-class Program {
-  readonly lines: string[] = [];
-  readonly process: ChildProcess;
-  readonly exited: Promise<number | null>;
-
-  constructor(home: string, parameters: readonly string[]) {
-    const { NODE_OPTIONS: _options, NODE_TEST_CONTEXT: _context, ...kept } = process.env;
-    this.process = spawn(process.execPath, [WEFT, ...parameters], {
-      cwd: folder,
-      env: { ...kept, WEFT_HOME: home, NO_COLOR: "1" },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    for (const stream of [this.process.stdout, this.process.stderr]) {
-      if (stream !== null) createInterface({ input: stream }).on("line", (line) => this.lines.push(line));
-    }
-    this.exited = new Promise((resolve) => this.process.on("exit", (code) => resolve(code)));
-    programs.push(this);
-  }
-
-  async line(pattern: RegExp, limitMs: number = 30_000): Promise<void> {
-    await waitUntil(
-      `a line like ${pattern}`,
-      () => {
-        if (this.process.exitCode !== null) assert.fail(`it ended:\n${this.lines.join("\n")}`);
-        return this.lines.some((line) => pattern.test(line));
-      },
-      limitMs,
-    ).catch((error: unknown) => {
-      throw new Error(`${String(error)}; it printed:\n${this.lines.slice(-40).join("\n")}`);
-    });
-  }
-
-  async stop(signal: NodeJS.Signals): Promise<number | null> {
-    this.process.kill(signal);
-    return await this.exited;
-  }
-}
 
 class ControlPlane extends Program {
   readonly name: string;
@@ -82,7 +40,8 @@ class ControlPlane extends Program {
   }
 
   private constructor(name: string, home: string, parameters: readonly string[]) {
-    super(home, parameters);
+    super({ cwd: folder, home, parameters });
+    programs.push(this);
     this.name = name;
     this.home = home;
   }
@@ -100,6 +59,12 @@ class ControlPlane extends Program {
   close(): void {
     this.#api?.close();
   }
+}
+
+function startProgram(home: string, parameters: readonly string[]): Program {
+  const program = new Program({ cwd: folder, home, parameters });
+  programs.push(program);
+  return program;
 }
 
 let a: ControlPlane;
@@ -199,9 +164,9 @@ test(
   "a killed control plane and a killed etcd lose no request, and what changes meanwhile arrives",
   { skip: ETCD.skip },
   async (t) => {
-    const echo = new Program(a.home, ["run", "echo", "--", process.execPath, "echo.mjs"]);
+    const echo = startProgram(a.home, ["run", "echo", "--", process.execPath, "echo.mjs"]);
     await echo.line(/serves echo/);
-    const client = new Program(b.home, ["run", "client", "--", process.execPath, "-e", "setInterval(() => {}, 1000)"]);
+    const client = startProgram(b.home, ["run", "client", "--", process.execPath, "-e", "setInterval(() => {}, 1000)"]);
     const found = await waitUntil("both are connected", async () => {
       const proxies = await connected(b);
       const isSynced = [...proxies.values()].every((proxy) => proxy.state === "SYNCED");
@@ -225,7 +190,7 @@ test(
     await waitUntil("all proxies are at the other control plane", async () => (await connected(b)).size === 2);
     const tookMs = Math.round(systemClock.nowMs() - killedAtMs);
     t.diagnostic(`a proxy was at the other control plane ${tookMs} ms after its own was killed`);
-    const second = new Program(b.home, ["run", "echo", "--", process.execPath, "echo.mjs"]);
+    const second = startProgram(b.home, ["run", "echo", "--", process.execPath, "echo.mjs"]);
     await second.line(/serves echo/);
     await waitUntil("the second instance answers", () => load.report().byLabel.size === 2);
 

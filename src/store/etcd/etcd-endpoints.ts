@@ -5,6 +5,8 @@ export interface EtcdEndpoint {
   readonly name: string;
   /** `host:port`, for gRPC. */
   readonly target: string;
+  /** Without brackets, for the name in its certificate. */
+  readonly host: string;
   readonly secure: boolean;
 }
 
@@ -22,7 +24,12 @@ function parseEndpoint(text: string): EtcdEndpoint {
   const match = /^(?:(https?):\/\/)?(\[[0-9a-fA-F:.]+\]|[^/:@\s[\]]+):(\d{1,5})\/?$/.exec(text);
   const [, scheme = "http", host = "", port = ""] = match ?? [];
   if (match === null || Number(port) < 1 || Number(port) > 65_535) throw invalidError(`"${text}"`);
-  return { name: `${scheme}://${host}:${port}`, target: `${host}:${port}`, secure: scheme === "https" };
+  return {
+    name: `${scheme}://${host}:${port}`,
+    target: `${host}:${port}`,
+    host: host.replace(/^\[(.*)\]$/, "$1"),
+    secure: scheme === "https",
+  };
 }
 
 function invalidError(found: string): WeftError {

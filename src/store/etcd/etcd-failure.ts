@@ -8,6 +8,8 @@ export interface MemberFailure {
   readonly text: string;
   /** The request never left this process, so it changed nothing. */
   readonly unsent: boolean;
+  /** What its operator can do, where that is known. */
+  readonly hint?: string;
 }
 
 /**
@@ -45,49 +47,23 @@ export function meaningOf(failure: MemberFailure): FailureMeaning {
   }
 }
 
-export function unreachableError(tried: ReadonlyMap<string, string>): WeftError {
-  const list = [...tried].map(([endpoint, text]) => `${endpoint} (${shorten(text)})`).join(", ");
-  const texts = [...tried.values()];
-  const known = HANDSHAKE_FAILURES.find(({ pattern }) => texts.some((text) => pattern.test(text)));
-  return new WeftError("WEFT_STORE_UNREACHABLE", `Cannot reach etcd: tried ${list}; expected an answer of one member`, {
-    hint: known?.hint ?? NO_ANSWER_HINT,
-    details: { tried: Object.fromEntries(tried) },
-  });
+/** One failure for each endpoint: the last one, unless an earlier one says what to do about it. */
+export function noteFailure(tried: Map<string, MemberFailure>, failure: MemberFailure): void {
+  const isKept = tried.get(failure.endpoint)?.hint !== undefined && failure.hint === undefined;
+  if (!isKept) tried.set(failure.endpoint, failure);
 }
 
-const NO_ANSWER_HINT =
-  "More than half of etcd's members must run and reach each other: look at `etcdctl endpoint status --cluster`. Proxies keep their configuration meanwhile";
-
-/** What OpenSSL says of either side's certificate, and what to do about it. */
-const HANDSHAKE_FAILURES: readonly { readonly pattern: RegExp; readonly hint: string }[] = [
-  {
-    pattern: /ALTNAME_INVALID/,
-    hint: "Name the member as its certificate does (etcd's --cert-file), or give it a certificate with this name or address",
-  },
-  {
-    pattern: /unable to (verify|get)|self[- ]signed/i,
-    hint: "The member's certificate is not signed by the CA that weft was given, or by none of the system's: name its CA (--etcd-ca; `ca` of `store` in weft.yaml)",
-  },
-  {
-    pattern: /certificate (has expired|is not yet valid)/i,
-    hint: "The member's certificate is not valid now: renew it, or look at the clocks of both hosts",
-  },
-  {
-    pattern: /alert (bad certificate|certificate|unknown ca|unsupported certificate|handshake failure)/i,
-    hint: "The member refuses weft's certificate: it wants one (--etcd-cert and --etcd-key; `certificate` and `key` of `store` in weft.yaml) of the CA in its --trusted-ca-file, valid now",
-  },
-  {
-    pattern: /wrong version number|packet length too long|before secure TLS connection/i,
-    hint: "The member does not seem to speak TLS there: use etcd:// instead of etcds://, or its TLS port",
-  },
-];
-
-/** gRPC's account of a connection in so many words as a person needs. */
-function shorten(text: string): string {
-  const cause = /Last error: (.*?)\s*(\([\d-]+T[\d:.]+Z\))?\.? Resolution note:/s.exec(text)?.[1] ?? text;
-  const alert = /:(?:ssl\w*|tls\w*) alert ([a-z ]+):.*SSL alert number (\d+)/s.exec(cause);
-  if (alert !== null) return `TLS alert ${alert[2]}, ${alert[1]}`;
-  return cause.replace(/^Error(?: \[\w+\])?: /, "").trim();
+export function unreachableError(tried: ReadonlyMap<string, MemberFailure>): WeftError {
+  const failures = [...tried.values()];
+  const list = failures.map(({ endpoint, text }) => `${endpoint} (${text})`).join(", ");
+  const hints = new Set(failures.flatMap(({ hint }) => hint ?? []));
+  return new WeftError("WEFT_STORE_UNREACHABLE", `Cannot reach etcd: tried ${list}; expected an answer of one member`, {
+    hint:
+      hints.size > 0
+        ? [...hints].join(". ")
+        : "More than half of etcd's members must run and reach each other: look at `etcdctl endpoint status --cluster`. Proxies keep their configuration meanwhile",
+    details: { tried: Object.fromEntries(failures.map(({ endpoint, text }) => [endpoint, text])) },
+  });
 }
 
 /** Of one call: the client does not know what the change was about. */

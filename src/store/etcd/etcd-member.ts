@@ -1,16 +1,11 @@
-import {
-  type ClientDuplexStream,
-  Client,
-  type ChannelCredentials,
-  connectivityState,
-  Metadata,
-  status,
-} from "@grpc/grpc-js";
+import { type ClientDuplexStream, Client, connectivityState, credentials, Metadata, status } from "@grpc/grpc-js";
 import type { weft } from "#gen/protos.js";
 import type { Clock } from "../../time/clock.ts";
 import type { EtcdEndpoint } from "./etcd-endpoints.ts";
 import type { MemberFailure } from "./etcd-failure.ts";
 import { type MessageCodec, STATUS } from "./etcd-messages.ts";
+import { type ConnectionFault, MAYBE_TLS } from "./describe-tls-fault.ts";
+import type { TlsCredentials } from "./tls-credentials.ts";
 
 /** Faster than gRPC's own two minutes: an operator who restarted a member wants it used at once. */
 const CHANNEL_OPTIONS = {
@@ -28,6 +23,9 @@ const CHANNEL_OPTIONS = {
   "grpc.use_local_subchannel_pool": 1,
 } as const;
 
+/** gRPC's word for a connection that ended before it became one of HTTP/2. */
+const NO_HTTP2 = "Failed to connect";
+
 export type WatchStream = ClientDuplexStream<weft.etcd.WatchRequest, weft.etcd.WatchResponse>;
 
 export class MemberError extends Error {
@@ -44,13 +42,16 @@ export class MemberError extends Error {
 export class EtcdMember {
   readonly name: string;
   readonly #client: Client;
+  readonly #tls: TlsCredentials | null;
   readonly #clock: Clock;
   #closed: boolean = false;
 
-  constructor(endpoint: EtcdEndpoint, credentials: ChannelCredentials, clock: Clock) {
+  /** `tls` null = in the clear. */
+  constructor(endpoint: EtcdEndpoint, tls: TlsCredentials | null, clock: Clock) {
     this.name = endpoint.name;
+    this.#tls = tls;
     this.#clock = clock;
-    this.#client = new Client(endpoint.target, credentials, CHANNEL_OPTIONS);
+    this.#client = new Client(endpoint.target, tls ?? credentials.createInsecure(), CHANNEL_OPTIONS);
   }
 
   /** Rejects with MemberError. `timeoutMs` covers connecting too. */
@@ -101,7 +102,7 @@ export class EtcdMember {
       const { failure } = error;
       // It answered, if only to say no: the connection is there.
       if (![status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED].includes(failure.code)) return;
-      throw this.#error(failure.code, failure.text, true);
+      throw new MemberError({ ...failure, unsent: true });
     }
   }
 
@@ -122,7 +123,13 @@ export class EtcdMember {
   }
 
   #error(code: status, text: string, unsent: boolean): MemberError {
-    return new MemberError({ endpoint: this.name, code, text: describe(code, text), unsent });
+    const words = { text: describe(code, text), ...(code === status.UNAVAILABLE ? this.#fault(text) : null) };
+    return new MemberError({ endpoint: this.name, code, unsent, ...words });
+  }
+
+  #fault(text: string): ConnectionFault | null {
+    if (this.#tls !== null) return this.#tls.fault();
+    return text.includes(NO_HTTP2) ? MAYBE_TLS : null;
   }
 }
 
@@ -134,6 +141,11 @@ function toMetadata(token: string | null): Metadata {
   return metadata;
 }
 
+/** gRPC says of an attempt to connect when it was, and what resolved the name; neither is of use to who reads it. */
 function describe(code: status, text: string): string {
-  return text === "" ? (status[code] ?? `gRPC status ${code}`) : text;
+  if (text === "") return status[code] ?? `gRPC status ${code}`;
+  const [, last] =
+    /^No connection established\. Last error: (?:Error: )?(.*?)(?: \([\dT:.Z-]+\))?\. Resolution note: $/s.exec(text) ??
+    [];
+  return last ?? text;
 }

@@ -1,17 +1,19 @@
 import { WeftError } from "../../lib/weft-error.ts";
 import type { EtcdClientOptions } from "./etcd-client.ts";
-import { createEtcdCredentials } from "./etcd-credentials.ts";
-import { parseEtcdEndpoints } from "./etcd-endpoints.ts";
+import { type EtcdEndpoint, parseEtcdEndpoints } from "./etcd-endpoints.ts";
 import {
   closedError,
   deniedError,
   type FailureMeaning,
+  type MemberFailure,
   meaningOf,
+  noteFailure,
   unansweredError,
   unreachableError,
 } from "./etcd-failure.ts";
 import { EtcdMember, MemberError } from "./etcd-member.ts";
 import { AUTHENTICATE, type MessageCodec } from "./etcd-messages.ts";
+import { createTlsSetting, invalidTlsError, TlsCredentials } from "./tls-credentials.ts";
 
 const REQUEST_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -36,12 +38,8 @@ export class MemberPool {
   constructor(options: EtcdClientOptions) {
     this.#options = options;
     const endpoints = parseEtcdEndpoints(options.endpoints);
-    const channelCredentials = createEtcdCredentials(
-      options.tls,
-      endpoints[0]?.secure === true,
-      options.clock.wallMs(),
-    );
-    this.#members = endpoints.map((endpoint) => new EtcdMember(endpoint, channelCredentials, options.clock));
+    const createCredentials = prepareCredentials(options, endpoints[0]?.secure === true);
+    this.#members = endpoints.map((endpoint) => new EtcdMember(endpoint, createCredentials(endpoint), options.clock));
     // Several control planes do not all ask the first member.
     this.#current = options.random.below(this.#members.length);
   }
@@ -72,7 +70,7 @@ export class MemberPool {
   ): Promise<Response> {
     const { clock } = this.#options;
     const giveUpAtMs = clock.nowMs() + (this.#options.giveUpMs ?? GIVE_UP_MS);
-    const tried = new Map<string, string>();
+    const tried = new Map<string, MemberFailure>();
     let pauseMs = FIRST_PAUSE_MS;
     let renewed = false;
     for (let attempt = 1; ; attempt += 1) {
@@ -85,7 +83,7 @@ export class MemberPool {
         if (this.#closed)
           throw options.change && !error.failure.unsent ? unansweredError(error.failure) : closedError();
         const meaning = this.#judge(error, options);
-        tried.set(member.name, error.failure.text);
+        noteFailure(tried, error.failure);
         if (meaning !== "token") this.moveOn(member);
         if (clock.nowMs() >= giveUpAtMs) throw unreachableError(tried);
         const isFirstToken: boolean = meaning === "token" && !renewed;
@@ -168,4 +166,17 @@ export class MemberPool {
   #requestTimeoutMs(): number {
     return this.#options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   }
+}
+
+/** Null = in the clear. */
+function prepareCredentials(
+  { clock, tls }: EtcdClientOptions,
+  secure: boolean,
+): (endpoint: EtcdEndpoint) => TlsCredentials | null {
+  if (!secure) {
+    if (tls === undefined) return () => null;
+    throw invalidTlsError("certificates and endpoints without https", "https endpoints (etcds:// in a store)");
+  }
+  const setting = createTlsSetting(tls ?? {}, clock.wallMs());
+  return ({ host }) => new TlsCredentials(setting, host, clock);
 }

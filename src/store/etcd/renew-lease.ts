@@ -1,6 +1,6 @@
 import { type ServiceError, status } from "@grpc/grpc-js";
 import type { Clock } from "../../time/clock.ts";
-import { closedError, unreachableError } from "./etcd-failure.ts";
+import { closedError, type MemberFailure, noteFailure, unreachableError } from "./etcd-failure.ts";
 import { LEASE_KEEP_ALIVE } from "./etcd-messages.ts";
 import type { EtcdMember } from "./etcd-member.ts";
 import { MemberError } from "./etcd-member.ts";
@@ -14,7 +14,7 @@ const ANSWER_MS = 3_000;
  * WEFT_STORE_UNREACHABLE.
  */
 export async function renewLease(pool: MemberPool, clock: Clock, leaseId: number): Promise<number> {
-  const tried = new Map<string, string>();
+  const tried = new Map<string, MemberFailure>();
   for (let attempt = 0; attempt < pool.size(); attempt += 1) {
     if (pool.closed()) throw closedError();
     const member = pool.current();
@@ -24,7 +24,7 @@ export async function renewLease(pool: MemberPool, clock: Clock, leaseId: number
     } catch (error) {
       if (!(error instanceof MemberError)) throw error;
       if (error.failure.code === status.UNAUTHENTICATED) pool.dropToken();
-      tried.set(member.name, error.failure.text);
+      noteFailure(tried, error.failure);
       pool.moveOn(member);
     }
   }
