@@ -8,11 +8,12 @@ class Answers {
   nowMs: number = 0;
 
   /** So many answers in each of `seconds`, evenly. */
-  pass(seconds: number, perSecond: number, { met, latencyMs, lost = 0 }: Mix): void {
+  pass(seconds: number, perSecond: number, { met, latencyMs: answeredMs, lost = 0, lostMs = answeredMs }: Mix): void {
     for (let i = 0; i < seconds * perSecond; i += 1) {
       this.nowMs += 1_000 / perSecond;
       const at = typeof met === "number" ? met : met(i / perSecond);
       const gaveUp = Math.floor((i + 1) * lost) > Math.floor(i * lost);
+      const latencyMs = gaveUp ? lostMs : answeredMs;
       const sample = { latencyMs, admittedMs: this.nowMs - latencyMs, met: at, gaveUp };
       this.limit.add(sample, this.nowMs);
     }
@@ -28,6 +29,8 @@ interface Mix {
   readonly latencyMs: number;
   /** Share that gives up. */
   readonly lost?: number;
+  /** How long those waited; default as the others. */
+  readonly lostMs?: number;
 }
 
 const CALM: Mix = { met: 6, latencyMs: 20 };
@@ -37,6 +40,10 @@ describe("GuardLimit", () => {
     ["ten thousand requests that are answered", { met: 10_000, latencyMs: 20 }],
     ["callers that give up where there is no crowd", { met: 10, latencyMs: 40, lost: 0.5 }],
     ["a crowd of which a fifth gives up", { met: 500, latencyMs: 100, lost: 0.2 }],
+    [
+      "a crowd that gives up on what hangs behind the app, beside answers as fast as ever",
+      { met: 60, latencyMs: 25, lost: 0.4, lostMs: 1_000 },
+    ],
     ["a crowd that waits for something slow, and does not grow", { met: 600, latencyMs: 2_000 }],
     ["a crowd that grows while answers come as fast as ever", { met: (second) => 6 + 100 * second, latencyMs: 40 }],
     ["long polls that never met anybody who waits", { met: 300, latencyMs: 30_000 }],

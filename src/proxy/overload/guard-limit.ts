@@ -25,16 +25,18 @@ const CROWD_FACTOR = 2;
 const GROWING_MS = 1_000;
 const GROWN_FACTOR = 1.5;
 const SLOW_FACTOR = 8;
+/** Who leaves an app that answers the others as fast as usual, within this factor, waits for something behind it. */
+const KEEPS_UP_FACTOR = 2;
 /** It steps back when nobody had to wait for so long. */
 const CALM_MS = 10_000;
 const MAX_LIMIT = 1_000_000;
 
 /**
  * The default: no limit as long as the app keeps up. It steps in when a crowd is at the app (several times as many requests
- * as usual) and either a quarter of the callers give up, or the crowd goes on growing while answers take many times as long
- * as usual. Such an app works, or soon will, for callers that have left, and goes on doing so as long as they come again (a
+ * as usual) and either a quarter of the callers give up while the others wait longer than usual, or the crowd goes on growing while
+ * answers take many times as long as usual. Such an app works, or soon will, for callers that have left, and goes on doing so as long as they come again (a
  * metastable failure). Then the adaptive limit holds, but never below twice what is usual, until nobody has had to wait for
- * 10 s. An app that waits for something slow has a crowd too, but one that stays as large as it is.
+ * 10 s. An app that waits for something slow has a crowd too, but one that stays as large as it is, and its other answers stay as fast.
  */
 export class GuardLimit implements AppLimit {
   readonly #random: Random;
@@ -47,6 +49,8 @@ export class GuardLimit implements AppLimit {
   #gaveUp: number = 0;
   #met: number = 0;
   #sumMs: number = 0;
+  /** The part of `#sumMs` of those whose callers saw the end. */
+  #answeredMs: number = 0;
   /** Of an answer, as `#usual`. */
   #usualMs: number = 0;
   /** The first crowded and slow window of a row, and how many met in the first second; 0 = none. */
@@ -77,6 +81,7 @@ export class GuardLimit implements AppLimit {
     this.#met += sample.met;
     this.#sumMs += sample.latencyMs;
     if (sample.gaveUp) this.#gaveUp += 1;
+    else this.#answeredMs += sample.latencyMs;
     if (this.#answers >= WINDOW_ANSWERS && nowMs - this.#beganMs >= WINDOW_MS) this.#judgeWindow(nowMs);
   }
 
@@ -89,6 +94,7 @@ export class GuardLimit implements AppLimit {
     const met = this.#met / this.#answers;
     const lost = this.#gaveUp / this.#answers;
     const latencyMs = this.#sumMs / this.#answers;
+    const keepsUp = this.#keepsUp();
     const weight = Math.min(1, (nowMs - this.#beganMs) / USUAL_MS);
     this.#openWindow();
     const floor = Math.max(LEAST_FLOOR, Math.ceil(FLOOR_FACTOR * (this.#usual === 0 ? FIRST_USUAL : this.#usual)));
@@ -96,11 +102,17 @@ export class GuardLimit implements AppLimit {
     const isSlow = this.#usualMs > 0 && latencyMs >= SLOW_FACTOR * this.#usualMs;
     const isGrowing = isCrowded && isSlow && this.#isGrowing(met, nowMs);
     if (!isCrowded || !isSlow) this.#crowd = 0;
-    if (isCrowded && (lost > LOST_RATIO || isGrowing)) this.#stepIn(floor, nowMs);
+    if (isCrowded && ((lost > LOST_RATIO && !keepsUp) || isGrowing)) this.#stepIn(floor, nowMs);
     else if (lost <= CALM_RATIO) {
       this.#usual = this.#usual === 0 ? met : this.#usual + (met - this.#usual) * weight;
       this.#usualMs = this.#usualMs === 0 ? latencyMs : this.#usualMs + (latencyMs - this.#usualMs) * weight;
     }
+  }
+
+  /** Those who stay get their answers as fast as usual. With nobody left, or nothing known, there is no telling. */
+  #keepsUp(): boolean {
+    const answered = this.#answers - this.#gaveUp;
+    return answered > 0 && this.#answeredMs <= KEEPS_UP_FACTOR * this.#usualMs * answered;
   }
 
   /** Measured from what the crowd was after its first second: it takes so long to gather. */
@@ -129,5 +141,6 @@ export class GuardLimit implements AppLimit {
     this.#gaveUp = 0;
     this.#met = 0;
     this.#sumMs = 0;
+    this.#answeredMs = 0;
   }
 }
